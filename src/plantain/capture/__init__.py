@@ -1,0 +1,1 @@
+"""How it is measured: hooks, the fast forward, references, shards and activation files."""

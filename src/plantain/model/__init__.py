@@ -1,0 +1,1 @@
+"""What answers: sources of weights, the embedded model and unit geometry."""

@@ -1,0 +1,1 @@
+"""What is asked: the probe file, its expansion and its digests."""

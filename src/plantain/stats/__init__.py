@@ -1,0 +1,1 @@
+"""What the numbers say: paired statistics, sign flips, bounds and reliability."""

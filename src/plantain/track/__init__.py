@@ -1,0 +1,1 @@
+"""What is remembered: receipts, journal, ledger, lineage, MLflow and the audit."""
