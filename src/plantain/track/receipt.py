@@ -1,14 +1,14 @@
 """The receipt: what a stage read, did and found. Equal inputs give equal bytes."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plantain.errors import InputError
 from plantain.files import readable_json, sha256_bytes, write_atomic
 
-SCHEMA = "plantain.receipt/1"
+SCHEMA: Final = "plantain.receipt/1"
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 """``{contrast: {analysis: {metric: number}}}``."""

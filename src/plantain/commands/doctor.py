@@ -1,0 +1,118 @@
+"""``plantain doctor``: what is wrong with this checkout, and the fix of each."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plantain.config import Params, Source, read_params
+from plantain.errors import CheckFailed, PlantainError
+from plantain.places import root
+from plantain.stages.environment import ENVIRONMENT, declared_versions, public_version, write_declared
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was looked at, what was found, and the fix where something is wrong."""
+
+    check: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without asking.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check versions, the store, stale runs, the cache, the tree and the weights; exit 1 if something is wrong."""
+    findings = [check(fix) for check in CHECKS]
+    if as_json:
+        print(json.dumps([finding.__dict__ for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{'ok   ' if finding.ok else 'wrong'}  {finding.check}: {finding.found}")
+            if not finding.ok:
+                print(f"       fix: {finding.fix}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(CheckFailed.exit_code)
+
+
+def _versions(fix: bool) -> Finding:
+    if fix:
+        write_declared(Path("constraints.txt"))
+    wrong = [
+        f"{name} {public_version(name)} is installed and {wanted} declared"
+        for section in declared_versions().values()
+        for name, wanted in section.items()
+        if public_version(name) != wanted
+    ]
+    remedy = "`make install` installs what is declared; `plantain doctor --fix` declares what constraints.txt pins."
+    return Finding("versions", not wrong, "; ".join(sorted(set(wrong))) or f"as {ENVIRONMENT} declares", remedy)
+
+
+def _store(fix: bool) -> Finding:
+    from plantain.track.store import schema_state, upgrade_schema
+
+    if fix:
+        upgrade_schema(root())
+    state = schema_state(root())
+    return Finding("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
+
+
+def _stale_runs(fix: bool) -> Finding:
+    from plantain.track.stale import close_stale, stale_runs
+
+    closed = close_stale(root(), read_params().tracking) if fix else 0
+    stale = stale_runs(root(), read_params().tracking)
+    found = f"{len(stale)} left RUNNING by a process that is gone" if stale else f"none ({closed} closed)"
+    return Finding("stale runs", not stale, found, "`plantain doctor --fix` closes them as KILLED.")
+
+
+def _cache(fix: bool) -> Finding:
+    """Fixing is left to the person: a pull needs a remote and may be large."""
+    command = [sys.executable, "-m", "dvc", "data", "status", "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        return Finding("cache", False, answer.stderr.strip().splitlines()[-1], "run inside the DVC repository.")
+    missing = json.loads(answer.stdout or "{}").get("not_in_cache", [])
+    found = f"{len(missing)} outs are not in the cache, first {missing[0]}" if missing else "complete"
+    return Finding("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")
+
+
+def _tree(fix: bool) -> Finding:
+    """A dirty tree is not mended here: only its owner knows what the changes are for."""
+    from plantain.track.git import git_state
+
+    state = git_state(root())
+    if state.commit is None:
+        return Finding("git", False, "not a git repository", "`git init` and commit, so that numbers have a commit.")
+    found = f"changes over {state.commit[:10]} in what is run" if state.dirty else f"clean at {state.commit[:10]}"
+    return Finding("git", not state.dirty, found, "commit before a run whose numbers you will report.")
+
+
+def _weights(fix: bool) -> Finding:
+    """Fetching is left to the person: weights are large."""
+    params = read_params()
+    missing = [error for name in params.run.models if (error := _weights_error(params, name))]
+    return Finding("weights", not missing, "; ".join(missing) or "present", "`plantain model fetch NAME`.")
+
+
+def _weights_error(params: Params, name: str) -> str:
+    from plantain.model.weights import require_weights
+
+    entry: Any = params.models[name]
+    model = str(entry.of) if entry.source is Source.untrained else name
+    try:
+        require_weights(model, params)
+    except PlantainError as error:
+        return str(error)
+    return ""
+
+
+CHECKS: tuple[Callable[[bool], Finding], ...] = (_versions, _store, _stale_runs, _cache, _tree, _weights)

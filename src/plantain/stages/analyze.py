@@ -1,0 +1,41 @@
+"""``analyze``: what the numbers of a cell say, for every contrast and analysis."""
+
+import sys
+from pathlib import Path
+
+from plantain.capture.activations import read_activations
+from plantain.files import readable_json
+from plantain.model.units import read_units
+from plantain.probe.expand import read_contrasts, read_records
+from plantain.stages.common import run, stage
+from plantain.stages.records import prompt_set
+from plantain.stats.analysis import analyse_cell
+
+
+def main() -> None:
+    """``python -m plantain.stages.analyze PROBE MODEL``."""
+    probe, model = sys.argv[1:3]
+    with stage("analyze", section="analyze", probe=probe, model=model) as current:
+        current.use("analyses")
+        activations = read_activations(current.read(Path("data/activations", model, f"{probe}.safetensors")))
+        units = read_units(current.read(Path("models", model, "units.parquet")))
+        contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json")))
+        records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        result = analyse_cell(activations, units, contrasts, current.params.analyses)
+        folder = current.out(Path("data/stats", model, probe))
+        folder.mkdir()
+        for name, table in result.tables.items():
+            table.write_parquet(folder / f"{name}.parquet")
+        summary = result.summary | {"probe": probe, "model": model}
+        (folder / "summary.json").write_bytes(readable_json(summary))
+        metrics = current.out(Path("reports", model, probe, "metrics.json"))
+        metrics.write_bytes(readable_json(result.metrics))
+        current.metrics = result.metrics
+        current.prompts = prompt_set(probe, records)
+        current.model_lock_sha256 = str(activations.header["model_lock_sha256"])
+        current.capture_key = str(activations.header["capture_key"])
+        current.seeds = {name: [analysis.seed] for name, analysis in current.params.analyses.items()}
+
+
+if __name__ == "__main__":
+    run(main)

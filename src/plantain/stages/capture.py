@@ -1,0 +1,33 @@
+"""``capture``: every (item, condition, seed) of a probe through a model, reduced to group mean squares."""
+
+import sys
+from pathlib import Path
+
+from plantain.capture.activations import write_activations
+from plantain.capture.cell import capture_cell
+from plantain.model.lock import lock_path, read_lock
+from plantain.probe.expand import read_records
+from plantain.stages.common import run, stage
+from plantain.stages.records import prompt_set
+
+
+def main() -> None:
+    """``python -m plantain.stages.capture PROBE MODEL``."""
+    probe, model = sys.argv[1:3]
+    with stage("capture", section="capture", probe=probe, model=model) as current:
+        current.use("capture")
+        records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        references = current.read(Path("data/references", model, probe))
+        lock = read_lock(current.read(lock_path(model)))
+        result = capture_cell(records, references, lock, current.params.capture)
+        write_activations(current.out(Path("data/activations", model, f"{probe}.safetensors")), result.activations)
+        current.prompts = prompt_set(probe, records)
+        current.model_lock_sha256 = lock.sha256
+        current.capture_key = str(result.activations.header["capture_key"])
+        current.seeds = {"noise": list(current.params.capture.seeds), "draws": list(lock.seeds)}
+        current.device, current.dtype = result.device, lock.dtype
+        current.notes = result.notes
+
+
+if __name__ == "__main__":
+    run(main)

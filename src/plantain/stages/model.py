@@ -1,0 +1,25 @@
+"""``model``: resolve a model to its lock and its table of groups."""
+
+import sys
+from pathlib import Path
+
+from plantain.model.resolve import resolve
+from plantain.stages.common import run, stage
+
+
+def main() -> None:
+    """``python -m plantain.stages.model MODEL``."""
+    name = sys.argv[1]
+    with stage("model", section="capture", model=name) as current:
+        current.use("models", "capture.group_width")
+        lock, units = resolve(name, current.params)
+        folder = Path("models", name)
+        current.out(folder / "model.lock.json").write_bytes(lock.to_bytes())
+        units.write_parquet(current.out(folder / "units.parquet"))
+        current.model_lock_sha256 = lock.sha256
+        current.seeds = {"draws": list(lock.seeds)}
+        current.device, current.dtype = lock.device, lock.dtype
+
+
+if __name__ == "__main__":
+    run(main)

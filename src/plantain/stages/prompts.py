@@ -1,0 +1,32 @@
+"""``prompts``: expand a probe file into records, references and contrasts."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from plantain.probe.expand import expand, write_expansion
+from plantain.probe.spec import read_probe
+from plantain.stages.common import run, stage
+from plantain.stages.records import prompt_set
+
+
+def main() -> None:
+    """``python -m plantain.stages.prompts PROBE``."""
+    probe = sys.argv[1]
+    with stage("prompts", section="prompts", probe=probe) as current:
+        source = current.read(Path("prompts", f"{probe}.yaml"))
+        expansion = expand(read_probe(source), Path())
+        for reference in expansion.references:
+            if reference.file:
+                current.read(Path(reference.file))
+        with tempfile.TemporaryDirectory() as folder:
+            write_expansion(expansion, Path(folder))
+            for ending in ("parquet", "references.json", "contrasts.json"):
+                name = f"{probe}.{ending}"
+                shutil.copyfile(Path(folder, name), current.out(Path("data/prompts", name)))
+        current.prompts = prompt_set(probe, expansion.records)
+
+
+if __name__ == "__main__":
+    run(main)

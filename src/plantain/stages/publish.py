@@ -1,0 +1,16 @@
+"""``publish``: the ledger, and MLflow as a view of the receipts. A tracker that fails never fails the pipeline."""
+
+from pathlib import Path
+
+from plantain.config import read_params
+from plantain.stages.common import run
+from plantain.track.publish import publish
+
+
+def main() -> None:
+    """``python -m plantain.stages.publish``."""
+    print(publish(Path(), read_params(), Path("mlflow/published.json")).sentence())
+
+
+if __name__ == "__main__":
+    run(main)

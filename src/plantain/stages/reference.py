@@ -1,0 +1,32 @@
+"""``reference``: the conditioning images of a probe, made by a model (an untrained one takes its parent's)."""
+
+import sys
+from pathlib import Path
+
+from plantain.model.lock import lock_path, read_lock
+from plantain.probe.expand import read_references
+from plantain.stages.common import run, stage
+
+
+def main() -> None:
+    """``python -m plantain.stages.reference PROBE MODEL``."""
+    probe, model = sys.argv[1:3]
+    with stage("reference", section="capture", probe=probe, model=model) as current:
+        current.use("reference")
+        records = read_references(current.read(Path("data/prompts", f"{probe}.references.json")))
+        lock = read_lock(current.read(lock_path(model)))
+        current.model_lock_sha256 = lock.sha256
+        folder = current.out(Path("data/references", model, probe))
+        folder.mkdir()
+        if not records:
+            return
+        # A probe without references must not pay for importing torch.
+        from plantain.capture.references import generate
+
+        current.device = generate(records, lock, current.params.reference, folder)
+        current.dtype = lock.dtype
+        current.seeds = {"reference": [current.params.reference.seed]}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""The import closure of every stage, compared with the deps of dvc.yaml. ``--write`` brings dvc.yaml up to date."""
+
+import sys
+from pathlib import Path
+
+import grimp
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def closure(stage: str) -> list[str]:
+    """Source files that ``plantain.stages.<stage>`` imports, itself and package files included."""
+    graph = grimp.build_graph("plantain", cache_dir=None)
+    module = f"plantain.stages.{stage}"
+    found = {module} | graph.find_upstream_modules(module)
+    packages = {name.rpartition(".")[0] for name in found} | {"plantain"}
+    return sorted({_source(name) for name in found | packages if name})
+
+
+def _source(module: str) -> str:
+    stem = Path("src", *module.split("."))
+    path = stem / "__init__.py" if (ROOT / stem).is_dir() else stem.with_suffix(".py")
+    return path.as_posix()
+
+
+def declared(stage: dict) -> list[str]:
+    """Source files among the deps of a stage of dvc.yaml."""
+    return sorted(dep for dep in stage["deps"] if str(dep).startswith("src/"))
+
+
+def write() -> None:
+    """Rewrite the source deps of every stage in dvc.yaml, after its data deps."""
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    path = ROOT / "dvc.yaml"
+    tree = yaml.load(path)
+    for name, stage in tree["stages"].items():
+        data = [dep for dep in stage["deps"] if not str(dep).startswith("src/")]
+        stage["deps"] = data + closure(name)
+    yaml.dump(tree, path)
+
+
+if __name__ == "__main__" and "--write" in sys.argv:
+    write()
