@@ -1,0 +1,161 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from plantain.config import RunParams
+from plantain.errors import InputError, PlantainError
+from plantain.stages.cells import stale_outs
+from plantain.stages.common import stage
+from plantain.stages.environment import observed_versions, write_declared
+from plantain.track import journal
+from plantain.track.receipt import read_receipt
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    for name in ("params.yaml", "environment.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "input.txt").write_text("one")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.delenv("PLANTAIN_CACHE", raising=False)
+    return tmp_path
+
+
+def copy_input():
+    with stage("prompts", section="prompts", probe="demo") as current:
+        text = current.read(Path("input.txt")).read_text()
+        current.use("capture.seeds")
+        current.out(Path("out/copy.txt")).write_text(text)
+
+
+def test_a_receipt_says_what_was_read_written_and_used(workspace):
+    copy_input()
+    receipt = read_receipt(Path("receipts/prompts/demo.json"))
+    assert Path("out/copy.txt").read_text() == "one"
+    assert [record.path for record in receipt.reads] == ["input.txt"]
+    assert [record.path for record in receipt.writes] == ["out/copy.txt"]
+    assert receipt.reads[0].sha256 == receipt.writes[0].sha256
+    assert receipt.params["capture.seeds"] == [0]
+    assert set(receipt.packages) == {"polars", "ruamel.yaml"}
+    assert "plantain.files" in receipt.code
+
+
+def test_equal_inputs_give_an_equal_receipt_and_a_journal_line_each(workspace):
+    copy_input()
+    first = Path("receipts/prompts/demo.json").read_bytes()
+    time.sleep(0.01)
+    copy_input()
+    assert Path("receipts/prompts/demo.json").read_bytes() == first
+    lines = journal.executions()
+    assert len(lines) == 2
+    assert lines[0].receipt_sha256 == lines[1].receipt_sha256
+    assert lines[0].started < lines[1].started
+
+
+def test_an_input_edited_meanwhile_commits_nothing(workspace):
+    Path("out").mkdir()
+    Path("out/copy.txt").write_text("old")
+    with pytest.raises(PlantainError, match=r"input\.txt: changed while"), stage("prompts", section="prompts") as current:
+        current.read(Path("input.txt"))
+        current.out(Path("out/copy.txt")).write_text("new")
+        Path("input.txt").write_text("two")
+    assert Path("out/copy.txt").read_text() == "old"
+    assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
+    assert not Path("receipts").exists()
+    assert journal.executions() == []
+
+
+def test_a_failed_stage_leaves_nothing_half_written(workspace):
+    with pytest.raises(ZeroDivisionError), stage("prompts", section="prompts") as current:
+        current.out(Path("out/folder")).mkdir()
+        raise ZeroDivisionError
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_missing_input_names_the_file_and_the_fix(workspace):
+    with pytest.raises(InputError, match=r"nowhere\.txt: .*dvc repro"), stage("prompts", section="prompts") as current:
+        current.read(Path("nowhere.txt"))
+
+
+def test_another_version_than_declared_is_refused_by_name(workspace):
+    path = Path("environment.yaml")
+    path.write_text(path.read_text().replace("scipy: 1.17.1", "scipy: 0.0.1"))
+    with pytest.raises(InputError) as caught:
+        observed_versions("analyze")
+    assert caught.value.field == "analyze.scipy"
+    assert "0.0.1 is declared" in caught.value.problem
+    assert "scipy: 0.0.1" in path.read_text().splitlines()[caught.value.line - 1]
+
+
+def test_doctor_declares_what_the_constraints_pin(workspace):
+    Path("constraints.txt").write_text("SciPy==9.9.9\nnumpy==8.8.8  # why\n")
+    before = Path("environment.yaml").read_text()
+    write_declared(Path("constraints.txt"))
+    after = Path("environment.yaml").read_text()
+    assert "scipy: 9.9.9" in after
+    assert after.count("numpy: 8.8.8") == 3
+    assert after.splitlines()[0] == before.splitlines()[0]
+
+
+def test_the_declared_versions_are_those_of_the_constraints(workspace):
+    declared = Path("environment.yaml").read_bytes()
+    write_declared(ROOT / "constraints.txt")
+    assert Path("environment.yaml").read_bytes() == declared
+
+
+def test_a_torn_journal_line_is_left_out(workspace):
+    copy_input()
+    with journal.journal_path().open("a") as stream:
+        stream.write('{"receipt_sha256": "ab')
+    assert len(journal.executions()) == 1
+
+
+def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
+    script = textwrap.dedent("""
+        import time
+        from pathlib import Path
+        from plantain.stages.common import stage
+        with stage("prompts", section="prompts", probe="demo") as current:
+            current.out(Path("out/copy.txt")).write_text("half")
+            print("writing", flush=True)
+            time.sleep(60)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Path("out/copy.txt").exists()
+    copy_input()
+    assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
+
+
+LOCK = """
+stages:
+  report@gone-tiny: {outs: [{path: reports/tiny/gone/index.html}, {path: receipts/report/tiny/gone.json}]}
+  report@kept-tiny: {outs: [{path: reports/tiny/kept/index.html}]}
+  prompts@gone: {outs: [{path: data/prompts/gone.parquet}]}
+  model@old-model: {outs: [{path: models/old-model/model.lock.json}]}
+  compare: {outs: [{path: reports/index.html}]}
+"""
+
+
+def test_only_outs_of_cells_that_left_the_run_are_stale(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(LOCK)
+    chosen = RunParams(probes=["kept"], models=["tiny"])
+    assert [path.as_posix() for path in stale_outs(lock, chosen)] == [
+        "data/prompts/gone.parquet",
+        "models/old-model/model.lock.json",
+        "receipts/report/tiny/gone.json",
+        "reports/tiny/gone/index.html",
+    ]
