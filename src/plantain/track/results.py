@@ -1,0 +1,153 @@
+"""The receipts that stand now, cell by cell: in the workspace or at a git revision."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from pydantic import ValidationError
+
+from plantain.errors import InputError
+from plantain.files import digest, sha256_bytes
+from plantain.track.receipt import PromptSet, Receipt, receipt_path
+
+CELLS: Final = "reports/cells.json"
+MODEL_STAGES: Final = ("model",)
+PROBE_STAGES: Final = ("prompts",)
+CELL_STAGES: Final = ("reference", "capture", "analyze", "report")
+SINGLE_STAGES: Final = ("verdict", "compare")
+
+
+class Reader(Protocol):
+    """Where files come from: a folder, or the repository at a revision."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of ``path`` relative to the repository root, or None where there is no such file."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Paths of all files below ``folder``, sorted; empty where there is no such folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """The workspace."""
+
+    root: Path
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of ``path``, or None."""
+        target = self.root / path
+        return target.read_bytes() if target.is_file() else None
+
+    def names(self, folder: str) -> list[str]:
+        """Paths of all files below ``folder``, sorted."""
+        found = (path for path in (self.root / folder).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A receipt with the digest of its bytes as found."""
+
+    path: str
+    sha256: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One probe on one model, and the receipts of its stages."""
+
+    probe: str
+    model: str
+    held: dict[str, Held]
+    """By stage; the shared ``model`` and ``prompts`` receipts included."""
+
+    @property
+    def name(self) -> str:
+        """``PROBE@MODEL``."""
+        return f"{self.probe}@{self.model}"
+
+    @property
+    def capture_key(self) -> str | None:
+        """Digest of all that decided the activations; None before the first capture."""
+        return self.held["capture"].receipt.capture_key if "capture" in self.held else None
+
+    @property
+    def prompts(self) -> PromptSet | None:
+        """The prompt set that the activations were made from."""
+        sets = (self.held[stage].receipt.prompts for stage in ("capture", "prompts") if stage in self.held)
+        return next((found for found in sets if found is not None), None)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every cell of a run, and the stages that see all cells."""
+
+    cells: tuple[Cell, ...]
+    singles: dict[str, Held]
+
+    def held(self) -> Iterator[Held]:
+        """Every receipt once, ordered by path."""
+        found = {held.path: held for cell in self.cells for held in cell.held.values()}
+        found.update({held.path: held for held in self.singles.values()})
+        return iter(found[path] for path in sorted(found))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all receipts; the same on every machine that holds the same results."""
+        return digest({held.path: held.sha256 for held in self.held()})
+
+
+def read_results(reader: Reader) -> Results:
+    """Read the receipts of the cells that ``reports/cells.json`` names; none where that file is absent.
+
+    Raises:
+        InputError: a file is not what it should be.
+    """
+    cells = tuple(_cell(reader, probe, model) for probe, model in cell_names(reader))
+    singles = {stage: held for stage in SINGLE_STAGES if (held := _held(reader, receipt_path(stage)))}
+    return Results(cells, singles if cells else {})
+
+
+def cell_names(reader: Reader) -> list[tuple[str, str]]:
+    """The (probe, model) pairs of the last run, in its order."""
+    content = reader.read(CELLS)
+    if content is None:
+        return []
+    try:
+        return [(cell["probe"], cell["model"]) for cell in json.loads(content)["cells"]]
+    except (ValueError, KeyError, TypeError):
+        fix = "restore it with git, or run `dvc repro cells`."
+        raise InputError("this is not a list of cells.", file=CELLS, fix=fix) from None
+
+
+def parse_receipt(path: str, content: bytes) -> Held:
+    """A receipt from its bytes.
+
+    Raises:
+        InputError: it is no receipt of this version; names the field.
+    """
+    try:
+        return Held(path, sha256_bytes(content), Receipt.model_validate_json(content))
+    except ValidationError as error:
+        reason = error.errors()[0]
+        field = ".".join(str(part) for part in reason["loc"])
+        fix = "restore it with `dvc checkout`, or run `dvc repro`."
+        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+
+
+def _cell(reader: Reader, probe: str, model: str) -> Cell:
+    paths = {stage: receipt_path(stage, model=model) for stage in MODEL_STAGES}
+    paths |= {stage: receipt_path(stage, probe=probe) for stage in PROBE_STAGES}
+    paths |= {stage: receipt_path(stage, model=model, probe=probe) for stage in CELL_STAGES}
+    held = {stage: found for stage, path in paths.items() if (found := _held(reader, path))}
+    return Cell(probe, model, held)
+
+
+def _held(reader: Reader, path: Path) -> Held | None:
+    content = reader.read(path.as_posix())
+    return None if content is None else parse_receipt(path.as_posix(), content)
