@@ -1,0 +1,153 @@
+"""Untrained weights: fresh ones from a seed, or the trained entries of each tensor in another order.
+
+Both are made from uniform integers of a counter-based generator, one stream per parameter name. Normal variates
+are avoided because their last bits depend on the instruction set; integers, their rounding to float32 and one
+product by a constant do not. So equal seeds give equal bytes on every machine, in every order, on every thread count.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from plantain.errors import InputError
+
+_BLOCK = 1 << 20
+"""Values drawn at a time: two per 64-bit output, eight per step of the Philox counter."""
+
+_SLICE = 1 << 15
+"""Values converted at a time: they stay in the cache, and torch runs so few on the calling thread."""
+
+_PER_STEP = 8
+_SORT_WORKERS = 2
+"""Threads that shuffle: each needs eight bytes an entry for the largest tensor."""
+
+
+@dataclass(frozen=True)
+class _Initial:
+    """What a fresh parameter holds: uniform values within ``bound``, or ``constant`` where ``bound`` is None."""
+
+    name: str
+    parameter: nn.Parameter
+    bound: float | None
+    constant: float = 0.0
+
+
+def reinitialise(module: nn.Module, seed: int) -> None:
+    """Replace every parameter of ``module`` in place by its untrained value.
+
+    Linear and convolution weights and biases are uniform within 1/sqrt(fan-in), PyTorch's own default for these
+    layers; embeddings are uniform with variance 1; norms are the identity. Buffers stay.
+
+    Args:
+        module: parameters of any floating dtype, on any device but meta; a narrower dtype gets the rounded values.
+        seed: the draw; every parameter has a stream of its own, keyed by seed and parameter name.
+
+    Raises:
+        InputError: a parameter of a layer for which no untrained value is defined.
+    """
+    jobs = [partial(_fill, initial, initial.parameter.detach(), seed) for initial in _initials(module)]
+    _on_threads(jobs, torch.get_num_threads())
+
+
+def reinitialised_tensors(module: nn.Module, seed: int) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """Name and maker of each parameter that :func:`reinitialise` would write, for a module on the meta device.
+
+    Lets a caller see (and hash) the weights of a large model one tensor at a time, without ever holding the model.
+    """
+    for initial in _initials(module):
+        yield initial.name, partial(_filled, initial, seed)
+
+
+def shuffle(module: nn.Module, seed: int) -> None:
+    """Permute the entries of every parameter of ``module`` with more than one axis, in place.
+
+    The distribution of the entries of each tensor is kept, their places are not. Norms and biases stay as they are.
+
+    Args:
+        module: parameters on the CPU.
+        seed: the draw; every parameter has a stream of its own, keyed by seed and parameter name.
+    """
+    weights = [(name, parameter.detach()) for name, parameter in module.named_parameters() if parameter.dim() > 1]
+    jobs = [partial(_permute, tensor, _key("shuffle", seed, name)) for name, tensor in weights]
+    _on_threads(jobs, min(_SORT_WORKERS, torch.get_num_threads()))
+
+
+def _initials(module: nn.Module) -> Iterator[_Initial]:
+    seen: set[int] = set()
+    for prefix, layer in module.named_modules():
+        for key, parameter in layer.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield _initial(f"{prefix}.{key}" if prefix else key, layer, key, parameter)
+
+
+def _initial(name: str, layer: nn.Module, key: str, parameter: nn.Parameter) -> _Initial:
+    kind = type(layer).__name__
+    if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+        fan_in = layer.weight.shape[1:].numel()
+        return _Initial(name, parameter, 1.0 / math.sqrt(fan_in))
+    if isinstance(layer, nn.Embedding):
+        return _Initial(name, parameter, math.sqrt(3.0))
+    if "Norm" in kind and parameter.dim() == 1:
+        return _Initial(name, parameter, None, 0.0 if key == "bias" else 1.0)
+    fix = "compare with an `of` model made of linear, convolution, embedding and norm layers."
+    raise InputError(f"no untrained value is defined for parameter '{name}' of a {kind} layer.", fix=fix)
+
+
+def _filled(initial: _Initial, seed: int) -> Tensor:
+    target = torch.empty(initial.parameter.shape, dtype=initial.parameter.dtype)
+    _fill(initial, target, seed)
+    return target
+
+
+def _fill(initial: _Initial, target: Tensor, seed: int) -> None:
+    if initial.bound is None:
+        target.fill_(initial.constant)
+        return
+    flat, key = target.view(-1), _key("reinit", seed, initial.name)
+    scale = np.float32(initial.bound / 2**31)
+    for start in range(0, flat.numel(), _BLOCK):
+        values = _integers(key, start, min(_BLOCK, flat.numel() - start))
+        for low in range(0, len(values), _SLICE):
+            part = values[low : low + _SLICE].astype(np.float32) * scale
+            flat[start + low : start + low + len(part)].copy_(torch.from_numpy(part))
+
+
+def _integers(key: NDArray[np.uint64], start: int, count: int) -> NDArray[np.int32]:
+    """``count`` signed 32-bit integers of the stream from position ``start``, a multiple of 8."""
+    stream = np.random.Philox(key=key, counter=start // _PER_STEP)
+    raw = stream.random_raw(-(-count // 2))
+    return np.asarray(raw, dtype="<u8").view("<i4")[:count]
+
+
+def _permute(tensor: Tensor, key: NDArray[np.uint64]) -> None:
+    flat = tensor.view(-1)
+    order = np.asarray(np.random.Philox(key=key).random_raw(flat.numel()), dtype=np.uint64)
+    if tensor.element_size() != 2:
+        flat.copy_(flat[torch.from_numpy(np.argsort(order, kind="stable"))])
+        return
+    # Sorting the 48-bit keys with the 16-bit entry in the low bits moves the entries along: no index, no gather.
+    order &= ~np.uint64(0xFFFF)
+    bits = flat.view(torch.int16).numpy().view(np.uint16)
+    np.bitwise_or(order, bits, out=order)
+    order.sort()
+    bits[:] = order.astype(np.uint16)
+
+
+def _key(purpose: str, seed: int, name: str) -> NDArray[np.uint64]:
+    digest = hashlib.sha256(f"{purpose}\0{seed}\0{name}".encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+
+
+def _on_threads(jobs: Sequence[Callable[[], None]], workers: int) -> None:
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()
