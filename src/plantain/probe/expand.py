@@ -1,0 +1,147 @@
+"""From a probe to its records: every item in every condition, with the digests that name what was run."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from plantain.config import NAME
+from plantain.errors import InputError
+from plantain.files import digest, normalise, sha256_file
+from plantain.probe.node import Field
+from plantain.probe.records import (
+    Contrasts,
+    ExpandedContrast,
+    Expansion,
+    Record,
+    ReferenceRecord,
+    record_digest,
+    set_digest,
+)
+from plantain.probe.spec import Condition, Contrast, Item, Probe, Reference
+from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
+from plantain.probe.templates import fields, substitute
+from plantain.yamlfile import Key
+
+__all__ = [
+    "Contrasts",
+    "ExpandedContrast",
+    "Expansion",
+    "Record",
+    "ReferenceRecord",
+    "expand",
+    "expand_with",
+    "read_contrasts",
+    "read_records",
+    "read_references",
+    "write_expansion",
+]
+
+
+def expand(probe: Probe, root: Path) -> Expansion:
+    """Expand ``probe``; files of references are read below ``root``.
+
+    Raises:
+        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in.
+    """
+    return expand_with(probe, lambda file: sha256_file(root / file))
+
+
+def expand_with(probe: Probe, file_digest: Callable[[str], str]) -> Expansion:
+    """Expand ``probe`` with the digests of reference files from ``file_digest``, which raises OSError for none."""
+    references = _references(probe, file_digest)
+    records = tuple(
+        _record(probe, item, condition, references)
+        for item in probe.items.values()
+        for condition in probe.conditions.values()
+    )
+    _check_used(probe, references, records)
+    contrasts = tuple(_contrast(probe, contrast) for contrast in probe.contrasts.values())
+    expanded = tuple(record for record, _ in references.values())
+    return Expansion(probe.name, records, expanded, contrasts, set_digest(records))
+
+
+_References = Mapping[str, tuple[ReferenceRecord, str]]
+"""Expanded references by name, each with the key of the probe file that it came from."""
+
+
+def _references(probe: Probe, file_digest: Callable[[str], str]) -> _References:
+    found: dict[str, tuple[ReferenceRecord, str]] = {}
+    for key, reference in probe.references.items():
+        for values in _settings(probe, reference):
+            record = _reference(probe, reference, values, file_digest)
+            if found.setdefault(record.name, (record, key))[0] != record:
+                problem = f"two different images are called '{record.name}'."
+                raise _error(probe, problem, "references", key, fix="put into the name what tells them apart.")
+    return found
+
+
+def _settings(probe: Probe, reference: Reference) -> list[dict[str, Field]]:
+    """The values that fill a reference's fields: those of every item, or none where it has no fields."""
+    inner = fields(reference.prompt or reference.file or "")
+    if fields(reference.name):
+        return [_values(item) for item in probe.items.values()]
+    if inner:
+        fix = f'put the field into the name too: "{reference.name}_{{{inner[0]}}}".'
+        problem = f"the image differs from item to item ('{inner[0]}') and its name does not."
+        raise _error(probe, problem, "references", reference.name, fix=fix)
+    return [{}]
+
+
+def _reference(
+    probe: Probe, reference: Reference, values: Mapping[str, Field], file_digest: Callable[[str], str]
+) -> ReferenceRecord:
+    name = substitute(reference.name, values)
+    if not NAME.fullmatch(name):
+        fix = "use field values of lower-case letters, digits and underscores, so that names are valid."
+        raise _error(probe, f"'{name}' is not a valid name.", "references", reference.name, fix=fix)
+    prompt = None if reference.prompt is None else normalise(substitute(reference.prompt, values))
+    file = None if reference.file is None else substitute(reference.file, values)
+    try:
+        file_sha256 = None if file is None else file_digest(file)
+    except OSError:
+        fix = "check the path, which starts at the repository root, or fetch the file."
+        raise _error(probe, f"there is no file '{file}'.", "references", reference.name, "file", fix=fix) from None
+    content = {"name": name, "prompt": prompt, "file_sha256": file_sha256}
+    return ReferenceRecord(name, prompt, file, file_sha256, digest(content))
+
+
+def _record(probe: Probe, item: Item, condition: Condition, references: _References) -> Record:
+    values = _values(item)
+    prompt = normalise(substitute(condition.prompt, values))
+    names = tuple(substitute(name, values) for name in condition.reference)
+    for name in names:
+        if name not in references:
+            fix = f"add '{name}' under references, or use: {', '.join(references) or 'none are declared'}."
+            raise _error(probe, f"there is no reference '{name}'.", "conditions", condition.name, "reference", fix=fix)
+    if len(set(names)) < len(names):
+        problem = f"item '{item.id}' gets the same reference twice ({', '.join(names)})."
+        fix = "give alternatives that differ for every item."
+        raise _error(probe, problem, "conditions", condition.name, "reference", fix=fix)
+    used = [references[name][0] for name in names]
+    sha256 = record_digest(item.id, condition.name, prompt, used, item.fields)
+    return Record(item.id, condition.name, prompt, names, sha256, dict(item.fields))
+
+
+def _check_used(probe: Probe, references: _References, records: tuple[Record, ...]) -> None:
+    used = {name for record in records for name in record.reference}
+    for name, (_, key) in references.items():
+        if name not in used:
+            fix = "use it in a condition, or remove it; it would be generated for nothing."
+            raise _error(probe, f"no condition uses the reference '{name}'.", "references", key, fix=fix)
+
+
+def _contrast(probe: Probe, contrast: Contrast) -> ExpandedContrast:
+    strata = tuple(probe.conditions[name].stratum for name in (*contrast.a, *contrast.b))
+    blocks = None
+    if contrast.flip_blocks:
+        blocks = tuple(str(_values(item)[contrast.flip_blocks]) for item in probe.items.values())
+    return ExpandedContrast(contrast.name, contrast.a, contrast.b, contrast.role, strata, blocks)
+
+
+def _values(item: Item) -> dict[str, Field]:
+    return {"id": item.id, **item.fields}
+
+
+def _error(probe: Probe, problem: str, *keys: Key, fix: str) -> InputError:
+    if probe.source is not None:
+        return probe.source.error(problem, *keys, fix=fix)
+    return InputError(problem, fix=fix, field=".".join(str(key) for key in keys))

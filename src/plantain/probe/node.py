@@ -1,0 +1,123 @@
+"""A place in a probe file: its value, checked on the way out, with errors that name file, line, field and fix."""
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from plantain.config import NAME
+from plantain.errors import InputError
+from plantain.files import normalise
+from plantain.probe import templates
+from plantain.yamlfile import Key, YamlFile
+
+Field = str | int | float
+"""The value of an item's field."""
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, but part of how Persian words and composed emoji are spelt."""
+
+_KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
+
+_NAME_FIX = "use lower-case letters, digits and underscores, a letter first, at most 40 characters."
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of a YAML file and the keys that lead to it."""
+
+    source: YamlFile
+    keys: tuple[Key, ...]
+    value: Any
+
+    def child(self, key: Key) -> "Node":
+        """The node of one entry."""
+        return Node(self.source, (*self.keys, key), self.value[key])
+
+    def error(self, problem: str, fix: str) -> InputError:
+        """An error at this place."""
+        return self.source.error(problem, *self.keys, fix=fix)
+
+    def wrong(self, wanted: str, fix: str) -> InputError:
+        """An error that says what stands here in place of what is wanted."""
+        found = "nothing" if self.value is None else _KINDS.get(type(self.value), f"a {type(self.value).__name__}")
+        return self.error(f"{found} stands where {wanted} is needed.", fix)
+
+    def entries(self) -> dict[str, "Node"]:
+        """The children of a mapping that is not empty."""
+        if not isinstance(self.value, dict):
+            raise self.wrong("a mapping", "write `key: value` lines below it.")
+        if not self.value:
+            raise self.error("this is empty.", "add at least one entry.")
+        return {str(key): self.child(key) for key in self.value}
+
+    def elements(self) -> list["Node"]:
+        """The children of a list that is not empty."""
+        if not isinstance(self.value, list):
+            raise self.wrong("a list", "write a list.")
+        if not self.value:
+            raise self.error("this is empty.", "add at least one entry.")
+        return [self.child(index) for index in range(len(self.value))]
+
+    def record(self, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, "Node"]:
+        """The children of a mapping whose keys are known."""
+        children = self.entries()
+        for key, child in children.items():
+            if key not in (*required, *optional):
+                raise child.error(f"'{key}' is not a known key.", f"use: {', '.join((*required, *optional))}.")
+        for key in required:
+            if key not in children:
+                raise self.error(f"`{key}` is missing.", f"add `{key}:`.")
+        return children
+
+    def text(self) -> str:
+        """Text in its one form (NFC, line feeds, stripped), not empty and without invisible characters."""
+        if not isinstance(self.value, str):
+            raise self.wrong("text", "put the value in quotes.")
+        text = normalise(self.value)
+        if not text:
+            raise self.error("the text is empty.", "write it.")
+        for character in text:
+            if _invisible(character):
+                problem = f"the text holds the invisible character U+{ord(character):04X}."
+                raise self.error(problem, "remove the character, or use a space.")
+        return text
+
+    def template(self) -> str:
+        """Text whose only braces are plain fields."""
+        text = self.text()
+        try:
+            templates.fields(text)
+        except templates.TemplateError as error:
+            raise self.error(str(error), "write {field} for an item's field, {{ and }} for braces.") from None
+        return text
+
+    def name(self) -> str:
+        """A name, as of a probe or a condition."""
+        text = self.text()
+        self.check_name(text)
+        return text
+
+    def check_name(self, name: str) -> None:
+        """Refuse ``name`` unless it may name a probe, a condition, a contrast, a reference or a field."""
+        if not NAME.fullmatch(name):
+            raise self.error(f"'{name}' is not a valid name.", _NAME_FIX)
+
+    def field(self) -> Field:
+        """The value of an item's field: text or a finite number."""
+        if isinstance(self.value, str):
+            return self.text()
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self.wrong("text or a number", "put the value in quotes.")
+        if not math.isfinite(self.value) or abs(self.value) >= 2**63:
+            raise self.error("the number is not finite, or beyond 64 bits.", "use a number that fits, or text.")
+        return self.value
+
+    def one_or_more(self) -> list["Node"]:
+        """The node itself, or the children of a list."""
+        return self.elements() if isinstance(self.value, list) else [self]
+
+
+def _invisible(character: str) -> bool:
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return hidden and character != "\n" and character not in _JOINERS

@@ -1,0 +1,96 @@
+"""What a probe expands to: a record a (item, condition), a record a reference, and the contrasts between conditions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from plantain.files import digest
+from plantain.probe.node import Field
+from plantain.probe.spec import Role
+
+
+@dataclass(frozen=True)
+class Record:
+    """One item put to the model in one wording. ``prompt`` is exactly the string that is hashed and run."""
+
+    item: str
+    condition: str
+    prompt: str
+    reference: tuple[str, ...]
+    """Names of the alternative conditioning images; empty where there is none."""
+    sha256: str
+    fields: dict[str, Field]
+
+
+@dataclass(frozen=True)
+class ReferenceRecord:
+    """One conditioning image: generated from ``prompt``, or the bytes of ``file``."""
+
+    name: str
+    prompt: str | None
+    file: str | None
+    file_sha256: str | None
+    sha256: str
+    """Over name, prompt and file bytes: where the file lies does not count."""
+
+
+@dataclass(frozen=True)
+class ExpandedContrast:
+    """Side ``a`` minus side ``b``."""
+
+    name: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    role: Role
+    strata: tuple[str | None, ...]
+    """The stratum of each template of ``a``, then of ``b``; ``None`` where a template has none."""
+    flip_blocks: tuple[str, ...] | None
+    """A label an item, in item order; items of one label share one sign. ``None``: each its own."""
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """The contrasts of a probe, with its items in order and their fields (``rank`` and the like)."""
+
+    probe: str
+    items: tuple[str, ...]
+    fields: tuple[dict[str, Field], ...]
+    contrasts: tuple[ExpandedContrast, ...]
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A whole probe, expanded: records in item order, and in condition order within an item."""
+
+    probe: str
+    records: tuple[Record, ...]
+    references: tuple[ReferenceRecord, ...]
+    contrasts: tuple[ExpandedContrast, ...]
+    set_sha256: str
+
+
+def set_digest(records: Iterable[Record]) -> str:
+    """The digest of a prompt set: over its sorted record digests, so the order of records does not count."""
+    return digest(sorted(record.sha256 for record in records))
+
+
+def record_digest(
+    item: str, condition: str, prompt: str, references: Iterable[ReferenceRecord], fields: dict[str, Field]
+) -> str:
+    """The digest of one record. It holds its references' digests, so a changed image is a changed record."""
+    return digest(
+        {
+            "item": item,
+            "condition": condition,
+            "prompt": prompt,
+            "reference": [{"name": reference.name, "sha256": reference.sha256} for reference in references],
+            "fields": fields,
+        }
+    )
+
+
+def items_of(records: Iterable[Record]) -> dict[str, dict[str, Field]]:
+    """The fields of every item, by item id in order of appearance."""
+    items: dict[str, dict[str, Field]] = {}
+    for record in records:
+        items.setdefault(record.item, record.fields)
+    return items

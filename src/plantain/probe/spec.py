@@ -1,0 +1,206 @@
+"""A probe file as typed, checked data: what is asked, of what, and in which words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from plantain.probe import templates
+from plantain.probe.items import Item, read_items
+from plantain.probe.node import Node
+from plantain.yamlfile import YamlFile, read_yaml
+
+__all__ = ["Condition", "Contrast", "Item", "Probe", "Reference", "Role", "parse_probe", "read_probe"]
+
+
+class Role(StrEnum):
+    """What a contrast is for: the published pair, the question itself, or a control."""
+
+    published = "published"
+    target = "target"
+    control = "control"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A conditioning image: generated from ``prompt``, or read from ``file``. Name and both may be templates."""
+
+    name: str
+    prompt: str | None
+    file: str | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One wording. ``reference`` holds alternatives, crossed like noise seeds; empty where there is no image."""
+
+    name: str
+    prompt: str
+    reference: tuple[str, ...]
+    stratum: str | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Side ``a`` minus side ``b``, each a list of conditions. ``flip_blocks`` names an item field."""
+
+    name: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    role: Role
+    flip_blocks: str | None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question. The mappings are keyed by name, in file order."""
+
+    name: str
+    title: str
+    hypothesis: str
+    references: dict[str, Reference]
+    conditions: dict[str, Condition]
+    contrasts: dict[str, Contrast]
+    items: dict[str, Item]
+    source: YamlFile | None = field(default=None, compare=False, repr=False)
+    """Where the probe was read from, so that later errors can name the line."""
+
+
+def read_probe(path: Path) -> Probe:
+    """Read ``prompts/<probe>.yaml``.
+
+    Raises:
+        InputError: anything wrong in the file, or a name that is not the file's.
+    """
+    source = read_yaml(path)
+    probe = parse_probe(source)
+    if probe.name != path.stem:
+        fix = f"write `probe: {path.stem}`, or rename the file to {probe.name}.yaml."
+        raise source.error(f"the probe is called '{probe.name}' and its file '{path.name}'.", "probe", fix=fix)
+    return probe
+
+
+def parse_probe(source: YamlFile) -> Probe:
+    """The probe that ``source`` holds, whatever its file is called."""
+    top = Node(source, (), source.data).record(
+        ("probe", "conditions", "contrasts", "items"), ("title", "hypothesis", "references")
+    )
+    name = top["probe"].name()
+    probe = Probe(
+        name=name,
+        title=top["title"].text() if "title" in top else name,
+        hypothesis=top["hypothesis"].text() if "hypothesis" in top else "",
+        references=_references(top["references"]) if "references" in top else {},
+        conditions=_conditions(top["conditions"]),
+        contrasts=_contrasts(top["contrasts"], top["conditions"]),
+        items=read_items(top["items"]),
+        source=source,
+    )
+    _check_fields(probe, top)
+    return probe
+
+
+def _references(node: Node) -> dict[str, Reference]:
+    return {name: _reference(name, child) for name, child in node.entries().items()}
+
+
+def _reference(name: str, node: Node) -> Reference:
+    Node(node.source, node.keys, name).template()
+    if not templates.fields(name):
+        node.check_name(name)
+    parts = node.record((), ("prompt", "file"))
+    if len(parts) != 1:
+        raise node.error("a reference has both a prompt and a file.", "keep one of the two.")
+    texts = {key: part.template() for key, part in parts.items()}
+    if "file" in texts and (Path(texts["file"]).is_absolute() or ".." in Path(texts["file"]).parts):
+        fix = "put the image into the repository and give its path from there."
+        raise parts["file"].error("the file lies outside the repository.", fix)
+    return Reference(name, texts.get("prompt"), texts.get("file"))
+
+
+def _conditions(node: Node) -> dict[str, Condition]:
+    return {name: _condition(name, child) for name, child in node.entries().items()}
+
+
+def _condition(name: str, node: Node) -> Condition:
+    node.check_name(name)
+    parts = node.record(("prompt",), ("reference", "stratum"))
+    references = parts["reference"].one_or_more() if "reference" in parts else []
+    return Condition(
+        name=name,
+        prompt=parts["prompt"].template(),
+        reference=_distinct(references, [child.template() for child in references]),
+        stratum=parts["stratum"].name() if "stratum" in parts else None,
+    )
+
+
+def _distinct(nodes: list[Node], names: list[str]) -> tuple[str, ...]:
+    for index, (node, name) in enumerate(zip(nodes, names, strict=True)):
+        if name in names[:index]:
+            raise node.error(f"'{name}' is listed twice.", "list each name once.")
+    return tuple(names)
+
+
+def _contrasts(node: Node, conditions: Node) -> dict[str, Contrast]:
+    known = tuple(conditions.entries())
+    return {name: _contrast(name, child, known) for name, child in node.entries().items()}
+
+
+def _contrast(name: str, node: Node, known: tuple[str, ...]) -> Contrast:
+    node.check_name(name)
+    parts = node.record(("a", "b", "role"), ("flip_blocks",))
+    a, b = _side(parts["a"], known), _side(parts["b"], known)
+    if shared := [condition for condition in a if condition in b]:
+        fix = "give each side conditions of its own; a shared one would be subtracted from itself."
+        raise node.error(f"both sides hold {', '.join(shared)}.", fix)
+    blocks = parts["flip_blocks"].name() if "flip_blocks" in parts else None
+    return Contrast(name, a, b, _role(name, parts["role"]), blocks)
+
+
+def _side(node: Node, known: tuple[str, ...]) -> tuple[str, ...]:
+    nodes = node.one_or_more()
+    names = [child.text() for child in nodes]
+    for child, name in zip(nodes, names, strict=True):
+        if name not in known:
+            raise child.error(f"there is no condition '{name}'.", f"add it, or use: {', '.join(known)}.")
+    return _distinct(nodes, names)
+
+
+def _role(name: str, node: Node) -> Role:
+    value = node.text()
+    if value not in tuple(Role):
+        raise node.error(f"'{value}' is not a role.", f"use: {', '.join(Role)}.")
+    role = Role(value)
+    expected = Role(name) if name in ("published", "target") else Role.control
+    if role is not expected:
+        fix = "a contrast named published or target has that role; any other contrast has `role: control`."
+        raise node.error(f"the contrast '{name}' cannot have the role {role}.", fix)
+    return role
+
+
+def _check_fields(probe: Probe, top: dict[str, Node]) -> None:
+    """Every template must expand for every item: a pair with one side is no pair."""
+    for name, reference in probe.references.items():
+        names = _fields((name, reference.prompt or "", reference.file or ""))
+        _check_template(probe, top["references"].child(name), top["items"], names)
+    for name, condition in probe.conditions.items():
+        names = _fields((condition.prompt, *condition.reference))
+        _check_template(probe, top["conditions"].child(name), top["items"], names)
+    for name, contrast in probe.contrasts.items():
+        if contrast.flip_blocks:
+            _check_template(probe, top["contrasts"].child(name), top["items"], [contrast.flip_blocks])
+
+
+def _fields(texts: Iterable[str]) -> list[str]:
+    return [name for text in texts for name in templates.fields(text)]
+
+
+def _check_template(probe: Probe, place: Node, items: Node, names: list[str]) -> None:
+    known = list(dict.fromkeys(["id", *(name for item in probe.items.values() for name in item.fields)]))
+    for name in names:
+        if name not in known:
+            raise place.error(f"no item has the field '{name}'.", f"use: {', '.join(known)}; or add it to the items.")
+        for index, item in enumerate(probe.items.values()):
+            if name != "id" and name not in item.fields:
+                problem = f"item '{item.id}' has no '{name}', which {'.'.join(map(str, place.keys))} needs."
+                raise items.child(index).error(problem, f"add `{name}:` to the item.")
