@@ -1,0 +1,61 @@
+"""From a table of units to the rectangles of a heatmap: blocks down, units across."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+KINDS = ("joint", "single")
+STREAMS = {"joint": "image", "single": "text and image"}
+"""The tokens that the hooked projection of each kind of block sees."""
+MEASURES = {"t": "t", "effect": "mean_difference", "d_z": "d_z"}
+"""Names that people see, to columns of the unit table."""
+
+_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The units of one kind of block."""
+
+    kind: str
+    values: np.ndarray
+    """(blocks, columns), NaN where there is no unit or no value."""
+    mlp_from: int | None
+    """First column of the MLP part, None where the projection has none."""
+
+
+def grids(table: pl.DataFrame, column: str) -> list[Grid]:
+    """One grid per kind of block, joint first. ``table`` needs the ``column`` that counts units within a block."""
+    found = []
+    for kind in KINDS:
+        part = table.filter(block_kind=kind)
+        if not len(part):
+            continue
+        values = np.full((_count(part, "block"), _count(part, "column")), np.nan)
+        values[part["block"], part["column"]] = part[column].cast(pl.Float64).fill_null(math.nan)
+        mlp = part.filter(part="mlp")["column"]
+        found.append(Grid(kind, values, int(mlp.min()) if len(mlp) else None))  # type: ignore[arg-type]
+    return found
+
+
+def _count(part: pl.DataFrame, column: str) -> int:
+    return int(part[column].max()) + 1  # type: ignore[arg-type]
+
+
+def limit(columns: Iterable[pl.Series]) -> float:
+    """End of a symmetric scale: the 99.5th percentile of absolute values over all columns, rounded up."""
+    finite = np.concatenate([np.abs(column.drop_nulls().drop_nans().to_numpy()) for column in columns] or [np.zeros(1)])
+    finite = finite[np.isfinite(finite)]
+    top = float(np.quantile(finite, 0.995)) if len(finite) else 0.0
+    if top <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(top))
+    return power * next(step for step in _STEPS if step * power >= top * (1 - 1e-9))
+
+
+def block_label(kind: str, block: int) -> str:
+    """``j3`` or ``s12``."""
+    return f"{kind[0]}{block}"
