@@ -1,0 +1,129 @@
+"""Prompt embeddings: every distinct prompt through the text encoder once, then from the store.
+
+The encoding is the pipeline's own static method, so its values are the pipeline's. What the store keeps is the
+embedding and where the real text stands in it, so that a later run needs neither encoder nor tokenizer.
+"""
+
+import gc
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import Flux2KleinPipeline
+
+from plantain.capture.identity import TEMPLATE_FLAGS, text_identity
+from plantain.capture.progress import Progress
+from plantain.capture.shards import RawTensor, Store
+from plantain.errors import CheckFailed, InputError
+from plantain.files import digest
+from plantain.model.load import load_text_encoder, load_tokenizer
+from plantain.model.lock import ModelLock
+from plantain.probe.tokens import check_prompts
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One prompt as the transformer sees it."""
+
+    values: torch.Tensor
+    """(1, positions, channels), on the CPU."""
+    text: tuple[int, int]
+    """First and past-the-last position of the prompt itself; the others are padding."""
+
+
+class Embeddings:
+    """Prompt embeddings, encoded once and then read from the store one at a time."""
+
+    def __init__(self, lock: ModelLock, device: str, progress: Progress) -> None:
+        """Open the store for a model. Nothing is loaded."""
+        self._lock, self._device, self._progress = lock, device, progress
+        self._store = Store("embeddings", progress.note)
+        self._frame = text_identity(lock, device)
+        self._recent = lru_cache(maxsize=4)(self._read)
+
+    def ensure(self, prompts: Iterable[str]) -> None:
+        """Encode what is missing. The encoder is loaded only for that, and freed again.
+
+        Raises:
+            InputError: a prompt would be truncated, or holds text that the tokenizer maps to a special token.
+        """
+        missing = [prompt for prompt in sorted(set(prompts)) if self._store.read(self._key(prompt)) is None]
+        if not missing:
+            return
+        tokenizer = load_tokenizer(self._lock)
+        check_prompts(missing, tokenizer, self._lock.max_sequence_length)
+        encoder = load_text_encoder(self._lock, self._device)
+        self._progress.phase(f"{self._lock.name}: encode", len(missing), "prompts")
+        for prompt in missing:
+            self._keep(prompt, encode(prompt, tokenizer, encoder, self._lock))
+            self._progress.advance()
+        del encoder
+        release(self._device)
+
+    def __call__(self, prompt: str) -> Embedding:
+        """The embedding of a prompt that :meth:`ensure` has seen.
+
+        Raises:
+            CheckFailed: it was damaged since.
+        """
+        return self._recent(prompt)
+
+    def _read(self, prompt: str) -> Embedding:
+        entry = self._store.read(self._key(prompt))
+        if entry is None:
+            raise CheckFailed(f"the stored embedding of {prompt!r} vanished while it was needed. Fix: run again.")
+        raw = entry["values"]
+        values = torch.frombuffer(bytearray(raw.data), dtype=getattr(torch, raw.dtype)).reshape(raw.shape)
+        first, last = entry["text"].array().tolist()
+        return Embedding(values, (first, last))
+
+    def _keep(self, prompt: str, embedding: Embedding) -> None:
+        values = embedding.values.contiguous()
+        data = values.view(torch.uint8).numpy().tobytes()
+        raw = RawTensor(str(values.dtype).removeprefix("torch."), tuple(values.shape), data)
+        text = RawTensor.of(np.array(embedding.text, dtype=np.int32))
+        self._store.write(self._key(prompt), {"values": raw, "text": text})
+
+    def _key(self, prompt: str) -> str:
+        return digest(self._frame | {"prompt": prompt})
+
+
+@torch.inference_mode()
+def encode(prompt: str, tokenizer: Any, encoder: Any, lock: ModelLock) -> Embedding:
+    """One prompt through the encoder, just as the pipeline call does it."""
+    values = Flux2KleinPipeline._get_qwen3_prompt_embeds(
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        max_sequence_length=lock.max_sequence_length,
+        hidden_states_layers=list(lock.text_encoder_out_layers),
+    )
+    return Embedding(values.cpu(), text_span(prompt, tokenizer, lock.max_sequence_length))
+
+
+def text_span(prompt: str, tokenizer: Any, length: int) -> tuple[int, int]:
+    """Where the prompt stands among ``length`` positions, as first and past-the-last.
+
+    Raises:
+        InputError: the tokenizer pads on both sides or inside.
+    """
+    text = tokenizer.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False, **TEMPLATE_FLAGS)
+    mask = np.asarray(tokenizer(text, padding="max_length", truncation=True, max_length=length)["attention_mask"])
+    real = np.flatnonzero(mask)
+    first, last = (int(real[0]), int(real[-1]) + 1) if real.size else (0, 0)
+    if last - first != real.size or (first > 0 and last < length):
+        fix = "use the tokenizer that belongs to the pipeline."
+        raise InputError("the tokenizer pads a prompt on both sides or in its middle.", fix=fix)
+    return first, last
+
+
+def release(device: str) -> None:
+    """Give back the memory of components that were deleted."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device.startswith("mps"):
+        torch.mps.empty_cache()

@@ -1,0 +1,168 @@
+"""The fast pass: what `Flux2KleinPipeline.__call__` does for one step at guidance 1, and nothing else.
+
+Prompts are encoded once, each reference image is encoded once, the transformer is called directly, and the forward
+ends at the last projection that is measured. On a CPU in float32, one pass at a time, the measured values are those of
+the plain call bit for bit.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import Flux2KleinPipeline
+from PIL import Image
+
+from plantain.capture.assembly import Measured
+from plantain.capture.batching import Batch, Pass
+from plantain.capture.encode import Embedding, Embeddings, release
+from plantain.capture.hooks import Layout, reducing
+from plantain.capture.noise import gaussian
+from plantain.capture.progress import Progress
+from plantain.capture.sigma import noised, timestep
+from plantain.config import CaptureParams
+from plantain.errors import InputError
+from plantain.model.geometry import projections
+from plantain.model.load import load_scheduler, load_vae
+from plantain.model.lock import ModelLock
+
+_AREA = 1024 * 1024
+"""Pixels above which the pipeline shrinks a conditioning image."""
+
+Runner = Callable[[Batch], Measured]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """A reference image as the transformer sees it."""
+
+    latents: torch.Tensor
+    """(1, positions, channels)."""
+    ids: torch.Tensor
+    """(1, positions, 4)."""
+    grid: torch.Tensor
+    """The same latents before packing, (1, channels, height, width)."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything of a cell's passes but the text and the transformer."""
+
+    references: Mapping[str, Conditioning]
+    grid: tuple[int, int]
+    """Height and width of the image to be denoised, in positions."""
+    scheduler: Any
+    sigma: float
+    """Effective noise level."""
+
+    @property
+    def positions(self) -> int:
+        """Positions of the image to be denoised."""
+        return self.grid[0] * self.grid[1]
+
+    def latents(self, one: Pass, channels: int) -> torch.Tensor:
+        """The noised latents of a pass, float32 (1, channels, height, width), on the CPU."""
+        noise = torch.from_numpy(gaussian(one.seed, (1, channels, *self.grid)))
+        if self.sigma == 1.0 or one.reference is None:
+            return noised(noise, None, self.sigma)
+        clean = self.references[one.reference].grid.cpu()
+        if clean.shape != noise.shape:
+            fix = "use references of the model's height and width, or capture.sigma: 1.0."
+            raise InputError(f"reference '{one.reference}' has another size than the image to be denoised.", fix=fix)
+        return noised(noise, clean, self.sigma)
+
+
+@torch.inference_mode()
+def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, device: str, progress: Progress) -> Scene:
+    """Encode every reference image once; the VAE is loaded for that and freed again."""
+    vae, scheduler = load_vae(lock, device), load_scheduler(lock)
+    pipeline = Flux2KleinPipeline(scheduler, vae, text_encoder=None, tokenizer=None, transformer=None)
+    if images:
+        progress.phase(f"{lock.name}: encode references", len(images), "images")
+    found = {}
+    for name, path in images.items():
+        found[name] = _condition(pipeline, path, device)
+        progress.advance()
+    multiple = pipeline.vae_scale_factor * 2
+    del pipeline, vae
+    release(device)
+    return Scene(found, (lock.height // multiple, lock.width // multiple), scheduler, sigma)
+
+
+def fast_runner(
+    transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams, device: str
+) -> Runner:
+    """A function that measures one batch by calling ``transformer`` directly."""
+    hooked = projections(transformer)
+    channels = transformer.config.in_channels // 4 * 4
+    at = timestep(scene.scheduler, scene.sigma, scene.positions)
+
+    @torch.inference_mode()
+    def run(batch: Batch) -> Measured:
+        texts = [embeddings(one.prompt) for one in batch]
+        inputs, layout = assemble(batch, texts, scene, channels, at, device, transformer.dtype)
+        with reducing(hooked, layout, params.group_width, stop=True) as capture:
+            transformer(**inputs)
+        return capture.mean_square.cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
+
+    return run
+
+
+def assemble(
+    batch: Batch,
+    texts: list[Embedding],
+    scene: Scene,
+    channels: int,
+    at: torch.Tensor,
+    device: str,
+    dtype: torch.dtype,
+) -> tuple[dict[str, Any], Layout]:
+    """Arguments of the transformer call for ``batch``, and where its token sets stand.
+
+    Ids, packing, dtypes and the timestep's round trip follow sections 3 to 7 of the pipeline's ``__call__``.
+    """
+    embeds = torch.cat([text.values for text in texts]).to(device)
+    grid = torch.cat([scene.latents(one, channels) for one in batch]).to(device=device, dtype=embeds.dtype)
+    ids = Flux2KleinPipeline._prepare_latent_ids(grid).to(device)
+    latents = Flux2KleinPipeline._pack_latents(grid)
+    noise_positions = latents.shape[1]
+    moment = at.to(device).expand(len(batch)).to(latents.dtype)
+    references = [scene.references[one.reference] for one in batch if one.reference is not None]
+    if references:
+        latents = torch.cat([latents, torch.cat([one.latents for one in references])], dim=1)
+        ids = torch.cat([ids, torch.cat([one.ids for one in references])], dim=1)
+    layout = Layout(
+        text=tuple(text.text for text in texts),
+        text_length=embeds.shape[1],
+        noise=noise_positions,
+        reference=latents.shape[1] - noise_positions,
+    )
+    inputs = {
+        "hidden_states": latents.to(dtype),
+        "timestep": moment / 1000,
+        "guidance": None,
+        "encoder_hidden_states": embeds,
+        "txt_ids": Flux2KleinPipeline._prepare_text_ids(embeds).to(device),
+        "img_ids": ids,
+        "return_dict": False,
+    }
+    return inputs, layout
+
+
+def _condition(pipeline: Any, path: Path, device: str) -> Conditioning:
+    with Image.open(path) as image:
+        picture = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    processor, multiple = pipeline.image_processor, pipeline.vae_scale_factor * 2
+    processor.check_image_input(picture)
+    if picture.width * picture.height > _AREA:
+        picture = processor._resize_to_target_area(picture, _AREA)
+    width, height = (side // multiple * multiple for side in picture.size)
+    pixels = processor.preprocess(picture, height=height, width=width, resize_mode="crop")
+    latents, ids = pipeline.prepare_image_latents(
+        [pixels], batch_size=1, generator=None, device=torch.device(device), dtype=pipeline.vae.dtype
+    )
+    rows, columns = height // multiple, width // multiple
+    grid = latents.reshape(1, rows, columns, -1).permute(0, 3, 1, 2)
+    return Conditioning(latents, ids, grid)

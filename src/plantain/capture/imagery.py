@@ -1,0 +1,118 @@
+"""Generating reference images by the plain pipeline call, its components loaded one after the other."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import Flux2KleinPipeline
+from PIL import Image
+
+from plantain.capture.encode import Embedding, Embeddings, release
+from plantain.capture.identity import reference_key
+from plantain.capture.noise import gaussian
+from plantain.capture.progress import Progress
+from plantain.capture.shards import RawTensor, Store
+from plantain.capture.threads import set_threads
+from plantain.config import ReferenceParams
+from plantain.files import readable_json, sha256_bytes, write_atomic
+from plantain.model.load import load_scheduler, load_transformer, load_vae, resolve_device
+from plantain.model.lock import ModelLock
+from plantain.probe.records import ReferenceRecord
+
+
+def draw_all(
+    records: Sequence[ReferenceRecord], lock: ModelLock, params: ReferenceParams, folder: Path, progress: Progress
+) -> str:
+    """Write image and generation record of every prompted reference; the kind of device that it ran on."""
+    set_threads()
+    device = resolve_device(lock.device)
+    store = Store("references", progress.note)
+    keys = {record.name: reference_key(record, lock, params, device) for record in records}
+    missing = [record for record in records if store.read(keys[record.name]) is None]
+    if missing:
+        _draw_missing(missing, keys, store, lock, params, device, progress)
+    for record in records:
+        entry = store.read(keys[record.name])
+        assert entry is not None
+        data = entry["png"].data
+        write_atomic(folder / f"{record.name}.png", data)
+        note = _note(record, lock, params) | {"key": keys[record.name], "image_sha256": sha256_bytes(data)}
+        write_atomic(folder / f"{record.name}.json", readable_json(note))
+    return device.split(":", maxsplit=1)[0]
+
+
+def _draw_missing(
+    missing: Sequence[ReferenceRecord],
+    keys: dict[str, str],
+    store: Store,
+    lock: ModelLock,
+    params: ReferenceParams,
+    device: str,
+    progress: Progress,
+) -> None:
+    embeddings = Embeddings(lock, device, progress)
+    guided = [""] if params.guidance_scale > 1.0 else []
+    embeddings.ensure([*(str(record.prompt) for record in missing), *guided])
+    pipeline = Flux2KleinPipeline(
+        scheduler=load_scheduler(lock),
+        vae=load_vae(lock, device),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=load_transformer(lock, device),
+        is_distilled=lock.is_distilled,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    progress.phase(f"{lock.name}: generate references", len(missing), "images")
+    for record in missing:
+        negative = embeddings("") if guided else None
+        image = draw(pipeline, embeddings(str(record.prompt)), negative, lock, params, device)
+        store.write(keys[record.name], {"png": RawTensor.of(np.frombuffer(_png(image), dtype=np.uint8))})
+        progress.advance()
+    del pipeline
+    release(device)
+
+
+@torch.inference_mode()
+def draw(
+    pipeline: Any, prompt: Embedding, negative: Embedding | None, lock: ModelLock, params: ReferenceParams, device: str
+) -> Image.Image:
+    """One image by the plain pipeline call, from embeddings and from noise with the same bytes on every machine."""
+    multiple = pipeline.vae_scale_factor * 2
+    channels = pipeline.transformer.config.in_channels // 4 * 4
+    shape = (1, channels, lock.height // multiple, lock.width // multiple)
+    result = pipeline(
+        prompt_embeds=prompt.values.to(device),
+        negative_prompt_embeds=None if negative is None else negative.values.to(device),
+        height=lock.height,
+        width=lock.width,
+        num_inference_steps=params.steps,
+        guidance_scale=float(params.guidance_scale),
+        latents=torch.from_numpy(gaussian(params.seed, shape)),
+        output_type="pil",
+    )
+    image: Image.Image = result.images[0]
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _note(record: ReferenceRecord, lock: ModelLock, params: ReferenceParams) -> dict[str, Any]:
+    return {
+        "schema": "plantain.reference/1",
+        "name": record.name,
+        "prompt": record.prompt,
+        "record_sha256": record.sha256,
+        "steps": params.steps,
+        "guidance_scale": float(params.guidance_scale),
+        "seed": params.seed,
+        "height": lock.height,
+        "width": lock.width,
+        "dtype": lock.dtype,
+    }

@@ -1,0 +1,81 @@
+"""Memory: how much a pass needs, how many fit, and what running out of it looks like."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from plantain.config import CaptureParams
+from plantain.files import digest, readable_json, write_atomic
+from plantain.model.lock import ModelLock
+from plantain.places import state_dir
+
+LARGEST: Final = 32
+"""The largest batch that ``auto`` chooses: beyond it a pass gets no cheaper."""
+
+_SHARE = 0.8
+_ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def row_bytes(lock: ModelLock, positions: int) -> int:
+    """Peak of the activations of one row of a batch, in bytes.
+
+    The widest moment is inside a single block: its input, queries, keys, values, both halves of the gated MLP, and
+    the concatenated output, with the hook's group means in float32 beside them.
+    """
+    geometry = lock.geometry
+    inner = geometry.heads * geometry.head_width
+    channels = 3 * inner + (3 * inner + 2 * geometry.mlp_width) + 2 * (inner + geometry.mlp_width)
+    means = 4 * (inner + geometry.mlp_width) // lock.group_width
+    return positions * (channels * _ITEM_BYTES.get(lock.dtype, 4) + means)
+
+
+def fitted_batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: str) -> int:
+    """The batch size of a capture: as declared, or for ``auto`` what the accelerator's free memory holds.
+
+    A fitted size is remembered under ``.plantain/``, so that a resumed capture finds its shards again. On a CPU a
+    batch gains nothing and costs equality with the plain call: ``auto`` is 1 there.
+    """
+    if params.batch_size != "auto":
+        return int(params.batch_size)
+    free = free_bytes(device)
+    if free is None:
+        return 1
+    remembered = _remembered(lock, positions, device)
+    if remembered.exists():
+        return int(json.loads(remembered.read_bytes())["batch_size"])
+    room = free * _SHARE - lock.components["transformer"].bytes
+    size = 1
+    while size < LARGEST and 2 * size * row_bytes(lock, positions) <= room:
+        size *= 2
+    remember(lock, positions, device, size)
+    return size
+
+
+def remember(lock: ModelLock, positions: int, device: str, size: int) -> None:
+    """Keep a fitted batch size for the next run."""
+    write_atomic(_remembered(lock, positions, device), readable_json({"batch_size": size}))
+
+
+def free_bytes(device: str) -> int | None:
+    """Free memory of an accelerator in bytes; None on a CPU."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.startswith("mps"):
+        return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a failure means that memory ran out, on any kind of device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def _remembered(lock: ModelLock, positions: int, device: str) -> Path:
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    key = digest({"lock": lock.sha256, "positions": positions, "device": name})
+    return state_dir() / "batch-sizes" / f"{key}.json"

@@ -1,0 +1,145 @@
+"""A content-addressed store of finished work: shards of passes, prompt embeddings, reference images.
+
+An entry is a safetensors file named by the digest of everything that made it. It is written by rename, so that a kill
+leaves it whole or absent, and carries the digest of its own content, so that a damaged one is noticed on reading.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize, serialize
+
+from plantain.files import canonical_json, sha256_bytes
+from plantain.places import state_dir
+
+KINDS = ("shards", "embeddings", "references")
+"""Folders of the store under ``.plantain/``."""
+
+
+@dataclass(frozen=True)
+class RawTensor:
+    """A tensor as bytes; NumPy has no bfloat16, and this module no torch."""
+
+    dtype: str
+    """As safetensors spells it when writing: float32, bfloat16, int32, …"""
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "RawTensor":
+        """Wrap a NumPy array."""
+        return cls(array.dtype.name, array.shape, np.ascontiguousarray(array).tobytes())
+
+    def array(self) -> NDArray[Any]:
+        """The tensor as a NumPy array (not for bfloat16)."""
+        return np.frombuffer(self.data, dtype=self.dtype).reshape(self.shape)
+
+
+_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32"}
+_NAMES |= {"U8": "uint8", "BOOL": "bool"}
+
+
+class Damaged(Exception):
+    """A stored file whose content does not match its digest."""
+
+
+class Store:
+    """One folder of entries, addressed by key."""
+
+    def __init__(self, kind: str, report: Callable[[str], None], folder: Path | None = None) -> None:
+        """Open the store.
+
+        Args:
+            kind: one of :data:`KINDS`.
+            report: told, in a sentence, of every damaged entry.
+            folder: where the store is instead of ``.plantain/<kind>``.
+        """
+        self.folder = folder or state_dir() / kind
+        self._report = report
+
+    def path(self, key: str) -> Path:
+        """Where the entry of ``key`` is or would be."""
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def read(self, key: str) -> dict[str, RawTensor] | None:
+        """The entry of ``key``; None where there is none, or where it is damaged (reported, then removed)."""
+        path = self.path(key)
+        try:
+            tensors = load(path, key)
+        except FileNotFoundError:
+            return None
+        except Damaged as problem:
+            self._report(f"{path} is damaged ({problem}); it is computed again.")
+            path.unlink(missing_ok=True)
+            return None
+        os.utime(path)
+        return tensors
+
+    def write(self, key: str, tensors: Mapping[str, RawTensor]) -> None:
+        """Store an entry by rename. Not flushed to disk: a loss of power is caught by the digest."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(_pack(key, tensors))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored file, as ``plantain cache`` shows it."""
+
+    kind: str
+    path: Path
+    size: int
+    """Bytes."""
+    used: float
+    """When it was last written or read, seconds since the epoch."""
+
+
+def entries(kind: str, folder: Path | None = None) -> Iterator[Entry]:
+    """Every file of one kind, left-overs of killed writers included, in a stable order."""
+    for path in sorted((folder or state_dir() / kind).glob("*/*")):
+        if path.is_file():
+            status = path.stat()
+            yield Entry(kind, path, status.st_size, status.st_mtime)
+
+
+def load(path: Path, key: str) -> dict[str, RawTensor]:
+    """Read and verify one entry.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: its bytes are not those that were written under ``key``.
+    """
+    data = path.read_bytes()
+    try:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        label = json.loads(header.pop("__metadata__")["plantain"])
+        tensors = deserialize(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        raise Damaged(str(error) or type(error).__name__) from None
+    if label != {"key": key, "sha256": _digest(header, data[8 + length :])}:
+        raise Damaged("its digest does not match")
+    return {name: RawTensor(_NAMES[s["dtype"]], tuple(s["shape"]), bytes(s["data"])) for name, s in tensors}
+
+
+def _pack(key: str, tensors: Mapping[str, RawTensor]) -> bytes:
+    specs = {name: {"dtype": t.dtype, "shape": list(t.shape), "data": t.data} for name, t in tensors.items()}
+    bare = serialize(specs, None)
+    length = int.from_bytes(bare[:8], "little")
+    label = {"key": key, "sha256": _digest(json.loads(bare[8 : 8 + length]), bare[8 + length :])}
+    return bytes(serialize(specs, {"plantain": canonical_json(label).decode()}))
+
+
+def _digest(header: Mapping[str, Any], body: bytes) -> str:
+    return sha256_bytes(canonical_json(header) + b"\0" + body)
