@@ -1,0 +1,242 @@
+"""Make the tracker hold what the projection says: runs found by tag, made once, finished, superseded."""
+
+import io
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from PIL import Image
+
+from plantain.track.projection import DatasetSpec, RunSpec
+from plantain.track.results import Reader
+
+IDENTITY: Final = "plantain.identity"
+PLACE: Final = "plantain.place"
+SUPERSEDED: Final = "superseded"
+_PAGE: Final = 1000
+_BATCH: Final = 90
+_DIGEST_LENGTH: Final = 32
+"""MLflow takes at most 36 characters of dataset digest."""
+_MUTABLE_ABSENT: Final = ("cached_from", "git_diff_sha256", "experiment")
+"""Tags that are taken away again where the projection no longer has them."""
+
+
+@dataclass
+class Tally:
+    """What an application of the projection changed."""
+
+    created: int = 0
+    updated: int = 0
+    superseded: int = 0
+    killed: int = 0
+    merged: int = 0
+    run_ids: dict[str, str] = field(default_factory=dict)
+    """Identity to run id."""
+
+    @property
+    def changed(self) -> int:
+        """How many runs were touched."""
+        return self.created + self.updated + self.superseded + self.killed + self.merged
+
+
+class Sink:
+    """One experiment of one store. The caller holds the store's lock."""
+
+    def __init__(self, client: MlflowClient, experiment: str, reader: Reader) -> None:
+        self._client = client
+        self._experiment = experiment
+        self._reader = reader
+        self.tally = Tally()
+        self._known: dict[str, list[Run]] = {}
+
+    def apply(self, specs: list[RunSpec], *, current: bool = True) -> None:
+        """Make every run of ``specs``; with ``current`` also tag those whose places they took."""
+        runs = self.load()
+        for spec in specs:
+            self._ensure(spec)
+        if current:
+            self._supersede(runs, specs)
+        self._close_stale(runs)
+
+    def load(self) -> list[Run]:
+        """All runs of the experiment that plantain made."""
+        found = list(self._search())
+        runs = [run for run in found if IDENTITY in run.data.tags]
+        self._known = {}
+        for run in sorted(runs, key=lambda run: str(run.info.run_id)):
+            self._known.setdefault(run.data.tags[IDENTITY], []).append(run)
+        return runs
+
+    def merge(self) -> None:
+        """Delete all but the lowest run id of each identity: two machines on one server share no lock."""
+        self.load()
+        for runs in self._known.values():
+            for extra in runs[1:]:
+                self._client.delete_run(extra.info.run_id)
+                self.tally.merged += 1
+
+    def _search(self) -> Iterable[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _ensure(self, spec: RunSpec) -> None:
+        tags = {**spec.tags, IDENTITY: spec.identity, PLACE: spec.place, SUPERSEDED: "false"}
+        if spec.parent:
+            tags["mlflow.parentRunId"] = self.tally.run_ids[spec.parent]
+        run = next(iter(self._known.get(spec.identity, [])), None)
+        if run is not None and _contradicts(run, spec):
+            self._client.delete_run(run.info.run_id)
+            run = None
+        if run is None:
+            run = self._client.create_run(self._experiment, _milliseconds(spec.started), tags, spec.name)
+            self.tally.run_ids[spec.identity] = run.info.run_id
+            self._fill(run.info.run_id, spec)
+            self.tally.created += 1
+            return
+        self.tally.run_ids[spec.identity] = run.info.run_id
+        self._update(run, spec, tags)
+
+    def _fill(self, run_id: str, spec: RunSpec) -> None:
+        """Everything but the tags, and the end last: a run that a kill cut short stays RUNNING and is filled again."""
+        moment = _milliseconds(spec.ended)
+        metrics = [Metric(name, value, moment, 0) for name, value in spec.metrics.items()]
+        params = [Param(name, value) for name, value in spec.params.items()]
+        self._client.log_batch(run_id, metrics=metrics, params=params[:_BATCH])
+        for start in range(_BATCH, len(params), _BATCH):
+            self._client.log_batch(run_id, params=params[start : start + _BATCH])
+        if spec.datasets:
+            self._client.log_inputs(run_id, [_dataset(one) for one in spec.datasets])
+        self._log_artifacts(run_id, spec)
+        self._client.set_terminated(run_id, "FINISHED", moment)
+
+    def _update(self, run: Run, spec: RunSpec, tags: dict[str, str]) -> None:
+        held, run_id = run.data.tags, run.info.run_id
+        volatile = {"host", "pid"}
+        changed = {name: value for name, value in tags.items() if held.get(name) != value and name not in volatile}
+        gone = [name for name in _MUTABLE_ABSENT if name in held and name not in tags]
+        metrics = {name: value for name, value in spec.metrics.items() if run.data.metrics.get(name) != value}
+        unfinished = run.info.status != "FINISHED"
+        if changed:
+            self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in changed.items()])
+        for name in gone:
+            self._client.delete_tag(run_id, name)
+        if metrics and not unfinished:
+            moment = max(_milliseconds(spec.ended), int(run.info.end_time or 0) + 1)
+            self._client.log_batch(run_id, [Metric(name, value, moment, 0) for name, value in metrics.items()])
+        if unfinished:
+            self._fill(run_id, spec)
+        elif "receipts_sha256" in changed or metrics:
+            self._log_artifacts(run_id, spec)
+            self._client.set_terminated(run_id, "FINISHED", max(_milliseconds(spec.ended), int(run.info.end_time) + 1))
+        self.tally.updated += bool(changed or gone or metrics or unfinished)
+
+    def _log_artifacts(self, run_id: str, spec: RunSpec) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            staged = Path(folder)
+            for path, target in spec.files.items():
+                _stage(self._reader.read(path), staged / target / Path(path).name)
+            for path in spec.images:
+                _stage(self._reader.read(path), staged / "figures" / Path(path).name)
+            table = _table(self._reader.read(spec.table)) if spec.table else None
+            _stage(table, staged / "prompts.json")
+            if any(staged.iterdir()):
+                self._client.log_artifacts(run_id, folder)
+        if table:
+            listed = json.dumps([{"path": "prompts.json", "type": "table"}])
+            self._client.set_tag(run_id, "mlflow.loggedArtifacts", listed)
+        if spec.kind == "cell":
+            self._log_images(run_id, spec.images)
+
+    def _log_images(self, run_id: str, paths: tuple[str, ...]) -> None:
+        """Figures under MLflow's own image keys, which its chart view lays side by side across runs."""
+        for path in paths:
+            content = self._reader.read(path)
+            if content is not None:
+                with Image.open(io.BytesIO(content)) as image:
+                    self._client.log_image(run_id, image.convert("RGB"), key=Path(path).stem, step=0, synchronous=True)
+
+    def _supersede(self, runs: list[Run], specs: list[RunSpec]) -> None:
+        places = {spec.place for spec in specs}
+        current = set(self.tally.run_ids.values())
+        for run in runs:
+            tags = run.data.tags
+            if tags[PLACE] in places and run.info.run_id not in current and tags.get(SUPERSEDED) != "true":
+                self._client.set_tag(run.info.run_id, SUPERSEDED, "true")
+                self.tally.superseded += 1
+
+    def _close_stale(self, runs: list[Run]) -> None:
+        """Close runs that a killed writer of this machine left RUNNING; finished above are those still wanted."""
+        current = set(self.tally.run_ids.values())
+        for run in runs:
+            left = run.info.status == "RUNNING" and run.info.run_id not in current
+            if left and _writer_is_gone(run.data.tags):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+                self.tally.killed += 1
+
+
+def _writer_is_gone(tags: dict[str, str]) -> bool:
+    if tags.get("host") != socket.gethostname():
+        return False
+    pid = int(tags.get("pid", "0"))
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _contradicts(run: Run, spec: RunSpec) -> bool:
+    """Whether ``run`` holds what MLflow cannot take back: another parameter value, or a number that should not be.
+
+    A parent's numbers may change with the analysis; those of any other run follow from its receipt, so that a
+    different value there was not written by plantain.
+    """
+    params = any(spec.params.get(name) != value for name, value in run.data.params.items())
+    extra = any(name not in spec.metrics for name in run.data.metrics)
+    fixed = spec.kind != "cell"
+    altered = any(spec.metrics.get(name) != value for name, value in run.data.metrics.items())
+    return params or extra or (fixed and altered)
+
+
+def _dataset(spec: DatasetSpec) -> DatasetInput:
+    source = json.dumps({"uri": spec.source})
+    profile = json.dumps({"records": spec.rows})
+    dataset = Dataset(spec.name, spec.sha256[:_DIGEST_LENGTH], "local", source, profile=profile)
+    tags = [InputTag("mlflow.data.context", "prompts"), InputTag("sha256", spec.sha256)]
+    return DatasetInput(dataset, tags)
+
+
+def _stage(content: bytes | None, target: Path) -> None:
+    if content is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def _table(content: bytes | None) -> bytes | None:
+    """The prompt table in the form of MLflow's table artifacts: column names, and rows of values."""
+    if content is None:
+        return None
+    frame = pl.read_parquet(io.BytesIO(content))
+    rows: list[list[Any]] = [list(row) for row in frame.iter_rows()]
+    return json.dumps({"columns": frame.columns, "data": rows}, ensure_ascii=False).encode()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
