@@ -97,7 +97,7 @@ def simulate(units, items, strength, rng):
     return values
 
 
-def tables(units, values, rng, thresholds=(3.0, 5.0), flips=201, template=True):
+def tables(units, values, rng, *, flips=201, template=True):
     """The unit table, the null counts and the summary of one analysis."""
     n = len(values)
     alive = (values != 0).any(0)
@@ -109,7 +109,7 @@ def tables(units, values, rng, thresholds=(3.0, 5.0), flips=201, template=True):
     flipped = signs @ values / n
     spread = np.sqrt(np.maximum((square - n * flipped**2) / (n - 1), 1e-30))
     null = np.abs(flipped * np.sqrt(n) / spread) * alive
-    counts = np.stack([(null > threshold).sum(1) for threshold in thresholds], 1)
+    counts = np.stack([(null > threshold).sum(1) for threshold in (3.0, 5.0)], 1)
     p = 2 * sps.t.sf(np.abs(t), n - 1)
     maximum = null.max(1)
     p_fwer = (1 + (maximum[1:, None] >= np.abs(t)[None]).sum(0)) / flips

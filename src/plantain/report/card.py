@@ -15,14 +15,8 @@ def run_card(result: Result) -> str:
 
 
 def _lines(result: Result) -> Iterator[str]:
-    yield from (
-        f"# {_plain(result.title)}",
-        "",
-        f"`{result.address}`",
-        "",
-        f"**{wording.verdict_sentence(result)}**",
-        "",
-    )
+    yield from (f"# {_plain(result.title)}", "", f"`{result.address}`", "")
+    yield from (f"**{_plain(wording.verdict_sentence(result))}**", "")
     note = wording.weights_note(result.lock)
     if note:
         yield from (f"> {_plain(note)}", "")
@@ -38,12 +32,8 @@ def _lines(result: Result) -> Iterator[str]:
 
 
 def _table(analysis: Analysis) -> Iterator[str]:
-    yield from (
-        f"## {analysis.label}",
-        "",
-        f"{_plain(wording.contrast_phrase(analysis))}, {_plain(wording.measure_phrase(analysis))}.",
-        "",
-    )
+    said = f"{wording.contrast_phrase(analysis)}, {wording.measure_phrase(analysis)}."
+    yield from (f"## {analysis.label}", "", _plain(said), "")
     yield from ("| metric | value | note |", "|---|---:|---|")
     for row in metric_rows(analysis):
         yield f"| {_plain(row.label)} | {row.value} | {_plain(row.note)} |"

@@ -174,7 +174,8 @@ def rank_trend(result: Result, analysis: Analysis) -> Figure | None:
         figure,
         f"{result.probe} on {result.model}: does it grade?",
         "How much of the other items' mean difference each item shows; 1 is as much as they do on average. "
-        f"Items by rank; Spearman with rank {wording.fixed(rho)}. Rank may go with phrase length; nothing is tested here.",
+        f"Items by rank; Spearman with rank {wording.fixed(rho)}. "
+        "Rank may go with phrase length; nothing is tested here.",
     )  # fmt: skip
     height = figure.get_size_inches()[1]
     axes = figure.add_axes((0.33, 0.22 / height, 0.64, upper - 0.22 / height))
@@ -183,9 +184,8 @@ def rank_trend(result: Result, analysis: Analysis) -> Figure | None:
     axes.plot(scores["score"], places, "o", color=SINGLE, markersize=3.2)
     axes.axvline(0, color=MUTED, linewidth=0.6)
     names = [name if len(name) <= 30 else f"{name[:29]}…" for name in scores["item"]]
-    axes.set_yticks(
-        places, [f"{name}  {rank:g}" for name, rank in zip(names, scores["rank"], strict=True)], fontsize=5.8
-    )
+    labels = [f"{name}  {rank:g}" for name, rank in zip(names, scores["rank"], strict=True)]
+    axes.set_yticks(places, labels, fontsize=5.8)
     axes.set_ylim(len(scores) - 0.4, -0.6)
     quiet(axes, keep="b")
     axes.tick_params(axis="y", length=0)
@@ -218,7 +218,8 @@ def top_heads(result: Result, analysis: Analysis) -> Figure | None:
     upper = headline(
         figure,
         f"{result.probe} on {result.model}: the {len(best)} heads of largest |t|",
-        f"Every dot is a pair, the bar its mean: {wording.contrast_phrase(analysis)}, {wording.measure_phrase(analysis)}.\n"
+        f"Every dot is a pair, the bar its mean: {wording.contrast_phrase(analysis)}, "
+        f"{wording.measure_phrase(analysis)}.\n"
         "Picked because they are largest, so their size is flattered.",
     )  # fmt: skip
     height = figure.get_size_inches()[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,8 +100,9 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
     for index, analysis in enumerate(analyses):
         share = f"{wording.percent(analysis.metrics.get('heads_over_t3_fraction'))} over 3"
         role = analysis.summary.role
+        note = share if role == analysis.contrast else f"{role}, {share}"
         image = draw_map(figure, grid[divmod(index, across)], Panel(
-            analysis, "t", top, title=analysis.contrast, note=share if role == analysis.contrast else f"{role}, {share}",
+            analysis, "t", top, title=analysis.contrast, note=note,
             labels=index % across == 0, sparse=True,
         ))  # fmt: skip
     _colorbar(figure, figure.add_axes((LEFT, 0.22 / height, 0.2, 0.06 / height)), image, "horizontal")
@@ -129,7 +131,7 @@ def draw_map(figure: Figure, spec: SubplotSpec, panel: Panel) -> AxesImage:
 
 
 def _titles(axes: Axes, panel: Panel) -> None:
-    above = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+    above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
     if panel.title:
         axes.annotate(panel.title, (0, 1), (0, 12 if panel.note else 4), fontsize=7.5, fontweight="bold", **above)
     if panel.note:
@@ -166,7 +168,7 @@ def _part_labels(axes: Axes, part: Grid, widest: int) -> None:
 
 def _colorbar(figure: Figure, axes: Axes, image: AxesImage, orientation: str) -> None:
     bar = figure.colorbar(image, cax=axes, orientation=orientation, extend="both", extendfrac=0.03)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     top = float(image.get_clim()[1])
     bar.set_ticks([-top, 0, top], labels=[wording.number(v, 2) for v in (-top, 0.0, top)])
     axes.tick_params(length=0, pad=2)

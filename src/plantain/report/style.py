@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def plantain_style() -> Iterator[None]:
     """Draw inside this context: nothing of the caller's matplotlib settings leaks in or out."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)
+        mpl.rcParams.update(_RC)  # type: ignore[arg-type]
         yield
 
 
@@ -71,7 +72,7 @@ def headline(figure: Figure, title: str, subtitle: str) -> float:
     """Title and wrapped subtitle, flush left at the top edge; the fraction of the height below which axes may start."""
     width, height = (float(size) for size in figure.get_size_inches())
     lines = [line for text in subtitle.split("\n") for line in textwrap.wrap(text, int(width * _LETTERS)) or [""]]
-    common = {"va": "top", "ha": "left", "parse_math": False}
+    common: dict[str, Any] = {"va": "top", "ha": "left", "parse_math": False}
     size = min(9.0, 9.0 * width * _TITLE_LETTERS / len(title))
     figure.text(0.06 / width, 1 - 0.07 / height, title, fontsize=size, fontweight="bold", **common)
     figure.text(0.06 / width, 1 - 0.26 / height, "\n".join(lines), color=MUTED, linespacing=1.4, **common)
