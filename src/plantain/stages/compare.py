@@ -13,8 +13,8 @@ def main() -> None:
     with stage("compare", section="report") as current:
         current.use("run")
         cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
-        current.read(Path("data/prompts"))
-        current.read(Path("data/stats"))
+        for folder in ("data/prompts", "data/stats", "models", "prompts"):
+            current.read(Path(folder))
         results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
         write_compare(results, current.out(Path("reports/index.html")))
 

@@ -9,15 +9,26 @@ from plantain.report.page import write_page
 from plantain.stages.common import run, stage
 
 
+def inputs(probe: str, model: str) -> list[Path]:
+    """Everything that the page of a cell is made of."""
+    return [
+        Path("data/stats", model, probe),
+        Path("data/prompts", f"{probe}.parquet"),
+        Path("data/prompts", f"{probe}.references.json"),
+        Path("data/references", model, probe),
+        Path("models", model, "model.lock.json"),
+        Path("prompts", f"{probe}.yaml"),
+        Path("reports/published"),
+    ]
+
+
 def main() -> None:
     """``python -m plantain.stages.report PROBE MODEL``."""
     probe, model = sys.argv[1:3]
     with stage("report", section="report", probe=probe, model=model) as current:
         current.use("report")
-        current.read(Path("data/stats", model, probe))
-        current.read(Path("data/prompts", f"{probe}.parquet"))
-        current.read(Path("data/references", model, probe))
-        current.read(Path("reports/published"))
+        for path in inputs(probe, model):
+            current.read(path)
         result = load_result(Path(), probe, model)
         folder = Path("reports", model, probe)
         figures = current.out(folder / "figures")

@@ -1,0 +1,86 @@
+"""What summary.json holds beside the metrics: blocks, the null and the split halves of one analysis."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plantain.files import six_digits
+
+if TYPE_CHECKING:
+    from plantain.stats.analysis import Findings
+
+
+def block_sets(units: pl.DataFrame) -> list[tuple[dict[str, Any], NDArray[np.bool_]]]:
+    """The blocks of a unit table, and the parts of those that have two: ``(labels, (units,) mask)``."""
+    sets = []
+    for kind, block in units.select("block_kind", "block").unique(maintain_order=True).iter_rows():
+        here = ((units["block_kind"] == kind) & (units["block"] == block)).to_numpy()
+        parts = units["part"].filter(pl.Series(here)).unique(maintain_order=True).to_list()
+        sets.append(({"block_kind": kind, "block": block, "part": "all" if len(parts) > 1 else parts[0]}, here))
+        if len(parts) > 1:
+            for part in parts:
+                labels = {"block_kind": kind, "block": block, "part": part}
+                sets.append((labels, here & (units["part"] == part).to_numpy()))
+    return sets
+
+
+def blocks_of(found: "Findings") -> list[dict[str, Any]]:
+    """A row a block, as in the cards' table of top blocks, with the lower bound of truly differing units."""
+    rows = []
+    for index, (labels, members) in enumerate(block_sets(found.units)):
+        chosen = members[found.included] & found.flips.alive
+        bound = None if found.bounds is None else found.bounds.blocks[index]
+        streams = found.units["stream"].filter(pl.Series(members)).unique().sort().to_list()
+        rows.append(labels | {"stream": "+".join(streams), "lower_bound": bound} | _block_numbers(found, chosen))
+    return rows
+
+
+def _block_numbers(found: "Findings", chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    size = np.abs(found.flips.t[chosen])
+    finite = size[np.isfinite(size)]
+    effect = np.abs(found.differences[:, found.included].mean(axis=0)[chosen])
+    effects = np.abs(found.flips.d_z[chosen])
+    return {
+        "units": int(chosen.sum()),
+        "max_abs_t": six_digits(float(finite.max())) if finite.size else None,
+        "over_t3": int((size > found.params.thresholds[0]).sum()),
+        "median_abs_d": _median(effects),
+        "median_abs_effect": _median(effect),
+    }
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return six_digits(float(np.median(finite))) if finite.size else None
+
+
+def null_of(found: "Findings") -> dict[str, Any]:
+    """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
+    test = found.flips
+    names = [f"t{threshold:g}" for threshold in found.params.thresholds]
+    return {
+        "flips": test.flips,
+        "exact": test.exact,
+        "flip_space": float(test.flip_space),
+        "smallest_p": test.smallest_p,
+        "mean": dict(zip(names, map(float, test.null_mean), strict=True)),
+        "p99": dict(zip(names, map(float, test.null_p99), strict=True)),
+        "p99_interval": {name: [float(low), float(high)] for name, (low, high) in zip(names, test.null_p99_interval, strict=True)},
+    }
+
+
+def split_of(found: "Findings") -> dict[str, Any]:
+    """Split-half reliability, its r per split included."""
+    split = found.splits
+    interval = split.jackknife_interval
+    return {
+        "r": [six_digits(float(value)) for value in split.r],
+        "median": split.median,
+        "q25": split.q25,
+        "q75": split.q75,
+        "spearman_brown": split.spearman_brown,
+        "jackknife_interval": None if interval is None else [float(end) for end in interval],
+        "null_p": split.null_p,
+    }

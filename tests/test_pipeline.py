@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from scipy import stats
+from workspace import Workspace, copy_repository
+
+CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
+METRICS = """units alive_units pairs heads_over_t3 heads_over_t3_fraction null_mean_t3 null_p99_t3 heads_over_t5
+heads_over_t5_fraction null_mean_t5 null_p99_t5 heads_over_d08 heads_over_d08_fraction max_abs_t split_half_r
+split_half_r_q25 split_half_r_q75 effect""".split()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A repository in which the pipeline has run once, and the stages that ran."""
+    workspace = copy_repository(tmp_path_factory.mktemp("pipeline"))
+    stages = workspace.repro()
+    workspace.commit("Results")
+    return workspace, stages
+
+
+def test_every_stage_of_every_cell_ran(done):
+    _, stages = done
+    cells = [f"{name}@{probe}-{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS]
+    assert sorted(stages) == sorted(
+        [*cells, "model@tiny", "model@tiny-untrained", "prompts@mini", "cells", "compare", "publish"]
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_card_analysis_has_every_number_of_the_cards(done, cell):
+    workspace, _ = done
+    probe, model = cell
+    metrics = json.loads((workspace.path / "reports" / model / probe / "metrics.json").read_text())["published"]
+    assert set(METRICS) <= set(metrics["card"])
+    assert set(METRICS) <= set(metrics["heads"])
+    assert metrics["card"]["pairs"] == 5
+    assert metrics["heads"]["units"] == 75
+    assert metrics["card"]["units"] == 5 * 6 + 20 * 24
+
+
+def test_the_t_map_of_the_card_is_what_scipy_makes_of_the_activations(done):
+    workspace, _ = done
+    tensors = load_file(workspace.path / "data/activations/tiny/mini.safetensors")
+    groups = pl.read_parquet(workspace.path / "models/tiny/units.parquet")
+    counts = tensors["token_count"][:, :, 0].astype(float)
+    square = tensors["mean_square"][:, :, 0, 0].astype(float)
+    seen = ~np.isnan(square)
+    weight = seen * counts[..., None]
+    pooled = (np.where(seen, square, 0) * weight).sum(2) / weight.sum(2)
+    rms = np.sqrt(pooled[..., (groups["stream"] != "text").to_numpy()])
+    table = pl.read_parquet(workspace.path / "data/stats/tiny/mini/published.card.parquet")
+    conditions = ["viewpoint", "mention"]
+    records = pl.read_parquet(workspace.path / "data/prompts/mini.parquet")
+    order = [records["condition"].unique(maintain_order=True).to_list().index(name) for name in conditions]
+    expected = stats.ttest_rel(rms[:, order[0]], rms[:, order[1]]).statistic
+    np.testing.assert_allclose(table["t"].to_numpy(), expected, rtol=1e-9)
+    metrics = json.loads((workspace.path / "reports/tiny/mini/metrics.json").read_text())["published"]["card"]
+    assert metrics["heads_over_t3"] == (np.abs(expected) > 3).sum()
+    assert metrics["heads_over_d08"] == (np.abs(expected) / np.sqrt(5) > 0.8).sum()
+
+
+def test_a_second_repro_does_nothing_and_says_so(done):
+    workspace, _ = done
+    assert "Data and pipelines are up to date." in workspace.dvc("repro")
+    assert workspace.git("status", "--porcelain") == ""
+    assert "up to date" in workspace.dvc("status")
+
+
+def test_the_dvc_views_answer(done):
+    workspace, _ = done
+    assert "heads_over_t3" in workspace.dvc("metrics", "show")
+    assert "capture" in workspace.dvc("dag", "--collapse-foreach-matrix", "--mermaid")
+    workspace.dvc("plots", "show", "--out", "plots_page")
+    assert (workspace.path / "plots_page" / "index.html").exists()
+    workspace.run("rm", "-r", "plots_page")
+
+
+@pytest.fixture(scope="module")
+def clone(done, tmp_path_factory):
+    """A clone that pulled everything from a local remote."""
+    workspace, _ = done
+    remote = tmp_path_factory.mktemp("remote")
+    workspace.dvc("remote", "add", "--local", "--default", "shelf", str(remote))
+    workspace.dvc("push")
+    path = tmp_path_factory.mktemp("clone") / "copy"
+    workspace.git("clone", "--quiet", str(workspace.path), str(path))
+    copy = Workspace(path)
+    copy.dvc("remote", "add", "--local", "--default", "shelf", str(remote))
+    copy.dvc("pull")
+    return copy
+
+
+def test_after_a_pull_only_publish_runs_and_the_tree_stays_clean(clone):
+    assert clone.repro() == ["publish"]
+    assert clone.git("status", "--porcelain") == ""
+    assert (clone.path / "mlflow" / "mlflow.db").exists()
+
+
+def test_after_a_pull_one_changed_prompt_reruns_what_reads_prompts(clone):
+    clone.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
+    stages = clone.repro()
+    cells = [f"{name}@{probe}-{model}" for name in ("capture", "analyze", "report") for probe, model in CELLS]
+    assert sorted(stages) == sorted([*cells, "prompts@mini", "compare", "publish"])
+
+
+def test_changed_prompts_then_restored_come_back_without_a_run(clone):
+    clone.git("checkout", "--quiet", ".")
+    stages = clone.repro()
+    assert stages == ["publish"]
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_changed_threshold_reruns_no_capture(clone):
+    clone.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
+    stages = clone.repro()
+    assert {stage.partition("@")[0] for stage in stages} == {"analyze", "report", "compare", "publish"}
+    clone.git("checkout", "--quiet", ".")
+    clone.dvc("checkout")
+
+
+def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(clone):
+    clone.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
+    assert set(clone.repro()) == {"cells", "compare", "publish"}
+    assert not (clone.path / "data/stats/tiny-untrained/mini").exists()
+    clone.git("checkout", "--quiet", "params.yaml")
+    assert {stage.partition("@")[0] for stage in clone.repro()} <= {"cells", "compare", "publish"}
+    assert (clone.path / "data/stats/tiny-untrained/mini/summary.json").exists()
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_temporary_experiment_leaves_the_workspace_alone(clone):
+    output = clone.dvc("exp", "run", "--temp", "--set-param", "run.models=[tiny]", "--set-param", "analyses.heads.seed=7")
+    assert "Ran experiment" in output
+    assert clone.git("status", "--porcelain") == ""
