@@ -1,0 +1,58 @@
+"""How ``merges.txt`` was made: whole words for the shipped probes, learnt pieces for everything else.
+
+Run ``python benchmarks/train_tiny.py vocabulary`` to make it again; the shipped weights belong to the shipped file.
+"""
+
+import json
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+Merge = tuple[str, str]
+
+
+def splitter() -> pre_tokenizers.PreTokenizer:
+    """Qwen2's own way to cut text into words before any merge, each with its leading space."""
+    cut = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated", invert=False)
+    return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def words(texts: Iterable[str]) -> list[str]:
+    """The distinct words of ``texts`` in the byte alphabet, sorted so that whole words win over pieces.
+
+    Words with a leading space (``Ġ``) come first: their merges can only start at that space, so no other merge can
+    break them. Of the rest the lower-case ones come last, since their merges could fire inside any other.
+    """
+    cut = splitter()
+    found = {piece for text in texts for piece, _ in cut.pre_tokenize_str(text)}
+    return sorted(found, key=lambda word: (not word.startswith("Ġ"), word[0].islower(), word))
+
+
+def chains(found: Iterable[str]) -> list[Merge]:
+    """Merges that grow each word from its first symbol: ``Ġ+c``, ``Ġc+a``, ``Ġca+t``."""
+    pairs = [(word[:end], word[end]) for word in found for end in range(1, len(word))]
+    return list(dict.fromkeys(pairs))
+
+
+def pieces(corpus: Iterable[str], size: int) -> list[Merge]:
+    """``size`` merges learnt from ``corpus`` by byte-pair encoding."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = splitter()
+    trainer = trainers.BpeTrainer(
+        vocab_size=256 + size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    merges = _state(tokenizer)["merges"]
+    return [(left, right) for left, right in merges]
+
+
+def _state(tokenizer: Tokenizer) -> dict[str, list[list[str]]]:
+
+    model: dict[str, list[list[str]]] = json.loads(tokenizer.to_str())["model"]
+    return model
+
+
+def learn(texts: Iterable[str], corpus: Iterable[str], size: int) -> list[Merge]:
+    """All merges by rank: the words of ``texts`` whole, then ``size`` pieces learnt from ``corpus``."""
+    return list(dict.fromkeys([*chains(words(texts)), *pieces(corpus, size)]))
