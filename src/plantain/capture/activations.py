@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, deserialize
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from plantain.errors import InputError
 from plantain.files import canonical_json, write_atomic
@@ -59,9 +59,9 @@ class Activations:
 def write_activations(path: Path, activations: Activations) -> None:
     """Write ``activations`` as safetensors, whole or not at all; equal activations give equal bytes.
 
-    The file has no draw axis unless the model is a family of several draws.
+    The file has no draw axis unless the model was declared as a family (``family`` in the header) or has several draws.
     """
-    family = len(activations.draws) > 1
+    family = bool(activations.header.get("family")) or len(activations.draws) > 1
     values = activations.mean_square if family else activations.mean_square[0]
     header = dict(activations.header) | {
         "schema": SCHEMA,
@@ -90,9 +90,8 @@ def read_activations(path: Path) -> Activations:
     try:
         data = path.read_bytes()
         header = _header(data)
-        tensors = {name: spec for name, spec in deserialize(data)}
-        values = _array(tensors["mean_square"], np.float32)
-        counts = _array(tensors["token_count"], np.int32)
+        tensors = load(data)
+        values, counts = tensors["mean_square"], tensors["token_count"]
     except FileNotFoundError:
         fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
         raise InputError("no such activation file.", file=path, fix=fix) from None
@@ -107,7 +106,7 @@ def read_activations(path: Path) -> Activations:
 
 def _activations(values: NDArray[np.float32], counts: NDArray[np.int32], header: dict[str, Any]) -> Activations:
     return Activations(
-        mean_square=values if len(header["draws"]) > 1 else values[None],
+        mean_square=values if "draw" in header["axes"] else values[None],
         token_count=counts,
         items=tuple(header["items"]),
         conditions=tuple(header["conditions"]),
@@ -126,7 +125,3 @@ def _header(data: bytes) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise ValueError("its header is no mapping")
     return header
-
-
-def _array(spec: Mapping[str, Any], dtype: type[np.generic]) -> NDArray[Any]:
-    return np.frombuffer(bytes(spec["data"]), dtype=dtype).reshape(spec["shape"])

@@ -50,7 +50,7 @@ def assemble(
 
 def reference_labels(records: Sequence[Record]) -> tuple[str, ...]:
     """A label for each alternative: the name that all records give it, ``alternative_k``, or ``none``."""
-    length = max(1, max(len(record.reference) for record in records))
+    length = max(1, *(len(record.reference) for record in records))
     labels = []
     for index in range(length):
         names = {record.reference[index] for record in records if len(record.reference) > index}

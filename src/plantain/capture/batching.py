@@ -53,6 +53,4 @@ def batches(ordered: Iterable[Pass], size: int, shape: Callable[[Pass], Hashable
     parts: dict[Hashable, list[Pass]] = {}
     for one in ordered:
         parts.setdefault(shape(one), []).append(one)
-    return tuple(
-        tuple(part[start : start + size]) for part in parts.values() for start in range(0, len(part), size)
-    )
+    return tuple(tuple(part[start : start + size]) for part in parts.values() for start in range(0, len(part), size))

@@ -15,8 +15,9 @@ from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
 from plantain.capture.identity import capture_digests, image_digests, reference_images, shard_frame, shard_key
 from plantain.capture.memory import fitted_batch_size, is_out_of_memory, remember
 from plantain.capture.pipeline_path import pipeline_runner
+from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, shown
-from plantain.capture.shards import RawTensor, Store
+from plantain.capture.shards import Store
 from plantain.capture.sigma import asked_sigma
 from plantain.capture.threads import set_threads
 from plantain.config import CaptureParams, CapturePath
@@ -24,9 +25,6 @@ from plantain.errors import InputError
 from plantain.model.load import load_pipeline, load_scheduler, load_transformer, resolve_device
 from plantain.model.lock import ModelLock
 from plantain.probe.records import Record
-
-_PATCH = 16 * 16
-"""Pixels that one position of the transformer covers."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class _Cell:
 
     def positions(self) -> int:
         pixels = max((width * height for width, height in self.sizes.values()), default=0)
-        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // _PATCH
+        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
 
 
 def capture_cell(
@@ -102,7 +100,8 @@ def capture_cell(
     with shown(progress) as told:
         cell = _Cell(ordered, images, digests, _sizes(images), lock, params, device, told)
         size, finished = _at_fitting_size(cell)
-    header = capture_digests(records, digests, lock, params) | {"group_width": params.group_width}
+    header: dict[str, Any] = {"family": lock.family, "group_width": params.group_width}
+    header |= capture_digests(records, digests, lock, params)
     activations = assemble(records, params.seeds, cell.draws, finished, header)
     return CaptureResult(activations, device.split(":", maxsplit=1)[0], _notes(cell, size))
 
@@ -162,15 +161,13 @@ def _capture(cell: _Cell, size: int) -> Finished:
             if entry is None:
                 missing.setdefault(draw, []).append((key, batch))
             else:
-                enter(finished, draw, batch, (entry["mean_square"].array(), entry["token_count"].array()))
+                enter(finished, draw, batch, (entry["mean_square"], entry["token_count"]))
     if missing:
         _compute(cell, store, missing, finished)
     return finished
 
 
-def _compute(
-    cell: _Cell, store: Store, missing: Mapping[int, Sequence[tuple[str, Batch]]], finished: Finished
-) -> None:
+def _compute(cell: _Cell, store: Store, missing: Mapping[int, Sequence[tuple[str, Batch]]], finished: Finished) -> None:
     todo = [(draw, batch) for draw, jobs in missing.items() for _, batch in jobs]
     embeddings = Embeddings(cell.lock, cell.device, cell.progress)
     embeddings.ensure(one.prompt for _, batch in todo for one in batch)
@@ -182,7 +179,7 @@ def _compute(
     try:
         for draw, jobs in missing.items():
             for (key, batch), measured in zip(jobs, _measured(cell, draw, jobs, scene, embeddings), strict=True):
-                store.write(key, {"mean_square": RawTensor.of(measured[0]), "token_count": RawTensor.of(measured[1])})
+                store.write(key, {"mean_square": measured[0], "token_count": measured[1]})
                 enter(finished, draw, batch, measured)
                 cell.progress.advance(len(batch))
                 done += len(batch)
@@ -211,13 +208,13 @@ def _runner(cell: _Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Run
         pipeline = load_pipeline(cell.lock, cell.device, draw)
         return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)
     transformer = load_transformer(cell.lock, cell.device, draw)
-    return fast_runner(transformer, scene, embeddings, cell.params, cell.device)
+    return fast_runner(transformer, scene, embeddings, cell.params)
 
 
 def _notes(cell: _Cell, size: int) -> dict[str, Any]:
     notes: dict[str, Any] = {"batch_size": size, "passes": len(cell.ordered) * len(cell.draws)}
     if cell.params.sigma != 1.0:
-        positions = cell.lock.height * cell.lock.width // _PATCH
+        positions = cell.lock.height * cell.lock.width // PATCH
         asked = asked_sigma(load_scheduler(cell.lock), cell.params.sigma, positions)
         notes["sigma"] = {"effective": cell.params.sigma, "asked_of_scheduler": round(asked, 6)}
     return notes

@@ -16,12 +16,12 @@ from diffusers import Flux2KleinPipeline
 
 from plantain.capture.identity import TEMPLATE_FLAGS, text_identity
 from plantain.capture.progress import Progress
-from plantain.capture.shards import RawTensor, Store
+from plantain.capture.shards import Store
 from plantain.errors import CheckFailed, InputError
 from plantain.files import digest
 from plantain.model.load import load_text_encoder, load_tokenizer
 from plantain.model.lock import ModelLock
-from plantain.probe.tokens import check_prompts
+from plantain.probe.tokens import counter, refuse_unusable
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Embeddings:
         if not missing:
             return
         tokenizer = load_tokenizer(self._lock)
-        check_prompts(missing, tokenizer, self._lock.max_sequence_length)
+        labels = {f"prompt {prompt!r}": prompt for prompt in missing}
+        refuse_unusable(labels, counter(tokenizer), self._lock.max_sequence_length)
         encoder = load_text_encoder(self._lock, self._device)
         self._progress.phase(f"{self._lock.name}: encode", len(missing), "prompts")
         for prompt in missing:
@@ -75,17 +76,14 @@ class Embeddings:
         entry = self._store.read(self._key(prompt))
         if entry is None:
             raise CheckFailed(f"the stored embedding of {prompt!r} vanished while it was needed. Fix: run again.")
-        raw = entry["values"]
-        values = torch.frombuffer(bytearray(raw.data), dtype=getattr(torch, raw.dtype)).reshape(raw.shape)
-        first, last = entry["text"].array().tolist()
+        values = torch.from_numpy(entry["values"].copy()).view(getattr(torch, self._lock.dtype))
+        first, last = entry["text"].tolist()
         return Embedding(values, (first, last))
 
     def _keep(self, prompt: str, embedding: Embedding) -> None:
-        values = embedding.values.contiguous()
-        data = values.view(torch.uint8).numpy().tobytes()
-        raw = RawTensor(str(values.dtype).removeprefix("torch."), tuple(values.shape), data)
-        text = RawTensor.of(np.array(embedding.text, dtype=np.int32))
-        self._store.write(self._key(prompt), {"values": raw, "text": text})
+        # Stored as bytes, since NumPy has no bfloat16.
+        values = embedding.values.contiguous().view(torch.uint8).numpy()
+        self._store.write(self._key(prompt), {"values": values, "text": np.array(embedding.text, dtype=np.int32)})
 
     def _key(self, prompt: str) -> str:
         return digest(self._frame | {"prompt": prompt})

@@ -91,18 +91,15 @@ def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, dev
     return Scene(found, (lock.height // multiple, lock.width // multiple), scheduler, sigma)
 
 
-def fast_runner(
-    transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams, device: str
-) -> Runner:
+def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams) -> Runner:
     """A function that measures one batch by calling ``transformer`` directly."""
     hooked = projections(transformer)
-    channels = transformer.config.in_channels // 4 * 4
     at = timestep(scene.scheduler, scene.sigma, scene.positions)
 
     @torch.inference_mode()
     def run(batch: Batch) -> Measured:
         texts = [embeddings(one.prompt) for one in batch]
-        inputs, layout = assemble(batch, texts, scene, channels, at, device, transformer.dtype)
+        inputs, layout = assemble(batch, texts, scene, transformer, at)
         with reducing(hooked, layout, params.group_width, stop=True) as capture:
             transformer(**inputs)
         return capture.mean_square.cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
@@ -111,18 +108,13 @@ def fast_runner(
 
 
 def assemble(
-    batch: Batch,
-    texts: list[Embedding],
-    scene: Scene,
-    channels: int,
-    at: torch.Tensor,
-    device: str,
-    dtype: torch.dtype,
+    batch: Batch, texts: list[Embedding], scene: Scene, transformer: Any, at: torch.Tensor
 ) -> tuple[dict[str, Any], Layout]:
     """Arguments of the transformer call for ``batch``, and where its token sets stand.
 
     Ids, packing, dtypes and the timestep's round trip follow sections 3 to 7 of the pipeline's ``__call__``.
     """
+    device, channels = transformer.device, transformer.config.in_channels // 4 * 4
     embeds = torch.cat([text.values for text in texts]).to(device)
     grid = torch.cat([scene.latents(one, channels) for one in batch]).to(device=device, dtype=embeds.dtype)
     ids = Flux2KleinPipeline._prepare_latent_ids(grid).to(device)
@@ -140,7 +132,7 @@ def assemble(
         reference=latents.shape[1] - noise_positions,
     )
     inputs = {
-        "hidden_states": latents.to(dtype),
+        "hidden_states": latents.to(transformer.dtype),
         "timestep": moment / 1000,
         "guidance": None,
         "encoder_hidden_states": embeds,

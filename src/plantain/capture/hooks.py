@@ -1,7 +1,7 @@
 """Hooks that reduce what a projection sees to group mean squares, and never outlive their use."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -68,9 +68,7 @@ def group_count(projections: Sequence[Projection], group_width: int) -> int:
 
 
 @contextmanager
-def reducing(
-    projections: Sequence[Projection], layout: Layout, group_width: int, *, stop: bool
-) -> Iterator[Capture]:
+def reducing(projections: Sequence[Projection], layout: Layout, group_width: int, *, stop: bool) -> Iterator[Capture]:
     """Hook every projection for one forward; the body of the ``with`` runs that forward.
 
     Args:
@@ -92,13 +90,11 @@ def reducing(
             width = _width(projection) // group_width
             target = capture.mean_square[:, :, start : start + width]
             done = len(projections) if stop else None
-            hook = _hook(projection, layout, group_width, capture, target, done)
+            hook = _hook(projection, layout, group_width, capture, target=target, stop_after=done)
             handles.append(projection.module.register_forward_pre_hook(hook))
             start += width
-        try:
+        with suppress(_Stop):
             yield capture
-        except _Stop:
-            pass
         _refuse_unseen(projections, capture)
     finally:
         for handle in handles:
@@ -106,13 +102,11 @@ def reducing(
 
 
 def token_means(activation: torch.Tensor, group_width: int) -> torch.Tensor:
-    """Mean of x² over the channels of each group in float32: (rows, positions, channels) to (rows, positions, groups)."""
+    """Mean of x² over each group's channels, float32: (rows, positions, channels) to (rows, positions, groups)."""
     rows, positions, channels = activation.shape
     step = max(1, _CHUNK // (rows * channels))
-    parts = [
-        activation[:, first : first + step].float().square().unflatten(-1, (-1, group_width)).mean(-1)
-        for first in range(0, positions, step)
-    ]
+    grouped = activation.view(rows, positions, channels // group_width, group_width)
+    parts = [grouped[:, first : first + step].float().square().mean(-1) for first in range(0, positions, step)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
@@ -121,6 +115,7 @@ def _hook(
     layout: Layout,
     group_width: int,
     capture: Capture,
+    *,
     target: torch.Tensor,
     stop_after: int | None,
 ) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,28 @@ from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.identity import reference_key
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Progress
-from plantain.capture.shards import RawTensor, Store
+from plantain.capture.shards import Store
 from plantain.capture.threads import set_threads
 from plantain.config import ReferenceParams
+from plantain.errors import CheckFailed
 from plantain.files import readable_json, sha256_bytes, write_atomic
 from plantain.model.load import load_scheduler, load_transformer, load_vae, resolve_device
 from plantain.model.lock import ModelLock
 from plantain.probe.records import ReferenceRecord
+
+
+@dataclass(frozen=True)
+class _Studio:
+    """What every image of one call has in common."""
+
+    lock: ModelLock
+    params: ReferenceParams
+    device: str
+    store: Store
+    progress: Progress
+
+    def key(self, record: ReferenceRecord) -> str:
+        return reference_key(record, self.lock, self.params, self.device)
 
 
 def draw_all(
@@ -28,32 +44,24 @@ def draw_all(
 ) -> str:
     """Write image and generation record of every prompted reference; the kind of device that it ran on."""
     set_threads()
-    device = resolve_device(lock.device)
-    store = Store("references", progress.note)
-    keys = {record.name: reference_key(record, lock, params, device) for record in records}
-    missing = [record for record in records if store.read(keys[record.name]) is None]
+    studio = _Studio(lock, params, resolve_device(lock.device), Store("references", progress.note), progress)
+    missing = [record for record in records if studio.store.read(studio.key(record)) is None]
     if missing:
-        _draw_missing(missing, keys, store, lock, params, device, progress)
+        _draw_missing(studio, missing)
     for record in records:
-        entry = store.read(keys[record.name])
-        assert entry is not None
-        data = entry["png"].data
+        entry = studio.store.read(studio.key(record))
+        if entry is None:
+            raise CheckFailed(f"the stored image of '{record.name}' vanished while it was needed. Fix: run again.")
+        data = entry["png"].tobytes()
         write_atomic(folder / f"{record.name}.png", data)
-        note = _note(record, lock, params) | {"key": keys[record.name], "image_sha256": sha256_bytes(data)}
+        note = _note(record, lock, params) | {"key": studio.key(record), "image_sha256": sha256_bytes(data)}
         write_atomic(folder / f"{record.name}.json", readable_json(note))
-    return device.split(":", maxsplit=1)[0]
+    return studio.device.split(":", maxsplit=1)[0]
 
 
-def _draw_missing(
-    missing: Sequence[ReferenceRecord],
-    keys: dict[str, str],
-    store: Store,
-    lock: ModelLock,
-    params: ReferenceParams,
-    device: str,
-    progress: Progress,
-) -> None:
-    embeddings = Embeddings(lock, device, progress)
+def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
+    lock, params, device = studio.lock, studio.params, studio.device
+    embeddings = Embeddings(lock, device, studio.progress)
     guided = [""] if params.guidance_scale > 1.0 else []
     embeddings.ensure([*(str(record.prompt) for record in missing), *guided])
     pipeline = Flux2KleinPipeline(
@@ -65,22 +73,22 @@ def _draw_missing(
         is_distilled=lock.is_distilled,
     )
     pipeline.set_progress_bar_config(disable=True)
-    progress.phase(f"{lock.name}: generate references", len(missing), "images")
+    studio.progress.phase(f"{lock.name}: generate references", len(missing), "images")
     for record in missing:
         negative = embeddings("") if guided else None
-        image = draw(pipeline, embeddings(str(record.prompt)), negative, lock, params, device)
-        store.write(keys[record.name], {"png": RawTensor.of(np.frombuffer(_png(image), dtype=np.uint8))})
-        progress.advance()
+        image = draw(pipeline, embeddings(str(record.prompt)), negative, lock, params)
+        studio.store.write(studio.key(record), {"png": np.frombuffer(_png(image), dtype=np.uint8)})
+        studio.progress.advance()
     del pipeline
     release(device)
 
 
 @torch.inference_mode()
 def draw(
-    pipeline: Any, prompt: Embedding, negative: Embedding | None, lock: ModelLock, params: ReferenceParams, device: str
+    pipeline: Any, prompt: Embedding, negative: Embedding | None, lock: ModelLock, params: ReferenceParams
 ) -> Image.Image:
     """One image by the plain pipeline call, from embeddings and from noise with the same bytes on every machine."""
-    multiple = pipeline.vae_scale_factor * 2
+    device, multiple = pipeline.transformer.device, pipeline.vae_scale_factor * 2
     channels = pipeline.transformer.config.in_channels // 4 * 4
     shape = (1, channels, lock.height // multiple, lock.width // multiple)
     result = pipeline(

@@ -6,6 +6,7 @@ from typing import Final
 
 import torch
 
+from plantain.capture.plan import row_bytes
 from plantain.config import CaptureParams
 from plantain.files import digest, readable_json, write_atomic
 from plantain.model.lock import ModelLock
@@ -15,20 +16,6 @@ LARGEST: Final = 32
 """The largest batch that ``auto`` chooses: beyond it a pass gets no cheaper."""
 
 _SHARE = 0.8
-_ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-def row_bytes(lock: ModelLock, positions: int) -> int:
-    """Peak of the activations of one row of a batch, in bytes.
-
-    The widest moment is inside a single block: its input, queries, keys, values, both halves of the gated MLP, and
-    the concatenated output, with the hook's group means in float32 beside them.
-    """
-    geometry = lock.geometry
-    inner = geometry.heads * geometry.head_width
-    channels = 3 * inner + (3 * inner + 2 * geometry.mlp_width) + 2 * (inner + geometry.mlp_width)
-    means = 4 * (inner + geometry.mlp_width) // lock.group_width
-    return positions * (channels * _ITEM_BYTES.get(lock.dtype, 4) + means)
 
 
 def fitted_batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: str) -> int:

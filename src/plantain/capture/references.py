@@ -55,7 +55,7 @@ def generate(
     if not prompted:
         return None
     # Torch and the pipeline take seconds to import, which a probe without generated references must not pay.
-    from plantain.capture.imagery import draw_all  # noqa: PLC0415
+    from plantain.capture.imagery import draw_all
 
     with shown(progress) as told:
         return draw_all(prompted, lock, params, folder, told)

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, deserialize, serialize
+from safetensors import SafetensorError
+from safetensors.numpy import load as unpack
+from safetensors.numpy import save as pack
 
 from plantain.files import canonical_json, sha256_bytes
 from plantain.places import state_dir
@@ -22,27 +24,7 @@ KINDS = ("shards", "embeddings", "references")
 """Folders of the store under ``.plantain/``."""
 
 
-@dataclass(frozen=True)
-class RawTensor:
-    """A tensor as bytes; NumPy has no bfloat16, and this module no torch."""
-
-    dtype: str
-    """As safetensors spells it when writing: float32, bfloat16, int32, …"""
-    shape: tuple[int, ...]
-    data: bytes
-
-    @classmethod
-    def of(cls, array: NDArray[Any]) -> "RawTensor":
-        """Wrap a NumPy array."""
-        return cls(array.dtype.name, array.shape, np.ascontiguousarray(array).tobytes())
-
-    def array(self) -> NDArray[Any]:
-        """The tensor as a NumPy array (not for bfloat16)."""
-        return np.frombuffer(self.data, dtype=self.dtype).reshape(self.shape)
-
-
-_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32"}
-_NAMES |= {"U8": "uint8", "BOOL": "bool"}
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class Damaged(Exception):
@@ -67,7 +49,7 @@ class Store:
         """Where the entry of ``key`` is or would be."""
         return self.folder / key[:2] / f"{key}.safetensors"
 
-    def read(self, key: str) -> dict[str, RawTensor] | None:
+    def read(self, key: str) -> Arrays | None:
         """The entry of ``key``; None where there is none, or where it is damaged (reported, then removed)."""
         path = self.path(key)
         try:
@@ -81,7 +63,7 @@ class Store:
         os.utime(path)
         return tensors
 
-    def write(self, key: str, tensors: Mapping[str, RawTensor]) -> None:
+    def write(self, key: str, tensors: Arrays) -> None:
         """Store an entry by rename. Not flushed to disk: a loss of power is caught by the digest."""
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +95,7 @@ def entries(kind: str, folder: Path | None = None) -> Iterator[Entry]:
             yield Entry(kind, path, status.st_size, status.st_mtime)
 
 
-def load(path: Path, key: str) -> dict[str, RawTensor]:
+def load(path: Path, key: str) -> Arrays:
     """Read and verify one entry.
 
     Raises:
@@ -125,20 +107,20 @@ def load(path: Path, key: str) -> dict[str, RawTensor]:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
         label = json.loads(header.pop("__metadata__")["plantain"])
-        tensors = deserialize(data)
+        tensors = unpack(data)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as error:
         raise Damaged(str(error) or type(error).__name__) from None
     if label != {"key": key, "sha256": _digest(header, data[8 + length :])}:
         raise Damaged("its digest does not match")
-    return {name: RawTensor(_NAMES[s["dtype"]], tuple(s["shape"]), bytes(s["data"])) for name, s in tensors}
+    return tensors
 
 
-def _pack(key: str, tensors: Mapping[str, RawTensor]) -> bytes:
-    specs = {name: {"dtype": t.dtype, "shape": list(t.shape), "data": t.data} for name, t in tensors.items()}
-    bare = serialize(specs, None)
+def _pack(key: str, tensors: Arrays) -> bytes:
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    bare = pack(arrays)
     length = int.from_bytes(bare[:8], "little")
     label = {"key": key, "sha256": _digest(json.loads(bare[8 : 8 + length]), bare[8 + length :])}
-    return bytes(serialize(specs, {"plantain": canonical_json(label).decode()}))
+    return pack(arrays, {"plantain": canonical_json(label).decode()})
 
 
 def _digest(header: Mapping[str, Any], body: bytes) -> str:

@@ -7,7 +7,6 @@ are sums of the same stored groups.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -78,7 +77,7 @@ def unit_table(groups: pl.DataFrame, kind: UnitKind) -> pl.DataFrame:
     return _VIEWS[kind](groups).table
 
 
-def measure(
+def measure(  # noqa: PLR0917 - the choice of an analysis, in the order of its name
     activations: Activations,
     groups: pl.DataFrame,
     kind: UnitKind | View,
@@ -121,18 +120,16 @@ def item_level(
         a: templates of one side.
         b: templates of the other.
     """
-    return _side(values, conditions, a) - _side(values, conditions, b)
+    return np.asarray(_side(values, conditions, a) - _side(values, conditions, b))
 
 
-def template_level(
-    values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]
-) -> NDArray[np.float64]:
+def template_level(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
     """Each template's measure averaged over references, seeds and items, (templates, units)."""
     return np.stack([_template(values, conditions, name).mean(axis=0) for name in names])
 
 
 def _side(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
-    return np.mean([_template(values, conditions, name) for name in names], axis=0)
+    return np.asarray(np.mean([_template(values, conditions, name) for name in names], axis=0))
 
 
 def _template(values: NDArray[np.float64], conditions: Sequence[str], name: str) -> NDArray[np.float64]:
@@ -166,9 +163,7 @@ def _positions(groups: pl.DataFrame) -> NDArray[np.int64]:
     return np.flatnonzero((groups["part"] == "mlp").to_numpy()).astype(np.int64)
 
 
-def _view(
-    groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDArray[np.int64] | None = None
-) -> View:
+def _view(groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDArray[np.int64] | None = None) -> View:
     at = np.arange(groups.height) if position is None else position
     chosen = groups.with_columns(pl.Series("position", at)).filter(include).with_columns(index.alias("slice"))
     keys = ["block_kind", "block", "stream", "part", "slice"]
@@ -193,8 +188,8 @@ def _only_head() -> pl.Expr:
 def _refuse_uneven(view: View, width: int, groups: pl.DataFrame) -> None:
     if view.table["width"].n_unique() != 1 or view.table["width"][0] != width:
         stored = groups["width"].unique().sort().to_list()
-        fix = f"set capture.group_width to a divisor of {width}."
+        fix = f"set capture.group_width to a divisor of {width}; {width} must divide the width of the part."
         raise InputError(f"groups of {stored} channels do not make units of {width}.", fix=fix)
 
 
-_VIEWS: dict[UnitKind, Callable[[pl.DataFrame], Any]] = {UnitKind.head: heads, UnitKind.group16: group16}
+_VIEWS: dict[UnitKind, Callable[[pl.DataFrame], View]] = {UnitKind.head: heads, UnitKind.group16: group16}
