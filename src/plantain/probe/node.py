@@ -75,12 +75,8 @@ class Node:
         if not isinstance(self.value, str):
             raise self.wrong("text", "put the value in quotes.")
         text = normalise(self.value)
-        if not text:
-            raise self.error("the text is empty.", "write it.")
-        for character in text:
-            if _invisible(character):
-                problem = f"the text holds the invisible character U+{ord(character):04X}."
-                raise self.error(problem, "remove the character, or use a space.")
+        if problem := text_problem(text):
+            raise self.error(problem, "write visible text; a space in place of a tab.")
         return text
 
     def template(self) -> str:
@@ -116,6 +112,14 @@ class Node:
     def one_or_more(self) -> list["Node"]:
         """The node itself, or the children of a list."""
         return self.elements() if isinstance(self.value, list) else [self]
+
+
+def text_problem(text: str) -> str:
+    """What is wrong with normalised ``text``: empty, or with invisible characters in it. Empty where nothing is."""
+    if not text:
+        return "the text is empty."
+    hidden = [character for character in text if _invisible(character)]
+    return f"the text holds the invisible character U+{ord(hidden[0]):04X}." if hidden else ""
 
 
 def _invisible(character: str) -> bool:
