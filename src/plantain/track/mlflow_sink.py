@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import socket
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from PIL import Image
 
 from plantain.track.projection import DatasetSpec, RunSpec
-from plantain.track.results import Reader
+from plantain.track.stale import is_stale
 
 IDENTITY: Final = "plantain.identity"
 PLACE: Final = "plantain.place"
@@ -50,20 +48,19 @@ class Tally:
 class Sink:
     """One experiment of one store. The caller holds the store's lock."""
 
-    def __init__(self, client: MlflowClient, experiment: str, reader: Reader) -> None:
+    def __init__(self, client: MlflowClient, experiment: str) -> None:
         self._client = client
         self._experiment = experiment
-        self._reader = reader
         self.tally = Tally()
         self._known: dict[str, list[Run]] = {}
 
-    def apply(self, specs: list[RunSpec], *, current: bool = True) -> None:
-        """Make every run of ``specs``; with ``current`` also tag those whose places they took."""
+    def apply(self, specs: list[RunSpec]) -> None:
+        """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
         runs = self.load()
-        for spec in specs:
-            self._ensure(spec)
-        if current:
-            self._supersede(runs, specs)
+        holders = {spec.place: spec.identity for spec in specs}
+        for spec in {spec.identity: spec for spec in specs}.values():
+            self._ensure(spec, superseded=holders[spec.place] != spec.identity)
+        self._supersede(runs, set(holders))
         self._close_stale(runs)
 
     def load(self) -> list[Run]:
@@ -92,8 +89,8 @@ class Sink:
             if not token:
                 return
 
-    def _ensure(self, spec: RunSpec) -> None:
-        tags = {**spec.tags, IDENTITY: spec.identity, PLACE: spec.place, SUPERSEDED: "false"}
+    def _ensure(self, spec: RunSpec, *, superseded: bool) -> None:
+        tags = {**spec.tags, IDENTITY: spec.identity, PLACE: spec.place, SUPERSEDED: str(superseded).lower()}
         if spec.parent:
             tags["mlflow.parentRunId"] = self.tally.run_ids[spec.parent]
         run = next(iter(self._known.get(spec.identity, [])), None)
@@ -147,10 +144,10 @@ class Sink:
         with tempfile.TemporaryDirectory() as folder:
             staged = Path(folder)
             for path, target in spec.files.items():
-                _stage(self._reader.read(path), staged / target / Path(path).name)
+                _stage(_read(spec, path), staged / target / Path(path).name)
             for path in spec.images:
-                _stage(self._reader.read(path), staged / "figures" / Path(path).name)
-            table = _table(self._reader.read(spec.table)) if spec.table else None
+                _stage(_read(spec, path), staged / "figures" / Path(path).name)
+            table = _table(_read(spec, spec.table)) if spec.table else None
             _stage(table, staged / "prompts.json")
             if any(staged.iterdir()):
                 self._client.log_artifacts(run_id, folder)
@@ -158,18 +155,18 @@ class Sink:
             listed = json.dumps([{"path": "prompts.json", "type": "table"}])
             self._client.set_tag(run_id, "mlflow.loggedArtifacts", listed)
         if spec.kind == "cell":
-            self._log_images(run_id, spec.images)
+            self._log_images(run_id, spec)
 
-    def _log_images(self, run_id: str, paths: tuple[str, ...]) -> None:
+    def _log_images(self, run_id: str, spec: RunSpec) -> None:
         """Figures under MLflow's own image keys, which its chart view lays side by side across runs."""
-        for path in paths:
-            content = self._reader.read(path)
+        for path in spec.images:
+            content = _read(spec, path)
             if content is not None:
                 with Image.open(io.BytesIO(content)) as image:
                     self._client.log_image(run_id, image.convert("RGB"), key=Path(path).stem, step=0, synchronous=True)
 
-    def _supersede(self, runs: list[Run], specs: list[RunSpec]) -> None:
-        places = {spec.place for spec in specs}
+    def _supersede(self, runs: list[Run], places: set[str]) -> None:
+        """Tag the runs that stood where others stand now."""
         current = set(self.tally.run_ids.values())
         for run in runs:
             tags = run.data.tags
@@ -178,28 +175,12 @@ class Sink:
                 self.tally.superseded += 1
 
     def _close_stale(self, runs: list[Run]) -> None:
-        """Close runs that a killed writer of this machine left RUNNING; finished above are those still wanted."""
+        """Close what a killed writer of this machine left RUNNING; the runs still wanted were finished above."""
         current = set(self.tally.run_ids.values())
         for run in runs:
-            left = run.info.status == "RUNNING" and run.info.run_id not in current
-            if left and _writer_is_gone(run.data.tags):
+            if run.info.run_id not in current and is_stale(run):
                 self._client.set_terminated(run.info.run_id, "KILLED")
                 self.tally.killed += 1
-
-
-def _writer_is_gone(tags: dict[str, str]) -> bool:
-    if tags.get("host") != socket.gethostname():
-        return False
-    pid = int(tags.get("pid", "0"))
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _contradicts(run: Run, spec: RunSpec) -> bool:
@@ -221,6 +202,10 @@ def _dataset(spec: DatasetSpec) -> DatasetInput:
     dataset = Dataset(spec.name, spec.sha256[:_DIGEST_LENGTH], "local", source, profile=profile)
     tags = [InputTag("mlflow.data.context", "prompts"), InputTag("sha256", spec.sha256)]
     return DatasetInput(dataset, tags)
+
+
+def _read(spec: RunSpec, path: str) -> bytes | None:
+    return spec.reader.read(path) if spec.reader else None
 
 
 def _stage(content: bytes | None, target: Path) -> None:

@@ -56,6 +56,8 @@ class RunSpec:
     """Path of the prompt table."""
     parent: str | None = None
     """Identity of the parent."""
+    reader: Reader | None = field(default=None, compare=False)
+    """Where the artifacts are read from."""
 
     @property
     def identity(self) -> str:
@@ -76,7 +78,7 @@ def project(results: Results, reader: Reader, journal: list[Execution], root: Pa
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
     common |= {"mlflow.source.git.repoURL": url} if url else {}
-    return [replace(run, tags={**run.tags, **common}) for run in runs]
+    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
 
 
 def headline(cell: Cell) -> dict[str, float]:

@@ -54,13 +54,13 @@ def publish(root: Path, params: Params, marker: Path | None = None) -> PublishRe
     path = ledger.write(root, results)
     created, updated, total, warning = _track(root, params.tracking, results, reader)
     if marker is not None:
-        content = {"schema": "plantain.published/1", "receipts_sha256": results.sha256}
+        content = {"schema": "plantain.marker/1", "receipts_sha256": results.sha256}
         write_atomic(marker, readable_json(content))
     return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning)
 
 
 @contextmanager
-def sink(tracking: TrackingParams, reader: Reader) -> Iterator["Sink"]:
+def sink(tracking: TrackingParams) -> Iterator["Sink"]:
     """The experiment of ``params.tracking``, locked for writing.
 
     Raises:
@@ -70,7 +70,7 @@ def sink(tracking: TrackingParams, reader: Reader) -> Iterator["Sink"]:
     with store.opened(place, tracking.timeout) as client:
         from plantain.track.mlflow_sink import Sink
 
-        yield Sink(client, store.experiment_id(client, place, tracking.experiment), reader)
+        yield Sink(client, store.experiment_id(client, place, tracking.experiment))
 
 
 def describe_failure(error: Exception) -> str:
@@ -82,7 +82,7 @@ def describe_failure(error: Exception) -> str:
 def _track(root: Path, tracking: TrackingParams, results: Results, reader: Reader) -> tuple[int, int, int, str | None]:
     try:
         specs = project(results, reader, journal.executions(), root)
-        with sink(tracking, reader) as opened:
+        with sink(tracking) as opened:
             opened.apply(specs)
             tally = opened.tally
     except Exception as error:

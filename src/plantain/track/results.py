@@ -22,6 +22,11 @@ SINGLE_STAGES: Final = ("verdict", "compare")
 class Reader(Protocol):
     """Where files come from: a folder, or the repository at a revision."""
 
+    @property
+    def folder(self) -> Path | None:
+        """The workspace; None for a revision."""
+        ...
+
     def read(self, path: str) -> bytes | None:
         """The bytes of ``path`` relative to the repository root, or None where there is no such file."""
         ...
@@ -36,6 +41,11 @@ class FolderReader:
     """The workspace."""
 
     root: Path
+
+    @property
+    def folder(self) -> Path | None:
+        """The workspace."""
+        return self.root
 
     def read(self, path: str) -> bytes | None:
         """The bytes of ``path``, or None."""

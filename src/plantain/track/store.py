@@ -6,10 +6,10 @@ import os
 import sqlite3
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from filelock import FileLock
 
@@ -19,6 +19,8 @@ from plantain.places import mlflow_dir, root, state_dir
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+Result = TypeVar("Result")
 
 _LOCK_SECONDS: Final = 120.0
 _SQLITE: Final = "sqlite:///"
@@ -101,23 +103,51 @@ def experiment_id(client: "MlflowClient", store: Store, name: str) -> str:
     return str(found.experiment_id)
 
 
+def schema_state(root: Path) -> str:
+    """``absent``, ``current`` or ``outdated``: the schema of the local store below ``root``."""
+    database = _local(root / "mlflow" / "mlflow.db").database
+    if database is None or not database.exists():
+        return "absent"
+    return "current" if _on_engine(database, _is_current) else "outdated"
+
+
+def upgrade_schema(root: Path) -> None:
+    """Bring the local store's schema up to the installed MLflow; nothing where there is no store."""
+    if schema_state(root) == "outdated":
+        from mlflow.store.db import utils
+
+        _on_engine(root / "mlflow" / "mlflow.db", utils._upgrade_db)
+
+
+def _on_engine(database: Path, call: Callable[[Any], Result]) -> Result:
+    set_environment(_LOCK_SECONDS)
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(f"{_SQLITE}{database}")
+    try:
+        return call(engine)
+    finally:
+        engine.dispose()
+
+
+def _is_current(engine: Any) -> bool:
+    from mlflow.store.db import utils
+
+    return bool(utils._get_schema_version(engine) == utils._get_latest_schema_revision())  # type: ignore[no-untyped-call]
+
+
 def _local(database: Path) -> Store:
     return Store(f"{_SQLITE}{database}", database)
 
 
 def _create(database: Path) -> None:
     """Build the schema under a temporary name, then rename: a kill leaves no half-made store."""
-    import sqlalchemy
     from mlflow.store.db import utils
 
     logging.getLogger(utils.__name__).setLevel(logging.WARNING)
     unfinished = database.with_name(f".{database.name}.{os.getpid()}.tmp")
     unfinished.unlink(missing_ok=True)
-    engine = sqlalchemy.create_engine(f"{_SQLITE}{unfinished}")
-    try:
-        utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
-    finally:
-        engine.dispose()
+    _on_engine(unfinished, utils._initialize_tables)
     unfinished.replace(database)
 
 
