@@ -1,0 +1,73 @@
+import os
+
+import numpy as np
+import pytest
+
+from plantain.capture.shards import Store, entries
+
+KEY = "ab" + "0" * 62
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path, told) -> Store:
+    return Store("shards", told.append, tmp_path)
+
+
+def filled(store: Store) -> None:
+    store.write(KEY, {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array([1, 2], dtype=np.int32)})
+
+
+def test_what_is_written_is_read(store):
+    assert store.read(KEY) is None
+    filled(store)
+    found = store.read(KEY)
+    np.testing.assert_array_equal(found["x"], np.arange(6).reshape(2, 3))
+    assert found["n"].dtype == np.int32
+
+
+def test_equal_content_gives_equal_bytes(store):
+    filled(store)
+    first = store.path(KEY).read_bytes()
+    filled(store)
+    assert store.path(KEY).read_bytes() == first
+
+
+def test_every_flipped_byte_is_noticed(store, told):
+    filled(store)
+    good = store.path(KEY).read_bytes()
+    for position in range(len(good)):
+        damaged = bytearray(good)
+        damaged[position] ^= 1
+        store.path(KEY).write_bytes(bytes(damaged))
+        assert store.read(KEY) is None, position
+        assert not store.path(KEY).exists()
+    assert len(told) == len(good)
+    assert "damaged" in told[0]
+
+
+@pytest.mark.parametrize("length", [0, 5, 40])
+def test_a_torn_file_is_noticed(store, told, length):
+    filled(store)
+    store.path(KEY).write_bytes(store.path(KEY).read_bytes()[:length])
+    assert store.read(KEY) is None
+    assert told
+
+
+def test_a_file_under_another_name_is_noticed(store, told):
+    filled(store)
+    other = "ab" + "1" * 62
+    os.rename(store.path(KEY), store.path(other))
+    assert store.read(other) is None
+    assert told
+
+
+def test_entries_are_listed_with_their_size(store, tmp_path):
+    filled(store)
+    (found,) = entries("shards", tmp_path)
+    assert found.path == store.path(KEY)
+    assert found.size == store.path(KEY).stat().st_size
