@@ -1,1 +1,26 @@
 """What the numbers say: paired statistics, sign flips, bounds and reliability."""
+
+from plantain.stats.bounds import Calibration
+from plantain.stats.discoveries import item_calibration, true_discoveries
+from plantain.stats.effects import hedges_factor, standardised_interval
+from plantain.stats.outcome import SignFlipTest
+from plantain.stats.reliability import SplitHalf, split_half
+from plantain.stats.signflip import ResolutionWarning, sign_flip_test
+from plantain.stats.template import TemplateTest, concept_information, null_concept_information, template_test
+
+__all__ = [
+    "Calibration",
+    "ResolutionWarning",
+    "SignFlipTest",
+    "SplitHalf",
+    "TemplateTest",
+    "concept_information",
+    "hedges_factor",
+    "item_calibration",
+    "null_concept_information",
+    "sign_flip_test",
+    "split_half",
+    "standardised_interval",
+    "template_test",
+    "true_discoveries",
+]

@@ -1,0 +1,175 @@
+"""At least how many units of a set are true discoveries: permutation-calibrated, simultaneous over all sets.
+
+Blanchard, Neuvial and Roquain 2020 (joint error rate control). Each of B flips or permutations, the identity among
+them, gives the sorted p-values of its units; how far a row would stretch a family of curves is its pivot psi; lambda is
+the (floor(alpha B) + 1)-th smallest psi. With confidence 1 - alpha no curve of level lambda has, for any k, k or more
+p-values of true nulls below its k-th point, which bounds the false discoveries of every set, chosen before or after.
+The p-values of Student's t serve as the scale on which units are compared; the guarantee comes from the flips.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plantain.errors import InputError
+from plantain.stats.quantise import t_p_values
+from plantain.stats.validate import Bools, Floats, Ints, check_fraction
+
+UnitSet = NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]
+
+TIE = 1e-9
+"""Relative tolerance under which a p-value counts as not below a curve: lambda itself is one of the pivots."""
+RATIO = 1.05
+"""Ranks this close together are skipped at once where they cannot hold the minimum."""
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Family:
+    """Curves of thresholds on sorted p-values, fixed before looking.
+
+    linear: lambda (k - shift) / (units - shift); Simes' curve where shift is 0.
+    beta: the lambda-quantile of Beta(k, units + 1 - k), the k-th smallest of `units` independent uniform numbers.
+    A shift ignores the first k, so that sets of few units get no bound and larger ones a better one (pARI's delta).
+    """
+
+    name: str
+    shift: int
+    units: int
+
+    def __post_init__(self) -> None:
+        if self.name not in ("linear", "beta"):
+            raise InputError(f"There is no family {self.name!r}.", fix="Use linear or beta.", field="family")
+        if not self.shift >= 0 or (self.units and self.shift >= self.units):
+            raise InputError(f"Shift {self.shift} does not fit {self.units} alive units.", field="shift")
+
+    def level(self, p: Floats, k: Ints) -> Floats:
+        """The level of the curve that passes through p at rank k; grows with p, falls with k."""
+        if self.name == "linear":
+            return p * ((self.units - self.shift) / (k - self.shift))
+        from scipy.special import betainc
+
+        return np.asarray(betainc(k, self.units + 1 - k, p), dtype=np.float64)
+
+    def curve(self, level: float, k: Ints) -> Floats:
+        """The curve of a level at ranks k."""
+        if self.name == "linear":
+            return np.asarray(level * (k - self.shift) / (self.units - self.shift), dtype=np.float64)
+        from scipy.special import betaincinv
+
+        return np.asarray(betaincinv(k, self.units + 1 - k, min(level, 1.0)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Curves calibrated by flips or permutations; bounds any set of units."""
+
+    p: Floats
+    """``(units,)`` p-values of Student's t, 1 for dead units."""
+    alive: Bools
+    """``(units,)``."""
+    pivots: Floats
+    """``(flips,)`` psi of every row, the identity first."""
+    level: float
+    """lambda."""
+    family: Family
+    confidence: float
+
+    @property
+    def simes_p(self) -> float:
+        """P of the identity's pivot: is there any effect at all?"""
+        return float(np.count_nonzero(self.pivots <= self.pivots[0] * (1 + TIE)) / len(self.pivots))
+
+    def lower_bound(self, units: UnitSet | None = None) -> int:
+        """At least so many of these units are true discoveries; all units by default.
+
+        V(S) = min over k of #{i in S: p_i >= curve(k)} + k - 1; the bound is |S| - V(S). Dead units count for nothing.
+        """
+        chosen = self.alive if units is None else self.alive & unit_mask(units, len(self.alive))
+        p = np.sort(self.p[chosen])
+        k = np.arange(self.family.shift + 1, len(p) + 1)
+        if k.size == 0:
+            return 0
+        below = np.searchsorted(p, self.family.curve(self.level, k) * (1 - TIE), side="left")
+        return int(max(0, (below - (k - 1)).max()))
+
+
+def unit_mask(units: UnitSet, count: int) -> Bools:
+    """A set of units, given as indices or as a mask, as a mask ``(count,)``.
+
+    Raises:
+        InputError: A mask of another length, or an index that is no unit.
+    """
+    chosen = np.asarray(units)
+    if chosen.dtype == np.bool_:
+        if chosen.shape != (count,):
+            raise InputError(f"A unit mask has shape {chosen.shape} for {count} units.", field="unit_sets")
+        return chosen
+    mask = np.zeros(count, np.bool_)
+    if chosen.size and not (np.issubdtype(chosen.dtype, np.integer) and chosen.min() >= 0 and chosen.max() < count):
+        raise InputError(f"A unit set holds something that is no unit number below {count}.", field="unit_sets")
+    mask[chosen.astype(np.int64)] = True
+    return mask
+
+
+def calibrate(
+    rows: Callable[[int], Iterator[Floats]], alive: Bools, freedom: int, family: Family, confidence: float
+) -> Calibration:
+    """Calibrate a family of curves.
+
+    Args:
+        rows: Called with a row count, yields tables ``(rows, alive units)`` of scores in quanta, the identity first.
+        alive: ``(units,)``.
+        freedom: Degrees of freedom of t.
+        family: The curves.
+        confidence: Probability that all bounds hold.
+    """
+    check_fraction(confidence, "confidence")
+    p = np.ones(alive.shape)
+    if not alive.any():
+        return Calibration(p, alive, np.ones(1), 0.0, family, confidence)
+    collected: list[Floats] = []
+    for scores in rows(max(1, CHUNK_BYTES // (8 * family.units))):
+        magnitudes = np.abs(scores)
+        if not collected:
+            p[alive] = t_p_values(magnitudes[0], freedom)
+        magnitudes.sort(axis=1)
+        collected.append(pivots(magnitudes[:, ::-1], family, freedom))
+    psi = np.concatenate(collected)
+    allowed = int(np.floor(round((1 - confidence) * len(psi), 9)))
+    level = float(np.partition(psi, allowed)[allowed])
+    return Calibration(p, alive, psi, level, family, confidence)
+
+
+def pivots(magnitudes: Floats, family: Family, freedom: int) -> Floats:
+    """The smallest level of any curve through a sorted p-value, per row.
+
+    p-values grow with k and levels fall with k at a fixed p, so a run of ranks cannot beat level(p of its first, its
+    last rank): most runs are settled by their first rank alone.
+
+    Args:
+        magnitudes: ``(rows, units)`` absolute scores in quanta, largest first.
+        family: The curves.
+        freedom: Degrees of freedom of t.
+    """
+    starts, ends = rank_runs(family.shift, family.units)
+    p = t_p_values(magnitudes[:, starts - 1], freedom)
+    best: Floats = family.level(p, starts).min(axis=1)
+    row, run = np.nonzero((family.level(p, ends) < best[:, None]) & (ends > starts))
+    lengths = (ends - starts)[run]
+    owner = np.repeat(row, lengths)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    k = np.repeat(starts[run] + 1, lengths) + offset
+    np.minimum.at(best, owner, family.level(t_p_values(magnitudes[owner, k - 1], freedom), k))
+    return best
+
+
+def rank_runs(shift: int, last: int) -> tuple[Ints, Ints]:
+    """Ranks after the shift cut into runs that grow with the rank: first and last rank of each run."""
+    edges = [1]
+    while edges[-1] <= last - shift:
+        edges.append(max(edges[-1] + 1, int(edges[-1] * RATIO)))
+    starts = np.array(edges[:-1], dtype=np.int64) + shift
+    return starts, np.append(starts[1:] - 1, last)

@@ -1,0 +1,142 @@
+"""t maps of two halves of the items, how they correlate, and what they would do by chance."""
+
+import math
+
+import numpy as np
+
+from plantain.stats.flips import draw_flips
+from plantain.stats.quantise import QUANTA
+from plantain.stats.validate import Bools, Floats, Ints
+
+BLOCK_VALUES = 65_536
+"""Values of one temporary: small enough for the second-level cache."""
+
+
+def half_ts(table: Floats, half: Bools) -> tuple[Floats, Floats]:
+    """T maps ``(units,)`` of the items in a half and of the others; nan in both where either has no variance."""
+    first, second = _t_map(table[half]), _t_map(table[~half])
+    missing = np.isnan(first) | np.isnan(second)
+    return np.where(missing, np.nan, first), np.where(missing, np.nan, second)
+
+
+def _t_map(rows: Floats) -> Floats:
+    constant = (rows == rows[0]).all(axis=0)
+    mean = rows.mean(axis=0)
+    variance = np.square(rows - mean).sum(axis=0) / (len(rows) - 1)
+    return np.where(constant, np.nan, mean / np.sqrt(np.where(constant, 1.0, variance) / len(rows)))
+
+
+def map_correlation(x: Floats, y: Floats) -> Floats:
+    """Pearson's r of maps along their last axis, over the units known in both; nan where fewer than 2 vary."""
+    known = np.isfinite(x) & np.isfinite(y)
+    number = known.sum(axis=-1)
+    x, y = np.where(known, x, 0.0), np.where(known, y, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dx = np.where(known, x - (x.sum(axis=-1) / number)[..., None], 0.0)
+        dy = np.where(known, y - (y.sum(axis=-1) / number)[..., None], 0.0)
+        r: Floats = (dx * dy).sum(axis=-1) / np.sqrt((dx * dx).sum(axis=-1) * (dy * dy).sum(axis=-1))
+    return r
+
+
+def half_null(table: Floats, groups: Ints, halves: Bools, flips: int, seed: int) -> Floats:
+    """Median r over the same splits under sign flips of the groups, ``(flips,)``, the identity first.
+
+    Units whose differences are equal in size throughout a half are left out of that split: some flip takes their
+    variance away.
+
+    Args:
+        table: ``(items, alive units)`` differences.
+        groups: ``(items,)`` numbers of the groups that share a sign.
+        halves: ``(splits, items)``.
+        flips: Flips wanted, the identity counted.
+        seed: Seed of drawn flips.
+    """
+    drawn = draw_flips(int(groups.max()) + 1, flips, seed=seed)
+    size = np.abs(table)
+    # Whole numbers in float64: half sums are exact in any order, so chunks and threads change nothing.
+    whole = np.rint(table / size.max(axis=0, initial=0) * (QUANTA // len(table)))
+    kept = [~_constant(size[half]) & ~_constant(size[~half]) for half in halves]
+    rows = max(1, BLOCK_VALUES // max(table.shape[1], 1))
+    medians = np.empty(len(drawn))
+    for start in range(0, len(drawn), rows):
+        signs = drawn.signs(start, start + rows)[:, groups]
+        total = signs @ whole
+        r = [_flipped_r(signs, whole, total, half, keep) for half, keep in zip(halves, kept, strict=True)]
+        medians[start : start + rows] = np.nanmedian(np.stack(r), axis=0)
+    return medians
+
+
+def _constant(sizes: Floats) -> Bools:
+    return np.asarray((sizes == sizes[0]).all(axis=0))
+
+
+def _flipped_r(signs: Floats, whole: Floats, total: Floats, half: Bools, keep: Bools) -> Floats:
+    first = signs[:, half] @ whole[half]
+    second = total - first
+    if not keep.all():
+        first, second, whole = first[:, keep], second[:, keep], whole[:, keep]
+    return _plain_correlation(_shape(first, whole[half]), _shape(second, whole[~half]))
+
+
+def _shape(sums: Floats, rows: Floats) -> Floats:
+    """T over sqrt(n - 1) from the sums of flipped rows; the factor does not change a correlation. Overwrites."""
+    spread = len(rows) * np.square(rows).sum(axis=0) - np.square(sums)
+    np.sqrt(spread, out=spread)
+    return np.divide(sums, spread, out=sums)
+
+
+def _plain_correlation(x: Floats, y: Floats) -> Floats:
+    """Pearson's r along the rows of two tables without gaps. Overwrites both."""
+    x -= x.mean(axis=1)[:, None]
+    y -= y.mean(axis=1)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r: Floats = _dot(x, y) / np.sqrt(_dot(x, x) * _dot(y, y))
+    return r
+
+
+def _dot(x: Floats, y: Floats) -> Floats:
+    product: Floats = np.einsum("ij,ij->i", x, y)
+    return product
+
+
+def jackknife(table: Floats, groups: Ints, halves: Bools, median: float) -> tuple[float, float]:
+    """95% interval of the median r over items: each group left out in turn, on Fisher's z scale.
+
+    The standard error is Tukey's, sqrt((G - 1) / G * sum((z_g - mean)^2)), with G - 1 degrees of freedom. A bootstrap
+    would put copies of one item into both halves and call them reliable.
+    """
+    count = int(groups.max()) + 1
+    r = np.stack([_left_out_r(table, groups, half) for half in halves])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.arctanh(np.median(r, axis=0))
+    centre = math.atanh(median) if abs(median) < 1 else math.nan
+    if not (np.isfinite(z).all() and math.isfinite(centre)):
+        return math.nan, math.nan
+    from scipy.special import stdtrit
+
+    error = math.sqrt((count - 1) / count * float(np.square(z - z.mean()).sum()))
+    reach = float(stdtrit(count - 1, 0.975)) * error
+    return math.tanh(centre - reach), math.tanh(centre + reach)
+
+
+def _left_out_r(table: Floats, groups: Ints, half: Bools) -> Floats:
+    """R of one split with each group left out in turn, ``(groups,)``."""
+    maps = half_ts(table, half)
+    r = np.empty(int(groups.max()) + 1)
+    for side, other in ((half, maps[1]), (~half, maps[0])):
+        inside = np.unique(groups[side])
+        r[inside] = map_correlation(_left_out_ts(table, groups, side, inside), other)
+    return r
+
+
+def _left_out_ts(table: Floats, groups: Ints, side: Bools, inside: Ints) -> Floats:
+    """T maps of one half without each of its groups, ``(groups inside, units)``."""
+    centre = table.mean(axis=0)
+    rows = table[side] - centre
+    member = np.equal.outer(inside, groups[side]).astype(np.float64)
+    number = (side.sum() - member.sum(axis=1))[:, None]
+    sums, squares = rows.sum(axis=0) - member @ rows, np.square(rows).sum(axis=0) - member @ np.square(rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (squares - np.square(sums) / number) / (number - 1)
+        t: Floats = (centre + sums / number) / np.sqrt(variance / number)
+    return np.where(variance > 1e-12 * squares, t, np.nan)
