@@ -10,6 +10,7 @@ from typing import Any, Final
 from plantain.files import canonical_json, digest
 from plantain.track.card import run_card
 from plantain.track.git import remote_url
+from plantain.track.history import Revision
 from plantain.track.journal import Execution
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 from plantain.track.times import Times
@@ -70,9 +71,11 @@ class RunSpec:
         return digest({"kind": self.kind, **self.slot})
 
 
-def project(results: Results, reader: Reader, journal: list[Execution], root: Path) -> list[RunSpec]:
-    """Every run that ``results`` call for, parents before their children."""
-    times = Times.of(journal)
+def project(
+    results: Results, reader: Reader, journal: list[Execution], root: Path, revision: Revision | None = None
+) -> list[RunSpec]:
+    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
+    times = Times.of(journal, revision)
     runs = [run for cell in results.cells if cell.capture_key for run in _cell_runs(cell, reader, times)]
     runs += [_single(stage, held, results, times) for stage, held in results.singles.items()]
     url = remote_url(root)

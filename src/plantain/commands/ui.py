@@ -1,0 +1,36 @@
+"""``plantain ui``: the MLflow UI on loopback."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plantain.config import read_params
+from plantain.track.store import StoreError, locate, pending_path, set_environment
+from plantain.track.sync import sync
+
+Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.")]
+
+
+def ui(port: Port = 5000) -> None:
+    """Open the MLflow UI on this machine's loopback address; publishes first what still waits."""
+    params = read_params()
+    place = locate(params.tracking)
+    if pending_path().exists() or (place.database is not None and not place.database.exists()):
+        try:
+            sync(Path(), params)
+        except StoreError as error:
+            print(f"plantain: {error}", file=sys.stderr)
+    if place.database is None:
+        print(f"The runs are on the server {place.uri}.")
+        return
+    set_environment(params.tracking.timeout)
+    print(f"MLflow on http://127.0.0.1:{port} (stop with Ctrl-C).", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    options = ["--backend-store-uri", place.uri, "--default-artifact-root", str(place.artifacts)]
+    try:
+        raise typer.Exit(subprocess.run([*command, *options], check=False).returncode)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
