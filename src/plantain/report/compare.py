@@ -5,9 +5,9 @@ from pathlib import Path
 
 from plantain.files import write_atomic
 from plantain.report.data import Result
-from plantain.report.page import environment
+from plantain.report.page import template
 
 
 def write_compare(results: Sequence[Result], path: Path) -> None:
     """Render ``results`` into ``path``; needs no network to be read."""
-    write_atomic(path, environment().get_template("compare.html.j2").render(results=results).encode())
+    write_atomic(path, template("compare.html.j2", ()).render(results=results).encode())
