@@ -75,8 +75,9 @@ def _has(node: Any, key: Key) -> bool:
 
 
 def _key_line(node: Any, key: Key) -> int:
-    position = node.lc.key(key) if isinstance(node, CommentedMap) else node.lc.item(key)
-    return int(position[0]) + 1
+    """One-based line of ``key``; a key that was merged in (``<<``) has none, and its mapping's stands for it."""
+    position = (node.lc.data or {}).get(key)
+    return int(position[0] if position else node.lc.line) + 1
 
 
 def _plain(node: Any) -> Any:
