@@ -148,6 +148,36 @@ class AnalysisParams:
 
 
 @dataclass
+class VerdictParams:
+    """The rules of the ladder of claims. Bounds hold with confidence ``1 - alpha``."""
+
+    alpha: float = 0.05
+    """Level of every rung; rungs are tested in a fixed order, so that none needs a correction."""
+    family: Family = Family.linear
+    shift: int = 0
+    flips: int = 10_000
+    """Sign flips of items, the identity counted."""
+    permutations: int = 10_000
+    """Label permutations of templates, and permutations of items for the trend."""
+    threshold: float = 3.0
+    """Preset |t| over templates above which a head counts in the comparison with untrained draws."""
+    reliability: float = 0.7
+    """Least split-half reliability after Spearman and Brown."""
+    min_templates: int = 4
+    untrained_draws: int = 19
+    """Least number of draws of each way to untrain."""
+    saturation: float = 0.9
+    """Median share of heads over the threshold beyond which untrained draws leave no room to exceed them."""
+    seeds: int = 3
+    references: int = 2
+    seeds_alone: int = 6
+    """Least number of noise seeds where the probe has no reference image."""
+    items: int = 10
+    """Items that untrained draws and further seeds and references are run on, evenly spaced over the probe."""
+    seed: int = 0
+
+
+@dataclass
 class ReportParams:
     """How pictures are drawn."""
 
@@ -173,6 +203,7 @@ class Params:
     reference: ReferenceParams
     capture: CaptureParams
     analyses: dict[str, AnalysisParams]
+    verdict: VerdictParams
     report: ReportParams
     tracking: TrackingParams
 
@@ -193,6 +224,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     _check_capture(source, params.capture)
     for name, analysis in params.analyses.items():
         _check_analysis(source, name, analysis)
+    _check_verdict(source, params.verdict)
     return params
 
 
@@ -286,3 +318,21 @@ def _check_analysis(source: YamlFile, name: str, analysis: AnalysisParams) -> No
         raise source.error("confidence lies in (0, 1).", "analyses", name, "confidence", fix="use 0.95.")
     if not analysis.thresholds or min(analysis.thresholds) <= 0:
         raise source.error("thresholds are positive.", "analyses", name, "thresholds", fix="use [3.0, 5.0].")
+
+
+_LEAST = {"flips": 20, "permutations": 20, "min_templates": 2, "untrained_draws": 1, "items": 2}
+
+
+def _check_verdict(source: YamlFile, verdict: VerdictParams) -> None:
+    for key in ("alpha", "reliability", "saturation"):
+        if not 0.0 < getattr(verdict, key) < 1.0:
+            raise source.error(f"{key} lies in (0, 1).", "verdict", key, fix="restore the rule from git.")
+    for key, least in _LEAST.items():
+        if getattr(verdict, key) < least:
+            raise source.error(f"{key} is at least {least}.", "verdict", key, fix="restore the rule from git.")
+    for key in ("seeds", "references", "seeds_alone"):
+        if getattr(verdict, key) < 1:
+            raise source.error(f"{key} is at least 1.", "verdict", key, fix="restore the rule from git.")
+    if verdict.threshold <= 0 or verdict.shift < 0:
+        fix = "use threshold: 3.0 and shift: 0."
+        raise source.error("the threshold is positive, the shift not negative.", "verdict", fix=fix)
