@@ -1,4 +1,3 @@
-import os
 
 import numpy as np
 import pytest
@@ -61,7 +60,7 @@ def test_a_torn_file_is_noticed(store, told, length):
 def test_a_file_under_another_name_is_noticed(store, told):
     filled(store)
     other = "ab" + "1" * 62
-    os.rename(store.path(KEY), store.path(other))
+    store.path(KEY).rename(store.path(other))
     assert store.read(other) is None
     assert told
 

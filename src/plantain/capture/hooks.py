@@ -119,14 +119,19 @@ def _hook(
     target: torch.Tensor,
     stop_after: int | None,
 ) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
-    spans = [layout.spans(row, projection.stream) for row in range(len(layout.text))]
+    spans = [
+        (row, first, last, target[row, index])
+        for row in range(len(layout.text))
+        for index, (first, last) in layout.spans(row, projection.stream).items()
+    ]
+
+    expected = (len(layout.text), layout.length(projection.stream), _width(projection))
 
     def reduce(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        _refuse_other(projection, layout, inputs[0], capture)
+        _refuse_other(projection.name, expected, tuple(inputs[0].shape), capture)
         means = token_means(inputs[0], group_width)
-        for row, of_row in enumerate(spans):
-            for index, (first, last) in of_row.items():
-                target[row, index] = means[row, first:last].mean(0)
+        for row, first, last, place in spans:
+            torch.mean(means[row, first:last], 0, out=place)
         capture.fired.add(projection.name)
         if len(capture.fired) == stop_after:
             raise _Stop
@@ -138,16 +143,13 @@ def _width(projection: Projection) -> int:
     return int(projection.attention_width + projection.mlp_width)
 
 
-def _refuse_other(projection: Projection, layout: Layout, seen: torch.Tensor, capture: Capture) -> None:
-    expected = (len(layout.text), layout.length(projection.stream), _width(projection))
-    if tuple(seen.shape) != expected:
+def _refuse_other(name: str, expected: tuple[int, ...], seen: tuple[int, ...], capture: Capture) -> None:
+    if seen != expected:
         fix = "use a plain FLUX.2 pipeline, without key-value caching, token merging or tensor parallelism."
-        raise InputError(
-            f"{projection.name} saw a tensor of shape {tuple(seen.shape)} where {expected} was expected.", fix=fix
-        )
-    if projection.name in capture.fired:
+        raise InputError(f"{name} saw a tensor of shape {seen} where {expected} was expected.", fix=fix)
+    if name in capture.fired:
         fix = "a pass is one transformer call: set the guidance scale to 1 and take one step."
-        raise InputError(f"{projection.name} ran twice in one pass.", fix=fix)
+        raise InputError(f"{name} ran twice in one pass.", fix=fix)
 
 
 def _refuse_unseen(projections: Sequence[Projection], capture: Capture) -> None:

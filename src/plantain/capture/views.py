@@ -24,7 +24,6 @@ _SETS = {
     Tokens.image: ("noise", "reference"),
     Tokens.all: ("text", "pad", "noise", "reference"),
 }
-_SILENT = float(np.finfo(np.float32).tiny)
 _CARD_WIDTH = 16
 _GEOMETRY = ("block_kind", "block", "stream", "part", "head")
 
@@ -88,8 +87,8 @@ def measure(  # noqa: PLR0917 - the choice of an analysis, in the order of its n
     """The measure of every unit, (item, condition, reference, seed, unit).
 
     Mean squares are averaged over the token sets that a unit's projection sees, weighted by token counts, then over
-    its channels. ``log_rms`` is the natural logarithm; a unit that is exactly silent counts as the smallest normal
-    float32, so that two silences differ by nothing. NaN where no token of the set is seen.
+    its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no token
+    of the set is seen.
     """
     view = kind if isinstance(kind, View) else _VIEWS[kind](groups)
     if groups.height != activations.mean_square.shape[-1]:
@@ -103,7 +102,8 @@ def measure(  # noqa: PLR0917 - the choice of an analysis, in the order of its n
     mean_square = summed / np.add.reduceat(width, view.starts)
     if measure is Measure.rms:
         return np.sqrt(mean_square)
-    return np.asarray(0.5 * np.log(np.maximum(mean_square, _SILENT)))
+    with np.errstate(divide="ignore"):
+        return np.asarray(0.5 * np.log(mean_square))
 
 
 def item_level(
