@@ -1,0 +1,149 @@
+"""From a declared model to its lock and its table of groups: what the model stage writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from diffusers import AutoencoderKLFlux2
+from torch import nn
+from transformers import Qwen3Config
+
+from plantain.config import Method, ModelParams, Params, Source
+from plantain.errors import InputError
+from plantain.files import digest
+from plantain.model import embedded, hub
+from plantain.model.geometry import geometry, unit_table
+from plantain.model.load import empty_transformer, make_transformer
+from plantain.model.lock import Component, ModelLock
+from plantain.model.materialise import Files, find_embedded, find_hub, find_local
+from plantain.model.untrained import reinitialised_tensors
+from plantain.model.weights import tensors_digest, weights_digest
+
+_OUT_LAYERS = [9, 18, 27]
+"""Encoder layers that the Klein pipeline reads unless told otherwise."""
+
+
+def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
+    """Lock and table of groups of a declared model; downloads nothing.
+
+    Args:
+        name: a key of ``models`` in params.yaml.
+        params: the parsed file.
+
+    Raises:
+        InputError: the model is not declared, its files are missing, or plantain cannot measure it.
+    """
+    entry = declared(name, params)
+    of = entry.of if entry.source is Source.untrained else None
+    base = declared(of, params) if of else entry
+    files = _files(of or name, base, entry.method)
+    settings = _settings(entry, base)
+    empty = empty_transformer(files.folder / "transformer", settings["dtype"])
+    _check_settings(name, settings, files.folder, empty.config.joint_attention_dim)
+    maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)
+    seeds = _seeds(entry)
+    draws = [maker.digest(seed) for seed in seeds]
+    width = params.capture.group_width
+    lock = ModelLock(
+        name=name,
+        source=entry.source,
+        base=base.source,
+        repo=base.repo,
+        revision=files.revision,
+        path=base.path,
+        of=of,
+        method=entry.method,
+        seeds=seeds,
+        family=entry.seeds is not None,
+        is_distilled=False,
+        group_width=width,
+        components=files.components | {"transformer": _transformer(files, maker, draws)},
+        files_sha256=files.sha256,
+        draws=draws,
+        geometry=geometry(empty, width),
+        **settings,
+    )
+    return lock, unit_table(empty, width)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """How the transformer's weights come about where they are not simply read."""
+
+    folder: Path
+    dtype: str
+    method: Method | None
+    start: int | None
+    """Draw of a transformer that has no weight files, before anything is done to it."""
+    empty: nn.Module
+
+    def digest(self, seed: int) -> str:
+        """Digest of one draw; without holding the model, where it is re-initialised."""
+        if self.method is Method.reinit:
+            return tensors_digest(reinitialised_tensors(self.empty, seed))
+        return weights_digest(make_transformer(self.folder, self.dtype, self.start, seed))
+
+
+def declared(name: str, params: Params) -> ModelParams:
+    """The entry of a model in params.yaml.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in params.models:
+        raise InputError(f"model '{name}' is not declared.", fix=f"use one of: {', '.join(params.models)}.")
+    return params.models[name]
+
+
+def _files(name: str, base: ModelParams, method: Method | None) -> Files:
+    if base.source is Source.embedded:
+        return find_embedded(name)
+    if base.source is Source.local:
+        return find_local(str(base.path), method)
+    return find_hub(hub.Hub(name, str(base.repo), str(base.revision)), method)
+
+
+def _settings(entry: ModelParams, base: ModelParams) -> dict[str, Any]:
+    keys = ("device", "dtype", "height", "width", "max_sequence_length", "text_encoder_out_layers")
+    found = {key: getattr(entry, key) if getattr(entry, key) is not None else getattr(base, key) for key in keys}
+    found["text_encoder_out_layers"] = list(found["text_encoder_out_layers"] or _OUT_LAYERS)
+    return found
+
+
+def _seeds(entry: ModelParams) -> list[int]:
+    if entry.source is not Source.untrained:
+        return []
+    return list(range(entry.seeds)) if entry.seeds is not None else [int(entry.seed or 0)]
+
+
+def _start(name: str, base: ModelParams) -> int | None:
+    return embedded.transformer_seed(name) if base.source is Source.embedded else None
+
+
+def _transformer(files: Files, maker: _Maker, draws: list[str]) -> Component:
+    found = files.components["transformer"]
+    if draws:
+        weights = draws[0] if len(draws) == 1 else digest(draws)
+    elif maker.start is not None:
+        weights = tensors_digest(reinitialised_tensors(maker.empty, maker.start))
+    else:
+        return found
+    size = sum(parameter.numel() * parameter.element_size() for parameter in maker.empty.parameters())
+    return found.model_copy(update={"weights_sha256": weights, "bytes": size})
+
+
+def _check_settings(name: str, settings: dict[str, Any], folder: Path, joint_width: int) -> None:
+    """Refuse sizes and layers that the files cannot serve, before hours are spent."""
+    levels = len(AutoencoderKLFlux2.load_config(folder / "vae", local_files_only=True)["block_out_channels"])
+    step = 2**levels
+    for key in ("height", "width"):
+        if settings[key] % step or settings[key] < step:
+            fix = f"use a multiple of {step}."
+            raise InputError(f"{key} {settings[key]} does not fit the latent.", field=f"models.{name}", fix=fix)
+    layers = settings["text_encoder_out_layers"]
+    encoder = Qwen3Config.from_pretrained(folder / "text_encoder", local_files_only=True)
+    depth, wanted = encoder.num_hidden_layers, joint_width // encoder.hidden_size
+    if len(layers) != wanted or not all(0 <= layer <= depth for layer in layers):
+        fix = f"name {wanted} of the encoder's layers 0 to {depth}."
+        raise InputError(f"text_encoder_out_layers are {layers}.", field=f"models.{name}", fix=fix)
