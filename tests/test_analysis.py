@@ -41,7 +41,7 @@ def activations():
         conditions=CONDITIONS,
         references=("room",),
         seeds=(0, 1),
-        draws=(),
+        draws=(0,),
         header={"group_width": 16},
     )
 

@@ -8,9 +8,26 @@ from scipy import stats
 from workspace import Workspace, copy_repository
 
 CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
-METRICS = """units alive_units pairs heads_over_t3 heads_over_t3_fraction null_mean_t3 null_p99_t3 heads_over_t5
-heads_over_t5_fraction null_mean_t5 null_p99_t5 heads_over_d08 heads_over_d08_fraction max_abs_t split_half_r
-split_half_r_q25 split_half_r_q75 effect""".split()
+METRICS = [
+    "units",
+    "alive_units",
+    "pairs",
+    "heads_over_t3",
+    "heads_over_t3_fraction",
+    "null_mean_t3",
+    "null_p99_t3",
+    "heads_over_t5",
+    "heads_over_t5_fraction",
+    "null_mean_t5",
+    "null_p99_t5",
+    "heads_over_d08",
+    "heads_over_d08_fraction",
+    "max_abs_t",
+    "split_half_r",
+    "split_half_r_q25",
+    "split_half_r_q75",
+    "effect",
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +41,9 @@ def done(tmp_path_factory):
 
 def test_every_stage_of_every_cell_ran(done):
     _, stages = done
-    cells = [f"{name}@{probe}-{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS]
+    cells = [
+        f"{name}@{probe}-{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS
+    ]
     assert sorted(stages) == sorted(
         [*cells, "model@tiny", "model@tiny-untrained", "prompts@mini", "cells", "compare", "publish"]
     )
@@ -133,6 +152,8 @@ def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(clone):
 
 
 def test_a_temporary_experiment_leaves_the_workspace_alone(clone):
-    output = clone.dvc("exp", "run", "--temp", "--set-param", "run.models=[tiny]", "--set-param", "analyses.heads.seed=7")
+    output = clone.dvc(
+        "exp", "run", "--temp", "--set-param", "run.models=[tiny]", "--set-param", "analyses.heads.seed=7"
+    )
     assert "Ran experiment" in output
     assert clone.git("status", "--porcelain") == ""

@@ -112,7 +112,7 @@ def analyse(
     """
     conditions = activations.conditions
     differences = item_level(values, conditions, contrast.a, contrast.b)
-    included = np.isfinite(differences).all(axis=0)
+    included = np.asarray(np.isfinite(differences).all(axis=0))
     if not included.any():
         fix = f"choose other tokens than '{params.tokens}' for this probe."
         raise InputError(f"contrast {contrast.name}: no unit has a finite {params.measure} for every item.", fix=fix)
@@ -171,7 +171,12 @@ def _templates(
     a = template_level(values, conditions, contrast.a)[:, included]
     b = template_level(values, conditions, contrast.b)[:, included]
     return template_test(
-        a, b, permutations=params.permutations, threshold=params.thresholds[0], confidence=params.confidence, seed=params.seed
+        a,
+        b,
+        permutations=params.permutations,
+        threshold=params.thresholds[0],
+        confidence=params.confidence,
+        seed=params.seed,
     )
 
 
@@ -200,7 +205,9 @@ def _tables(found: Findings, stem: str, items: tuple[str, ...]) -> dict[str, pl.
         columns = {str(unit): found.differences[:, index] for index, unit in enumerate(found.units["unit"])}
         tables[f"{stem}.differences"] = pl.DataFrame({"item": list(items)} | columns)
     if found.flips.null_counts is not None:
-        counts = {f"t{threshold:g}": found.flips.null_counts[:, k] for k, threshold in enumerate(found.params.thresholds)}
+        counts = {
+            f"t{threshold:g}": found.flips.null_counts[:, k] for k, threshold in enumerate(found.params.thresholds)
+        }
         tables[f"{stem}.null"] = pl.DataFrame({"flip": np.arange(len(found.flips.null_counts))} | counts)
     return tables
 

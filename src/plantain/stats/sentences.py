@@ -36,7 +36,9 @@ def warnings_of(found: "Findings") -> list[str]:
     warned = list(found.flips.warnings)
     dead = int((~found.flips.alive).sum())
     if dead:
-        warned.append(f"{dead} units do not respond at all (every difference is 0); they are left out of all fractions.")
+        warned.append(
+            f"{dead} units do not respond at all (every difference is 0); they are left out of all fractions."
+        )
     excluded = int((~found.included).sum())
     if excluded:
         unit = found.units["unit"].to_numpy()[~found.included][0]

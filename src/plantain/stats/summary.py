@@ -67,7 +67,9 @@ def null_of(found: "Findings") -> dict[str, Any]:
         "smallest_p": test.smallest_p,
         "mean": dict(zip(names, map(float, test.null_mean), strict=True)),
         "p99": dict(zip(names, map(float, test.null_p99), strict=True)),
-        "p99_interval": {name: [float(low), float(high)] for name, (low, high) in zip(names, test.null_p99_interval, strict=True)},
+        "p99_interval": {
+            name: [float(low), float(high)] for name, (low, high) in zip(names, test.null_p99_interval, strict=True)
+        },
     }
 
 
