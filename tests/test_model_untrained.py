@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from plantain.errors import InputError
-from plantain.model.untrained import reinitialise, reinitialised_tensors, shuffle
+from plantain.model.shuffled import shuffle
+from plantain.model.untrained import reinitialise, reinitialised_tensors
 
 
 class Small(nn.Module):
@@ -133,3 +134,20 @@ def test_shuffle_is_uniform_over_places_and_repeats():
     shuffle(first, 9)
     shuffle(second, 9)
     assert torch.equal(first.wide.weight, second.wide.weight)
+
+
+def test_shuffling_a_large_tensor_forgets_every_place():
+    module = nn.Linear(400, 1000, bias=False)  # more entries than one bucket
+    count = module.weight.numel()
+    with torch.no_grad():
+        module.weight.copy_(torch.arange(float(count)).view(1000, 400))
+    shuffle(module, 3)
+    values = module.weight.detach().numpy().ravel().astype(np.int64)
+    assert np.array_equal(np.sort(values), np.arange(count))
+    places = np.arange(count)
+    assert abs(np.corrcoef(values, places)[0, 1]) < 5 / np.sqrt(count)
+    assert np.abs(values - places).mean() == pytest.approx(count / 3, rel=0.01)
+    cells = np.histogram2d(places, values, bins=20)[0]  # 1,000 expected in each of 400 cells
+    assert ((cells - 1000) ** 2 / 1000).sum() < 361 + 5 * np.sqrt(2 * 361)
+    fixed = (values == places).sum()
+    assert fixed < 10  # Poisson with mean 1

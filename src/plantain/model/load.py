@@ -21,7 +21,8 @@ from plantain.config import Method
 from plantain.errors import InputError
 from plantain.model.lock import ModelLock
 from plantain.model.materialise import in_memory, materialise, transformer_seed
-from plantain.model.untrained import reinitialise, shuffle
+from plantain.model.shuffled import shuffle
+from plantain.model.untrained import reinitialise
 from plantain.model.weights import weights_digest
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -1,6 +1,6 @@
-"""Untrained weights: fresh ones from a seed, or the trained entries of each tensor in another order.
+"""Untrained weights: fresh ones from a seed (the trained ones in another order: :mod:`plantain.model.shuffled`).
 
-Both are made from uniform integers of a counter-based generator, one stream per parameter name. Normal variates
+They are made from uniform integers of a counter-based generator, one stream per parameter name. Normal variates
 are avoided because their last bits depend on the instruction set; integers, their rounding to float32 and one
 product by a constant do not. So equal seeds give equal bytes on every machine, in every order, on every thread count.
 """
@@ -26,8 +26,6 @@ _SLICE = 1 << 15
 """Values converted at a time: they stay in the cache, and torch runs so few on the calling thread."""
 
 _PER_STEP = 8
-_SORT_WORKERS = 2
-"""Threads that shuffle: each needs eight bytes an entry for the largest tensor."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def reinitialise(module: nn.Module, seed: int) -> None:
         InputError: a parameter of a layer for which no untrained value is defined.
     """
     jobs = [partial(_fill, initial, initial.parameter.detach(), seed) for initial in _initials(module)]
-    _on_threads(jobs, torch.get_num_threads())
+    on_threads(jobs, torch.get_num_threads())
 
 
 def reinitialised_tensors(module: nn.Module, seed: int) -> Iterator[tuple[str, Callable[[], Tensor]]]:
@@ -64,20 +62,6 @@ def reinitialised_tensors(module: nn.Module, seed: int) -> Iterator[tuple[str, C
     """
     for initial in _initials(module):
         yield initial.name, partial(_filled, initial, seed)
-
-
-def shuffle(module: nn.Module, seed: int) -> None:
-    """Permute the entries of every parameter of ``module`` with more than one axis, in place.
-
-    The distribution of the entries of each tensor is kept, their places are not. Norms and biases stay as they are.
-
-    Args:
-        module: parameters on the CPU.
-        seed: the draw; every parameter has a stream of its own, keyed by seed and parameter name.
-    """
-    weights = [(name, parameter.detach()) for name, parameter in module.named_parameters() if parameter.dim() > 1]
-    jobs = [partial(_permute, tensor, _key("shuffle", seed, name)) for name, tensor in weights]
-    _on_threads(jobs, min(_SORT_WORKERS, torch.get_num_threads()))
 
 
 def _initials(module: nn.Module) -> Iterator[_Initial]:
@@ -112,7 +96,7 @@ def _fill(initial: _Initial, target: Tensor, seed: int) -> None:
     if initial.bound is None:
         target.fill_(initial.constant)
         return
-    flat, key = target.view(-1), _key("reinit", seed, initial.name)
+    flat, key = target.view(-1), stream_key("reinit", seed, initial.name)
     scale = np.float32(initial.bound / 2**31)
     for start in range(0, flat.numel(), _BLOCK):
         values = _integers(key, start, min(_BLOCK, flat.numel() - start))
@@ -128,26 +112,14 @@ def _integers(key: NDArray[np.uint64], start: int, count: int) -> NDArray[np.int
     return np.asarray(raw, dtype="<u8").view("<i4")[:count]
 
 
-def _permute(tensor: Tensor, key: NDArray[np.uint64]) -> None:
-    flat = tensor.view(-1)
-    order = np.asarray(np.random.Philox(key=key).random_raw(flat.numel()), dtype=np.uint64)
-    if tensor.element_size() != 2:
-        flat.copy_(flat[torch.from_numpy(np.argsort(order, kind="stable"))])
-        return
-    # Sorting the 48-bit keys with the 16-bit entry in the low bits moves the entries along: no index, no gather.
-    order &= ~np.uint64(0xFFFF)
-    bits = flat.view(torch.int16).numpy().view(np.uint16)
-    np.bitwise_or(order, bits, out=order)
-    order.sort()
-    bits[:] = order.astype(np.uint16)
-
-
-def _key(purpose: str, seed: int, name: str) -> NDArray[np.uint64]:
+def stream_key(purpose: str, seed: int, name: str) -> NDArray[np.uint64]:
+    """Philox key of a parameter: (2,) words of SHA-256 over purpose, seed and name."""
     digest = hashlib.sha256(f"{purpose}\0{seed}\0{name}".encode()).digest()
     return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
 
 
-def _on_threads(jobs: Sequence[Callable[[], None]], workers: int) -> None:
+def on_threads(jobs: Sequence[Callable[[], None]], workers: int) -> None:
+    """Run ``jobs`` on that many threads; the first exception is raised."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for done in [pool.submit(job) for job in jobs]:
             done.result()

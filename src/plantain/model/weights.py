@@ -27,7 +27,7 @@ def tensors_digest(makers: Iterable[tuple[str, Maker]]) -> str:
 def _entry(named: tuple[str, Maker]) -> list[object]:
     name, make = named
     tensor = make().cpu().contiguous()
-    data = tensor.view(-1).view(torch.uint8).numpy()
+    data = memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
     return [name, str(tensor.dtype), list(tensor.shape), hashlib.sha256(data).hexdigest()]
 
 
