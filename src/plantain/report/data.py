@@ -63,11 +63,13 @@ class Result:
     probe: str
     model: str
     summary: Summary
+    rev: str | None = None
+    """The git revision it was read from; None for the workspace."""
 
     @property
     def address(self) -> str:
-        """``PROBE@MODEL``, the way a result is called on the command line."""
-        return f"{self.probe}@{self.model}"
+        """``PROBE@MODEL[@REV]``, the way a result is called on the command line."""
+        return f"{self.probe}@{self.model}" + (f"@{self.rev}" if self.rev else "")
 
     @property
     def stats_folder(self) -> Path:
@@ -181,8 +183,8 @@ def stats_folder(root: Path, probe: str, model: str) -> Path:
     return root / "data" / "stats" / model / probe
 
 
-def load_result(root: Path, probe: str, model: str) -> Result:
-    """Open the result of ``probe`` on ``model`` under the repository at ``root``.
+def load_result(root: Path, probe: str, model: str, rev: str | None = None) -> Result:
+    """Open the result of ``probe`` on ``model`` under the repository at ``root``, which holds revision ``rev``.
 
     Raises:
         InputError: there is none, or its summary cannot be read.
@@ -193,7 +195,7 @@ def load_result(root: Path, probe: str, model: str) -> Result:
         have = f"; there is {', '.join(known)}" if known else ""
         fix = f"run `plantain run {probe}`, or `dvc pull` where a remote holds it{have}."
         raise InputError(f"no result of probe '{probe}' on model '{model}'.", file=path, fix=fix)
-    return Result(root, probe, model, _record(path, Summary))
+    return Result(root, probe, model, _record(path, Summary), rev)
 
 
 def load_cells(root: Path) -> list[Result]:

@@ -15,6 +15,7 @@ from plantain.report import draw_charts, lineage, sections, wording
 from plantain.report.data import Analysis, Result
 from plantain.report.numbers import metric_rows
 from plantain.report.payload import payload
+from plantain.report.published import beside
 from plantain.report.style import DARK_STOPS, LIGHT_STOPS, plantain_style, themed_svg
 
 
@@ -32,6 +33,7 @@ def render(result: Result) -> str:
         analyses=[result.main, *cards],
         controls=list(result.analyses(result.main.name, role="control")),
         charts=_charts(result),
+        beside=beside(result),
         data=payload(result) | {"stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
         metric_rows=metric_rows,
     )
