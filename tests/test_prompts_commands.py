@@ -1,6 +1,8 @@
 import json
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +11,7 @@ from plantain.commands import prompts as module
 from plantain.commands.probe import app as probe_app
 from plantain.commands.prompts import app
 from plantain.errors import InputError
+from plantain.model.tiny.tokenizer import build_tokenizer
 from plantain.probe.check import Reader
 from plantain.probe.tokens import TokenCount
 
@@ -108,6 +111,32 @@ def test_without_a_lock_the_missing_model_is_named(house):
     output = run("check", "otherview")
     assert "tokens not counted with tiny" in output
     assert "dvc repro model@tiny" in output
+
+
+def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkeypatch):
+    """The lock and the loader are stand-ins, since the real ones bring torch; the tokenizer is the embedded one."""
+    asked = []
+
+    def load_tokenizer(lock):
+        asked.append(lock.name)
+        return build_tokenizer()
+
+    def read_lock(path):
+        return SimpleNamespace(name=path.parent.name, max_sequence_length=40)
+
+    lock = SimpleNamespace(lock_path=lambda name: Path("models", name, "model.lock.json"), read_lock=read_lock)
+    monkeypatch.setitem(sys.modules, "plantain.model.lock", lock)
+    monkeypatch.setitem(sys.modules, "plantain.model.load", SimpleNamespace(load_tokenizer=load_tokenizer))
+    for name in ("tiny", "tiny-untrained"):
+        (house / "models" / name).mkdir(parents=True)
+        (house / "models" / name / "model.lock.json").write_text("{}")
+    output = run("check", "otherview")
+    assert asked == ["tiny"]
+    assert "of the 40 that it reads" in output
+    assert "target, eight: " in output
+    assert "NOT equal" not in output
+    run("check", "otherview", "--model", "tiny-untrained")
+    assert asked == ["tiny", "tiny-untrained"]
 
 
 def test_show_prints_every_prompt_and_the_set_digest(house):
