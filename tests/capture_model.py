@@ -8,7 +8,21 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from plantain.config import (
+    CaptureParams,
+    Method,
+    ModelParams,
+    Params,
+    ReferenceParams,
+    ReportParams,
+    RunParams,
+    Source,
+    TrackingParams,
+    VerdictParams,
+)
 from plantain.files import digest
+from plantain.model.lock import ModelLock
+from plantain.model.resolve import resolve
 from plantain.probe.records import Record, ReferenceRecord
 
 LAYERS = [1, 2, 3]
@@ -74,6 +88,37 @@ def build_pipeline(seed: int = 0) -> Flux2KleinPipeline:
     torch.random.set_rng_state(state)
     made.set_progress_bar_config(disable=True)
     return made
+
+
+def make_lock(folder: Path, name: str = "small", group_width: int = 16, **changes) -> ModelLock:
+    """Save the pipeline below ``folder`` (once) and resolve it, or an untrained model made from it."""
+    path = folder / "pipeline"
+    if not path.exists():
+        build_pipeline().save_pretrained(path)
+    settings = {
+        "device": "cpu",
+        "dtype": "float32",
+        "height": SIZE,
+        "width": SIZE,
+        "max_sequence_length": LENGTH,
+        "text_encoder_out_layers": LAYERS,
+    }
+    models = {
+        "small": ModelParams(Source.local, path=str(path), **(settings | changes)),
+        "untrained": ModelParams(Source.untrained, of="small", method=Method.reinit, seed=5),
+        "family": ModelParams(Source.untrained, of="small", method=Method.reinit, seeds=2),
+    }
+    params = Params(
+        run=RunParams(),
+        models=models,
+        reference=ReferenceParams(),
+        capture=CaptureParams(group_width=group_width),
+        analyses={},
+        verdict=VerdictParams(),
+        report=ReportParams(),
+        tracking=TrackingParams(),
+    )
+    return resolve(name, params)[0]
 
 
 def record(item: str, condition: str, prompt: str, *references: str) -> Record:

@@ -1,6 +1,7 @@
 import random
 
 from capture_model import record
+
 from plantain.capture.batching import batches, passes
 
 

@@ -17,11 +17,22 @@ from plantain.capture.noise import gaussian
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.threads import set_threads
-from plantain.config import ReferenceParams
+from plantain.config import (
+    CaptureParams,
+    ModelParams,
+    Params,
+    ReferenceParams,
+    ReportParams,
+    RunParams,
+    Source,
+    TrackingParams,
+    VerdictParams,
+)
 from plantain.errors import CheckFailed
 from plantain.files import readable_json, sha256_bytes, write_atomic
 from plantain.model.load import load_scheduler, load_transformer, load_vae, resolve_device
 from plantain.model.lock import ModelLock
+from plantain.model.resolve import resolve
 from plantain.probe.records import ReferenceRecord
 
 
@@ -42,8 +53,12 @@ class _Studio:
 def draw_all(
     records: Sequence[ReferenceRecord], lock: ModelLock, params: ReferenceParams, folder: Path, progress: Progress
 ) -> str:
-    """Write image and generation record of every prompted reference; the kind of device that it ran on."""
+    """Write image and generation record of every prompted reference; the kind of device that it ran on.
+
+    An untrained model conditions on the images that the model it was made from generates.
+    """
     set_threads()
+    lock = parent(lock) if lock.source is Source.untrained else lock
     studio = _Studio(lock, params, resolve_device(lock.device), Store("references", progress.note), progress)
     missing = [record for record in records if studio.store.read(studio.key(record)) is None]
     if missing:
@@ -57,6 +72,34 @@ def draw_all(
         note = _note(record, lock, params) | {"key": studio.key(record), "image_sha256": sha256_bytes(data)}
         write_atomic(folder / f"{record.name}.json", readable_json(note))
     return studio.device.split(":", maxsplit=1)[0]
+
+
+def parent(lock: ModelLock) -> ModelLock:
+    """The lock of the model that an untrained one was made from, at the untrained one's size and dtype."""
+    name = lock.reference_model
+    entry = ModelParams(
+        source=lock.base,
+        repo=lock.repo,
+        revision=lock.revision,
+        path=lock.path,
+        device=lock.device,
+        dtype=lock.dtype,
+        height=lock.height,
+        width=lock.width,
+        max_sequence_length=lock.max_sequence_length,
+        text_encoder_out_layers=list(lock.text_encoder_out_layers),
+    )
+    alone = Params(
+        run=RunParams(),
+        models={name: entry},
+        reference=ReferenceParams(),
+        capture=CaptureParams(group_width=lock.group_width),
+        analyses={},
+        verdict=VerdictParams(),
+        report=ReportParams(),
+        tracking=TrackingParams(),
+    )
+    return resolve(name, alone)[0]
 
 
 def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:

@@ -36,7 +36,7 @@ def generate(
 
     Args:
         records: the references of one probe.
-        lock: the model that generates them: one with weights (an untrained model conditions on its parent's images).
+        lock: the model that generates them; for an untrained one, the model that it was made from does.
         params: steps, guidance scale and noise seed.
         folder: where the images go.
         progress: told how far it is; None for a bar on a terminal and plain lines elsewhere.
