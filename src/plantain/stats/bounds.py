@@ -21,7 +21,7 @@ UnitSet = NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]
 
 TIE = 1e-9
 """Relative tolerance under which a p-value counts as not below a curve: lambda itself is one of the pivots."""
-RATIO = 1.05
+RATIO = 1.1
 """Ranks this close together are skipped at once where they cannot hold the minimum."""
 CHUNK_BYTES = 4 * 1024 * 1024
 

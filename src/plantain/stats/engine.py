@@ -3,8 +3,10 @@
 Three routes give the same integers: NumPy for small work, a Numba kernel for large work, a torch device when asked for.
 """
 
+import functools
 import os
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,10 +16,14 @@ from numpy.typing import NDArray
 from plantain.stats.flips import FlipSet
 from plantain.stats.validate import Ints
 
-CHUNK_BYTES = 8 * 1024 * 1024
-"""Size of the largest temporary of the NumPy route; about four live at a time."""
-KERNEL_WORK = 200_000_000
+CHUNK_BYTES = 256 * 1024
+"""Size of a temporary of the NumPy route, small enough for the second-level cache."""
+CHUNK_ROWS = 16
+"""At least so many flips at a time, or the matrix product crawls."""
+KERNEL_WORK = 60_000_000
 """Flips times units from which the kernel repays the time that importing Numba takes."""
+KERNEL_FLIPS = 65_536
+"""Flips of one kernel call: their codes and counts take a few MiB."""
 KERNEL_WORK_LOADED = 10_000_000
 """The same in a process that has imported Numba already."""
 
@@ -40,7 +46,7 @@ class Query:
         """``(thresholds,)``: units over each threshold with no sign flipped."""
         scores = self.parts.sum(axis=0, dtype=np.int64)
         over = (scores if self.signed else np.abs(scores)) > self.limits[:, None]
-        return np.count_nonzero(over, axis=1).astype(np.int64)
+        return np.asarray(np.count_nonzero(over, axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -84,19 +90,19 @@ def tally(query: Query, flips: FlipSet, *, device: str | None = None, threads: i
 def tally_numpy(query: Query, flips: FlipSet, chunk_bytes: int = CHUNK_BYTES) -> Tally:
     """The NumPy route: a matrix product of integers held in float64, then compares."""
     units = query.parts.shape[1]
-    parts = query.parts.astype(np.float64)
-    rows = max(1, chunk_bytes // (8 * max(units, 1)))
+    parts, reach = query.parts.astype(np.float64), query.reach.astype(np.float64)
+    rows = max(min(CHUNK_ROWS, chunk_bytes), chunk_bytes // (8 * max(units, 1)))
     hits, steps = np.zeros(units, np.int64), np.zeros(units, np.int64)
     counts = np.empty((len(flips), len(query.limits)), np.int32)
     for start in range(0, len(flips), rows):
         scores = flips.signs(start, start + rows) @ parts
         if not query.signed:
             np.abs(scores, out=scores)
-        hits += np.count_nonzero(scores >= query.reach, axis=0)
+        hits += np.count_nonzero(scores >= reach, axis=0)
         for column, limit in enumerate(query.limits):
             counts[start : start + rows, column] = np.count_nonzero(scores > limit, axis=1)
         np.maximum.accumulate(scores, axis=1, out=scores)
-        steps += np.count_nonzero(scores >= query.reach, axis=0)
+        steps += np.count_nonzero(scores >= reach, axis=0)
     return Tally(hits, steps, counts)
 
 
@@ -104,24 +110,21 @@ def tally_kernel(query: Query, flips: FlipSet, threads: int) -> Tally:
     """The Numba route: table look-ups of partial sums, compares fused in; threads share the flips."""
     from plantain.stats import kernels
 
-    edges = np.linspace(0, len(flips), max(1, threads) + 1).astype(int)
+    question = (query.parts, query.reach, query.limits, query.signed)
     counts = np.zeros((len(flips), len(query.limits)), np.int32)
-    units = query.parts.shape[1]
+    size = min(KERNEL_FLIPS, -(-len(flips) // threads))
 
-    def share(start: int, stop: int) -> tuple[Ints, Ints]:
-        hits, steps = np.zeros(units, np.int64), np.zeros(units, np.int64)
-        digits = kernels.digits(flips.bits(start, stop))
-        kernels.tally_codes(
-            query.parts, digits, query.reach, query.limits, query.signed, hits, steps, counts[start:stop]
-        )
-        return hits, steps
+    def share(start: int) -> Ints:
+        totals = np.zeros((2, query.parts.shape[1]), np.int64)
+        codes = kernels.digits(flips.bits(start, start + size))
+        kernels.tally_codes(question, codes, totals, counts[start : start + size])
+        return totals
 
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        results = list(pool.map(share, edges[:-1], edges[1:]))
-    return Tally(sum_of([hits for hits, _ in results]), sum_of([steps for _, steps in results]), counts)
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        hits, steps = sum_of(pool.map(share, range(0, len(flips), size)))
+    return Tally(hits, steps, counts)
 
 
-def sum_of(arrays: list[Ints]) -> Ints:
-    """Elementwise sum of integer arrays of one shape."""
-    total: Ints = np.sum(np.stack(arrays), axis=0, dtype=np.int64)
-    return total
+def sum_of(arrays: Iterable[Ints]) -> Ints:
+    """Elementwise sum of integer arrays of one shape, one after the other."""
+    return functools.reduce(np.add, arrays)

@@ -4,6 +4,7 @@ A flip of K blocks is a flip of the low blocks and a flip of the high ones. The 
 a high flip adds one number to a unit's row of it. So each further flip costs one addition a unit, not K.
 """
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -34,8 +35,6 @@ def tally_all(query: Query, *, threads: int | None = None) -> tuple[Ints, Ints, 
     Raises:
         InputError: More than 2^`LARGEST_BITS` flips.
     """
-    from plantain.stats import kernels
-
     blocks, units = query.parts.shape
     bits = blocks - 1 + query.signed
     if bits > LARGEST_BITS:
@@ -48,16 +47,15 @@ def tally_all(query: Query, *, threads: int | None = None) -> tuple[Ints, Ints, 
     question = (high, query.reach, query.limits, query.signed)
     edges = np.unique(np.linspace(0, 1 << (bits - low), TASKS + 1).astype(np.int64))
 
-    def share(first: int, last: int) -> tuple[Ints, Ints, Ints]:
-        hits, steps = np.zeros(units, np.int64), np.zeros(units, np.int64)
-        histogram = np.zeros((len(query.limits), units + 1), np.int64)
-        kernels.tally_range(question, lows, first, last, hits, steps, histogram)
-        return hits, steps, histogram
+    def share(span: tuple[int, int]) -> tuple[Ints, Ints]:
+        totals, histogram = np.zeros((2, units), np.int64), np.zeros((len(query.limits), units + 1), np.int64)
+        enumeration.tally_range(question, lows, span, totals, histogram)
+        return totals, histogram
 
     with ThreadPoolExecutor(max_workers=threads or threads_available()) as pool:
-        results = list(pool.map(share, edges[:-1].tolist(), edges[1:].tolist()))
-    hits, steps, histograms = zip(*results, strict=True)
-    return sum_of(list(hits)), sum_of(list(steps)), sum_of(list(histograms))
+        totals, histograms = zip(*pool.map(share, itertools.pairwise(edges.tolist())), strict=True)
+    hits, steps = sum_of(totals)
+    return hits, steps, sum_of(histograms)
 
 
 def low_sums(parts: NDArray[np.int32]) -> NDArray[np.int32]:

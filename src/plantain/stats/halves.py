@@ -1,9 +1,11 @@
 """t maps of two halves of the items, how they correlate, and what they would do by chance."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from plantain.stats.engine import threads_available
 from plantain.stats.flips import draw_flips
 from plantain.stats.quantise import QUANTA
 from plantain.stats.validate import Bools, Floats, Ints
@@ -32,9 +34,10 @@ def map_correlation(x: Floats, y: Floats) -> Floats:
     number = known.sum(axis=-1)
     x, y = np.where(known, x, 0.0), np.where(known, y, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        dx = np.where(known, x - (x.sum(axis=-1) / number)[..., None], 0.0)
-        dy = np.where(known, y - (y.sum(axis=-1) / number)[..., None], 0.0)
-        r: Floats = (dx * dy).sum(axis=-1) / np.sqrt((dx * dx).sum(axis=-1) * (dy * dy).sum(axis=-1))
+        x -= (x.sum(axis=-1) / number)[..., None]
+        y -= (y.sum(axis=-1) / number)[..., None]
+        x[~known] = y[~known] = 0.0
+        r: Floats = _dot(x, y) / np.sqrt(_dot(x, x) * _dot(y, y))
     return r
 
 
@@ -57,13 +60,16 @@ def half_null(table: Floats, groups: Ints, halves: Bools, flips: int, seed: int)
     whole = np.rint(table / size.max(axis=0, initial=0) * (QUANTA // len(table)))
     kept = [~_constant(size[half]) & ~_constant(size[~half]) for half in halves]
     rows = max(1, BLOCK_VALUES // max(table.shape[1], 1))
-    medians = np.empty(len(drawn))
-    for start in range(0, len(drawn), rows):
+
+    def medians(start: int) -> Floats:
         signs = drawn.signs(start, start + rows)[:, groups]
         total = signs @ whole
         r = [_flipped_r(signs, whole, total, half, keep) for half, keep in zip(halves, kept, strict=True)]
-        medians[start : start + rows] = np.nanmedian(np.stack(r), axis=0)
-    return medians
+        return np.asarray(np.median(np.stack(r), axis=0), dtype=np.float64)
+
+    with ThreadPoolExecutor(max_workers=threads_available()) as pool:
+        found = list(pool.map(medians, range(0, len(drawn), rows)))
+    return np.concatenate(found)
 
 
 def _constant(sizes: Floats) -> Bools:
@@ -82,7 +88,8 @@ def _shape(sums: Floats, rows: Floats) -> Floats:
     """T over sqrt(n - 1) from the sums of flipped rows; the factor does not change a correlation. Overwrites."""
     spread = len(rows) * np.square(rows).sum(axis=0) - np.square(sums)
     np.sqrt(spread, out=spread)
-    return np.divide(sums, spread, out=sums)
+    sums /= spread
+    return sums
 
 
 def _plain_correlation(x: Floats, y: Floats) -> Floats:
@@ -95,8 +102,7 @@ def _plain_correlation(x: Floats, y: Floats) -> Floats:
 
 
 def _dot(x: Floats, y: Floats) -> Floats:
-    product: Floats = np.einsum("ij,ij->i", x, y)
-    return product
+    return np.asarray(np.einsum("...j,...j->...", x, y), dtype=np.float64)
 
 
 def jackknife(table: Floats, groups: Ints, halves: Bools, median: float) -> tuple[float, float]:
@@ -123,20 +129,37 @@ def _left_out_r(table: Floats, groups: Ints, half: Bools) -> Floats:
     """R of one split with each group left out in turn, ``(groups,)``."""
     maps = half_ts(table, half)
     r = np.empty(int(groups.max()) + 1)
+    centre = table.mean(axis=0)
+    size = max(1, BLOCK_VALUES // max(table.shape[1], 1))
     for side, other in ((half, maps[1]), (~half, maps[0])):
-        inside = np.unique(groups[side])
-        r[inside] = map_correlation(_left_out_ts(table, groups, side, inside), other)
+        rows, labels = table[side] - centre, groups[side]
+        inside = np.unique(labels)
+        for start in range(0, len(inside), size):
+            left = inside[start : start + size]
+            r[left] = map_correlation(
+                _left_out_ts(rows, centre, np.equal.outer(left, labels).astype(np.float64)), other
+            )
     return r
 
 
-def _left_out_ts(table: Floats, groups: Ints, side: Bools, inside: Ints) -> Floats:
-    """T maps of one half without each of its groups, ``(groups inside, units)``."""
-    centre = table.mean(axis=0)
-    rows = table[side] - centre
-    member = np.equal.outer(inside, groups[side]).astype(np.float64)
-    number = (side.sum() - member.sum(axis=1))[:, None]
-    sums, squares = rows.sum(axis=0) - member @ rows, np.square(rows).sum(axis=0) - member @ np.square(rows)
+def _left_out_ts(rows: Floats, centre: Floats, member: Floats) -> Floats:
+    """T maps ``(groups, units)`` of one half without the items of a group.
+
+    Args:
+        rows: ``(items, units)`` of the half, about `centre`.
+        centre: ``(units,)`` means of all items: sums of squares about them lose no digits.
+        member: ``(groups, items)``: 1 where an item is left out.
+    """
+    number = len(rows) - member.sum(axis=1)[:, None]
+    squares = np.square(rows)
+    sums, spread = rows.sum(axis=0) - member @ rows, squares.sum(axis=0) - member @ squares
+    floor = 1e-12 * spread
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (squares - np.square(sums) / number) / (number - 1)
-        t: Floats = (centre + sums / number) / np.sqrt(variance / number)
-    return np.where(variance > 1e-12 * squares, t, np.nan)
+        sums /= number
+        spread -= number * np.square(sums)
+        flat = ~(spread > floor)
+        sums += centre
+        spread /= number * (number - 1)
+        sums /= np.sqrt(spread, out=spread)
+    sums[flat] = np.nan
+    return sums

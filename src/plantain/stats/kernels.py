@@ -22,12 +22,12 @@ GROUP = 5
 """Blocks whose partial sums are tabled together."""
 PASS = 6
 """Tables added in one sweep."""
-BATCH = 8
-"""High codes handled together in an enumeration: their counts stay in the first-level cache."""
 LOWEST = np.int32(-(2**31))
+UNREACHED = np.int32(2**31 - 1)
 
 Table = NDArray[np.int32]
 Codes = NDArray[np.uint8]
+Question = tuple[Table, Table, Table, bool]
 
 
 def kernel(function: F) -> F:
@@ -60,14 +60,13 @@ def fill_tables(parts: Table, start: int, tables: Table) -> None:
 
 
 @kernel
-def score(tables: Table, codes: Codes, signed: bool, scores: Table) -> int:
+def score(tables: Table, codes: Codes, signed: bool, scores: Table) -> np.int32:
     """Scores of one flip for a tile of units, and the largest of them."""
     for w in range(TILE):
         scores[w] = 0
-    for first in range(0, len(codes), PASS):
-        a, b, c = tables[first, codes[first]], tables[first + 1, codes[first + 1]], tables[first + 2, codes[first + 2]]
-        d, e = tables[first + 3, codes[first + 3]], tables[first + 4, codes[first + 4]]
-        f = tables[first + 5, codes[first + 5]]
+    for g in range(0, len(codes), PASS):
+        a, b, c = tables[g, codes[g]], tables[g + 1, codes[g + 1]], tables[g + 2, codes[g + 2]]
+        d, e, f = tables[g + 3, codes[g + 3]], tables[g + 4, codes[g + 4]], tables[g + 5, codes[g + 5]]
         for w in range(TILE):
             scores[w] += np.int32(a[w] + b[w] + c[w] + d[w] + e[w] + f[w])
     top = LOWEST
@@ -81,46 +80,16 @@ def score(tables: Table, codes: Codes, signed: bool, scores: Table) -> int:
 
 
 @kernel
-def tally_codes(
-    parts: Table, codes: Codes, reach: Table, limits: Table, signed: bool, hits: Ints, steps: Ints, counts: Table
-) -> None:
-    """Count flips given as digits; adds to `hits`, `steps` ``(units,)`` and `counts` ``(flips, thresholds)``."""
-    flips, groups = codes.shape
-    units = parts.shape[1]
-    tables = np.zeros((groups, 1 << GROUP, TILE), np.int32)
-    scores = np.zeros(TILE, np.int32)
-    goal = np.empty(TILE, np.int32)
-    reached = np.empty(TILE, np.int32)
-    highest = np.full(flips, LOWEST, np.int32)
-    for start in range(0, units, TILE):
-        width = min(TILE, units - start)
-        fill_tables(parts, start, tables)
-        goal[:] = np.int32(2**31 - 1)
-        goal[:width] = reach[start : start + width]
-        reached[:] = 0
-        whole = 0
-        for flip in range(flips):
-            top = score(tables, codes[flip], signed, scores)
-            for k in range(len(limits)):
-                over = np.int32(0)
-                for w in range(TILE):
-                    over = np.int32(over + np.int32(scores[w] > limits[k]))
-                counts[flip, k] += over
-            for w in range(TILE):
-                reached[w] = np.int32(reached[w] + np.int32(scores[w] >= goal[w]))
-            before = highest[flip]
-            highest[flip] = max(before, top)
-            if before >= goal[width - 1]:
-                whole += 1
-            elif highest[flip] >= goal[0]:
-                step_through(scores, goal, before, steps[start : start + width])
-        for w in range(width):
-            hits[start + w] += reached[w]
-            steps[start + w] += whole
+def count_over(scores: Table, limit: np.int32) -> np.int32:
+    """How many scores are over the limit."""
+    over = np.int32(0)
+    for w in range(TILE):
+        over = np.int32(over + np.int32(scores[w] > limit))
+    return over
 
 
 @kernel
-def step_through(scores: Table, goal: Table, highest: int, steps: Ints) -> None:
+def step_through(scores: Table, goal: Table, highest: np.int32, steps: Ints) -> None:
     """Successive maxima unit by unit, where a tile decides nothing at once."""
     for w in range(len(steps)):
         highest = max(highest, scores[w])
@@ -129,80 +98,40 @@ def step_through(scores: Table, goal: Table, highest: int, steps: Ints) -> None:
 
 
 @kernel
-def tally_range(
-    query: tuple[Table, Table, Table, bool],
-    lows: Table,
-    first: int,
-    last: int,
-    hits: Ints,
-    steps: Ints,
-    histogram: Ints,
-) -> None:
-    """Count all flips whose high bits run from `first` to `last`; adds to `hits`, `steps` and `histogram`.
+def tally_codes(question: Question, codes: Codes, totals: Ints, counts: Table) -> None:
+    """Count flips given as digits.
 
     Args:
-        query: Parts of the high blocks ``(blocks, units)``, the last of which may never flip; reach ``(units,)``;
-            limits ``(thresholds,)``; whether scores keep their sign.
-        lows: ``(units, low flips)`` partial sums of the low blocks, for every flip of them.
-        first: First code of the high bits.
-        last: Code to stop before.
-        hits: ``(units,)``.
-        steps: ``(units,)``.
-        histogram: ``(thresholds, units + 1)``.
+        question: The fields of `plantain.stats.engine.Query`.
+        codes: ``(flips, groups)`` digits.
+        totals: ``(2, units)`` hits and steps, added to.
+        counts: ``(flips, thresholds)``, added to.
     """
-    parts, reach, limits, signed = query
-    units, width = lows.shape
-    counts = np.empty((BATCH, len(limits), width), np.int32)
-    highest = np.empty((BATCH, width), np.int32)
-    scores = np.empty(width, np.int32)
-    bases = np.empty((BATCH, units), np.int32)
-    for begin in range(first, last, BATCH):
-        batch = min(BATCH, last - begin)
-        counts[:] = 0
-        highest[:] = LOWEST
-        for row in range(batch):
-            high_sums(parts, begin + row, bases[row])
-        for unit in range(units):
-            for row in range(batch):
-                hit, step = sweep(lows[unit], bases[row, unit], reach[unit], signed, scores, highest[row])
-                hits[unit] += hit
-                steps[unit] += step
-                for k in range(len(limits)):
-                    count_over(scores, limits[k], counts[row, k])
-        for row in range(batch):
+    parts, reach, limits, signed = question
+    flips, groups = codes.shape
+    units = parts.shape[1]
+    tables = np.zeros((groups, 1 << GROUP, TILE), np.int32)
+    scores, goal, reached = np.zeros(TILE, np.int32), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    highest = np.full(flips, LOWEST, np.int32)
+    for start in range(0, units, TILE):
+        width = min(TILE, units - start)
+        fill_tables(parts, start, tables)
+        goal[:] = UNREACHED
+        goal[:width] = reach[start : start + width]
+        reached[:] = 0
+        whole = 0
+        for flip in range(flips):
+            top = score(tables, codes[flip], signed, scores)
             for k in range(len(limits)):
-                for flip in range(width):
-                    histogram[k, counts[row, k, flip]] += 1
-
-
-@kernel
-def high_sums(parts: Table, code: int, sums: Table) -> None:
-    """What the high blocks add to every unit's score under the signs of `code`."""
-    sums[:] = 0
-    for block in range(parts.shape[0]):
-        sign = np.int32(-1 if (code >> block) & 1 else 1)
-        for unit in range(len(sums)):
-            sums[unit] += np.int32(sign * parts[block, unit])
-
-
-@kernel
-def sweep(lows: Table, base: int, goal: int, signed: bool, scores: Table, highest: Table) -> tuple[int, int]:
-    """Scores of one unit over the low flips, one addition each, and how many reach its goal."""
-    hit, step = np.int32(0), np.int32(0)
-    for flip in range(len(lows)):
-        value = np.int32(base + lows[flip])
-        if not signed:
-            value = np.int32(abs(value))
-        scores[flip] = value
-        most = max(highest[flip], value)
-        highest[flip] = most
-        hit = np.int32(hit + np.int32(value >= goal))
-        step = np.int32(step + np.int32(most >= goal))
-    return hit, step
-
-
-@kernel
-def count_over(scores: Table, limit: int, counts: Table) -> None:
-    """Add one where a score is over the limit."""
-    for flip in range(len(scores)):
-        counts[flip] = np.int32(counts[flip] + np.int32(scores[flip] > limit))
+                counts[flip, k] += count_over(scores, limits[k])
+            for w in range(TILE):
+                reached[w] = np.int32(reached[w] + np.int32(scores[w] >= goal[w]))
+            before = highest[flip]
+            highest[flip] = max(before, top)
+            if before >= goal[width - 1]:
+                whole += 1
+            elif highest[flip] >= goal[0]:
+                step_through(scores, goal, before, totals[1, start : start + width])
+        for w in range(width):
+            totals[0, start + w] += reached[w]
+            totals[1, start + w] += whole

@@ -74,6 +74,6 @@ def _ranked(histogram: Ints, rank: int) -> Floats:
     cumulative = np.cumsum(histogram, axis=1)
     if cumulative.size == 0 or cumulative[0, -1] == 0:
         return np.full(len(histogram), np.nan)
-    values = (cumulative < rank).sum(axis=1).astype(np.float64)
+    values: Floats = (cumulative < rank).sum(axis=1).astype(np.float64)
     values[rank > cumulative[:, -1]] = np.inf
     return values
