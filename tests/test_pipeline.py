@@ -8,26 +8,12 @@ from scipy import stats
 from workspace import Workspace, copy_repository
 
 CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
-METRICS = [
-    "units",
-    "alive_units",
-    "pairs",
-    "heads_over_t3",
-    "heads_over_t3_fraction",
-    "null_mean_t3",
-    "null_p99_t3",
-    "heads_over_t5",
-    "heads_over_t5_fraction",
-    "null_mean_t5",
-    "null_p99_t5",
-    "heads_over_d08",
-    "heads_over_d08_fraction",
-    "max_abs_t",
-    "split_half_r",
-    "split_half_r_q25",
-    "split_half_r_q75",
-    "effect",
-]
+METRICS = {
+    *("units", "alive_units", "pairs", "max_abs_t", "effect", "heads_over_d08", "heads_over_d08_fraction"),
+    *("heads_over_t3", "heads_over_t3_fraction", "null_mean_t3", "null_p99_t3"),
+    *("heads_over_t5", "heads_over_t5_fraction", "null_mean_t5", "null_p99_t5"),
+    *("split_half_r", "split_half_r_q25", "split_half_r_q75"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +40,8 @@ def test_the_card_analysis_has_every_number_of_the_cards(done, cell):
     workspace, _ = done
     probe, model = cell
     metrics = json.loads((workspace.path / "reports" / model / probe / "metrics.json").read_text())["published"]
-    assert set(METRICS) <= set(metrics["card"])
-    assert set(METRICS) <= set(metrics["heads"])
+    assert set(metrics["card"]) >= METRICS
+    assert set(metrics["heads"]) >= METRICS
     assert metrics["card"]["pairs"] == 5
     assert metrics["heads"]["units"] == 75
     assert metrics["card"]["units"] == 5 * 6 + 20 * 24

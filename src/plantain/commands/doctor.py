@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from plantain.config import Params, Source, read_params
+from plantain.config import Method, Params, Source, read_params
 from plantain.errors import CheckFailed, PlantainError
 from plantain.places import root
 from plantain.stages.environment import ENVIRONMENT, declared_versions, public_version, write_declared
@@ -104,12 +104,18 @@ def _weights(fix: bool) -> Finding:
 
 
 def _weights_error(params: Params, name: str) -> str:
-    from plantain.model.weights import require_weights
+    from plantain.model.hub import Hub
+    from plantain.model.hub import folder as hub_folder
+    from plantain.model.local import folder as local_folder
 
-    entry: Any = params.models[name]
-    model = str(entry.of) if entry.source is Source.untrained else name
+    entry = params.models[name]
+    base = params.models[str(entry.of)] if entry.of else entry
+    skip = "transformer" if entry.method is Method.reinit else ""
     try:
-        require_weights(model, params)
+        if base.source is Source.hub:
+            hub_folder(Hub(entry.of or name, str(base.repo), str(base.revision)), skip_weights=skip)
+        elif base.source is Source.local:
+            local_folder(str(base.path))
     except PlantainError as error:
         return str(error)
     return ""
