@@ -77,8 +77,12 @@ def _map(table: pl.DataFrame, values: pl.Series, kind: str = "t") -> dict[str, A
 
 
 def _limits(results: Sequence[Result], maps: dict[str, dict[str, Any]]) -> dict[str, float]:
-    differences = [found["top"] for found in maps.values() if found["scale"] == "difference"]
-    return {"t": limit([result.main.table["t"] for result in results]), "difference": max(differences, default=1.0)}
+    tops: dict[str, list[float]] = {"difference": [], "sorted": []}
+    for found in maps.values():
+        tops.get(found["scale"], []).append(found["top"])
+    return {"t": limit([result.main.table["t"] for result in results])} | {
+        k: max(v, default=1.0) for k, v in tops.items()
+    }
 
 
 def _pair(a: Result, b: Result, maps: dict[str, dict[str, Any]]) -> Pair:
@@ -86,7 +90,7 @@ def _pair(a: Result, b: Result, maps: dict[str, dict[str, Any]]) -> Pair:
     if comparing.same_geometry(a, b):
         values, said = comparing.map_difference(a, b)
         key = f"{a.address} - {b.address}"
-        maps[key] = _map(a.main.table, values, "difference") | {"sorted": not comparing.same_model(a, b)}
+        maps[key] = _map(a.main.table, values, "difference" if comparing.same_model(a, b) else "sorted")
     shared = comparing.overlap(a.main, b.main) if comparing.same_model(a, b) else None
     with plantain_style():
         label = escape(f"Share of heads over 3 by relative depth, {a.address} and {b.address}")

@@ -152,9 +152,9 @@ def overlap(a: Analysis, b: Analysis) -> Overlap:
 def map_difference(a: Result, b: Result) -> tuple[pl.Series, str]:
     """Per unit t of ``a`` minus t of ``b`` within one model; else |t| sorted in each block, largest first."""
     if same_model(a, b):
-        return a.main.table["t"] - b.main.table["t"], "t of the first minus t of the second, head by head"
+        return a.main.table["t"] - b.main.table["t"], "t of the first minus t of the second, head by head."
     ordered = [_sorted(result.main.table) for result in (a, b)]
-    said = "|t| sorted within each block, largest first, then subtracted: heads of two networks do not correspond"
+    said = "|t| sorted within each block, largest first, then subtracted: heads of two networks do not correspond."
     return ordered[0] - ordered[1], said
 
 

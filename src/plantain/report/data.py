@@ -65,11 +65,14 @@ class Result:
     summary: Summary
     rev: str | None = None
     """The git revision it was read from; None for the workspace."""
+    chosen: str | None = None
+    """The contrast that a reader asked for; None leaves the choice to ``main``."""
 
     @property
     def address(self) -> str:
-        """``PROBE@MODEL[@REV]``, the way a result is called on the command line."""
-        return f"{self.probe}@{self.model}" + (f"@{self.rev}" if self.rev else "")
+        """``PROBE@MODEL[@REV][:CONTRAST]``, the way a result is called on the command line."""
+        rev = f"@{self.rev}" if self.rev else ""
+        return f"{self.probe}@{self.model}{rev}" + (f":{self.chosen}" if self.chosen else "")
 
     @property
     def stats_folder(self) -> Path:
@@ -100,7 +103,9 @@ class Result:
 
     @cached_property
     def main(self) -> Analysis:
-        """What the page opens with: ``target.heads``, else ``published.heads``, else the first there is."""
+        """What stands first: the chosen contrast, else ``target.heads``, ``published.heads``, or the first there is."""
+        if self.chosen:
+            return self.contrast(self.chosen)
         return next(self.analyses("heads"), None) or next(self.analyses())
 
     @cached_property

@@ -22,9 +22,9 @@ _KEPT = (
 )
 
 
-def show(result: Result, contrast: str | None = None) -> RenderableType:
-    """What ``plantain show`` prints; ``contrast`` picks another one than the main."""
-    chosen = result.main if contrast is None else result.contrast(contrast)
+def show(result: Result) -> RenderableType:
+    """What ``plantain show`` prints of a result's main contrast."""
+    chosen = result.main
     parts: list[RenderableType] = [
         Text(f"{result.title}  ({result.address})", style="bold"),
         Text(wording.verdict_sentence(result), style="bold yellow" if result.verdict is None else "bold"),

@@ -24,7 +24,7 @@ for (const canvas of document.querySelectorAll("canvas[data-map]")) {
 
 /* In a map of sorted values a column is a place in the order, not a head. */
 function where(entry, unit) {
-  if (!entry.sorted) return unitName(entry, unit);
+  if (entry.scale !== "sorted") return unitName(entry, unit);
   const { row, column: place } = locate(entry, unit);
   return `${row.kind} ${row.block} \u00b7 place ${place + 1}`;
 }

@@ -1,0 +1,52 @@
+"""``plantain show``: one result in the terminal, or the headlines of all."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from plantain.commands.opening import opened
+from plantain.places import root
+from plantain.report import terminal, wording
+from plantain.report.data import Result, load_cells
+from plantain.report.headline import headlines
+
+Address = Annotated[
+    str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; every headline if left out.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+def show(result: Address = None, as_json: Json = False) -> None:
+    """Print verdict, headline numbers and a profile over blocks."""
+    if result is None:
+        _all(as_json)
+        return
+    with opened([result]) as (found,):
+        if as_json:
+            print(json.dumps(as_data(found), indent=2))
+        else:
+            console = Console(highlight=False)
+            console.print(terminal.show(found), width=None if console.is_terminal else 110)
+
+
+def _all(as_json: bool) -> None:
+    results = load_cells(root())
+    lines = [json.dumps([as_data(one) for one in results], indent=2)] if as_json else headlines(results)
+    print("\n".join(lines))
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """A result for programs: its verdict, and the metrics and blocks of its main analysis."""
+    main = result.main
+    return {
+        "result": result.address,
+        "prompts_sha256": result.prompts_sha256,
+        "untrained": wording.is_untrained(result.lock),
+        "verdict": result.verdict.model_dump() if result.verdict else None,
+        "analysis": main.label,
+        "exploratory": main.summary.exploratory,
+        "metrics": main.metrics,
+        "blocks": [row.model_dump() for row in main.summary.blocks],
+    }
