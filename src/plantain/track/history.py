@@ -1,6 +1,7 @@
 """Results at git revisions: commits, branches, tags, experiments, read without touching the workspace."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 
 from plantain.errors import InputError
 from plantain.track.git import run_git
+from plantain.track.results import Digests, digests_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class RevisionReader:
     revision: str
     missing: list[str] = field(default_factory=list)
     """Paths that DVC knows at this revision and could not bring."""
+    _known: dict[str, Digests | None] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path | None:
@@ -55,6 +58,20 @@ class RevisionReader:
             return None
         except Exception:  # a remote may fail in any way; what is missing is reported by its path
             self.missing.append(path)
+            return None
+
+    def digests(self, path: str) -> Digests | None:
+        """Digests of ``path`` at this revision, or None."""
+        if path not in self._known:
+            tracked = run_git(self.root, "show", f"{self.revision}:./{path}")
+            self._known[path] = digests_of(io.BytesIO(tracked)) if tracked else self._digests(path)
+        return self._known[path]
+
+    def _digests(self, path: str) -> Digests | None:
+        try:
+            with self._files.open(path, "rb") as stream:
+                return digests_of(stream)
+        except Exception:  # as in read
             return None
 
     def names(self, folder: str) -> list[str]:

@@ -1,10 +1,11 @@
 """The receipts that stand now, cell by cell: in the workspace or at a git revision."""
 
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import IO, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -12,11 +13,31 @@ from plantain.errors import InputError
 from plantain.files import digest, sha256_bytes
 from plantain.track.receipt import PromptSet, Receipt, receipt_path
 
+_CHUNK: Final = 1 << 20
 CELLS: Final = "reports/cells.json"
 MODEL_STAGES: Final = ("model",)
 PROBE_STAGES: Final = ("prompts",)
 CELL_STAGES: Final = ("reference", "capture", "analyze", "report")
 SINGLE_STAGES: Final = ("verdict", "compare")
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What names the content of a file: to plantain (SHA-256) and to DVC (MD5)."""
+
+    sha256: str
+    md5: str
+    size: int
+
+
+def digests_of(stream: IO[bytes]) -> Digests:
+    """Digests of everything in ``stream``, read in chunks."""
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    while chunk := stream.read(_CHUNK):
+        sha256.update(chunk)
+        md5.update(chunk)
+        size += len(chunk)
+    return Digests(sha256.hexdigest(), md5.hexdigest(), size)
 
 
 class Reader(Protocol):
@@ -31,6 +52,10 @@ class Reader(Protocol):
         """The bytes of ``path`` relative to the repository root, or None where there is no such file."""
         ...
 
+    def digests(self, path: str) -> Digests | None:
+        """Digests of ``path``, or None where there is no such file. A file is read once."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Paths of all files below ``folder``, sorted; empty where there is no such folder."""
         ...
@@ -41,6 +66,7 @@ class FolderReader:
     """The workspace."""
 
     root: Path
+    _known: dict[str, Digests] = field(default_factory=dict, compare=False)
 
     @property
     def folder(self) -> Path | None:
@@ -51,6 +77,14 @@ class FolderReader:
         """The bytes of ``path``, or None."""
         target = self.root / path
         return target.read_bytes() if target.is_file() else None
+
+    def digests(self, path: str) -> Digests | None:
+        """Digests of ``path``, or None."""
+        target = self.root / path
+        if path not in self._known and target.is_file():
+            with target.open("rb") as stream:
+                self._known[path] = digests_of(stream)
+        return self._known.get(path)
 
     def names(self, folder: str) -> list[str]:
         """Paths of all files below ``folder``, sorted."""

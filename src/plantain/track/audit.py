@@ -1,0 +1,144 @@
+"""The audit: the chain of every number, and whether each of its links holds."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from plantain.config import Params
+from plantain.track import journal
+from plantain.track.checks import Broken, Chain, check_ledger, count
+from plantain.track.dvclock import read_lock
+from plantain.track.find import Found
+from plantain.track.lineage import Step, chain
+from plantain.track.mlflow_check import check_runs
+from plantain.track.projection import RunSpec, project
+from plantain.track.receipt import Metrics
+from plantain.track.results import Cell
+
+
+class Level(StrEnum):
+    """How far an audit goes; each level includes those before it."""
+
+    hashes = "hashes"
+    stats = "stats"
+    capture = "capture"
+
+
+@dataclass(frozen=True)
+class CellAudit:
+    """One cell: what its numbers are, where they come from, which links are broken."""
+
+    cell: Cell
+    steps: tuple[Step, ...]
+    metrics: Metrics
+    """Those of the contrast asked for, or all."""
+    broken: tuple[Broken, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every link holds."""
+        return not self.broken
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        prompts = self.cell.prompts
+        return {
+            "address": self.cell.name,
+            "ok": self.ok,
+            "prompts": prompts.model_dump() if prompts else None,
+            "capture_key": self.cell.capture_key,
+            "numbers": self.metrics,
+            "chain": [step.to_json() for step in self.steps],
+            "broken": [asdict(one) for one in self.broken],
+        }
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found."""
+
+    level: Level
+    rev: str | None
+    cells: tuple[CellAudit, ...]
+    broken: tuple[Broken, ...]
+    """Broken links that belong to no single cell."""
+    links: int
+    """How many links were checked."""
+    tracker: str | None
+    """Why MLflow was not asked; None where it was."""
+
+    @property
+    def first(self) -> Broken | None:
+        """The first broken link, upstream first."""
+        return next((one for audit in self.cells for one in audit.broken), next(iter(self.broken), None))
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "schema": "plantain.audit/1",
+            "ok": self.first is None,
+            "level": str(self.level),
+            "rev": self.rev,
+            "links": self.links,
+            "first_broken": asdict(self.first) if self.first else None,
+            "results": [cell.to_json() for cell in self.cells],
+            "broken": [asdict(one) for one in self.broken],
+            "mlflow": self.tracker or "checked",
+        }
+
+
+def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int = 2) -> Audit:
+    """Follow and check the chain of every number of ``found``.
+
+    Args:
+        root: the repository.
+        found: the results to audit.
+        params: for the tracker's place.
+        level: how far to go.
+        passes: how many passes of each cell the level ``capture`` runs again.
+    """
+    lines = journal.executions()
+    lock = read_lock(found.reader)
+    runs, tracker = check_runs(_runs(found, lines, root), params.tracking)
+    names = {cell.name for cell in found.cells}
+    ledgered = list(check_ledger(found.reader, found.results, found.cells))
+    cells, links = [], 0
+    for cell in found.cells:
+        steps = chain(cell, lines)
+        walk = Chain(cell, found.reader, lock)
+        broken = [*walk.broken(step.held for step in steps), *walk.numbers()]
+        broken += _again(cell, found, level, passes) if not broken else []
+        broken += [one for one in (*ledgered, *runs) if one.cell == cell.name]
+        cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken)))
+        links += walk.checked
+    rest = [one for one in runs if one.cell not in names and len(names) == len(found.results.cells)]
+    return Audit(level, found.rev, tuple(cells), tuple(rest), links, tracker)
+
+
+def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunSpec]:
+    """The runs that must agree; a parent shows the latest analysis, which that of a revision need not be."""
+    specs = project(found.results, found.reader, lines, root)
+    return [spec for spec in specs if found.rev is None or spec.kind != "cell"]
+
+
+def _again(cell: Cell, found: Found, level: Level, passes: int) -> Iterator[Broken]:
+    """Numbers and passes made again; pointless, and left out, where a link before them is broken."""
+    if level is Level.hashes or "analyze" not in cell.held:
+        return
+    from plantain.track.recompute import check_capture, check_stats
+
+    yield from check_stats(cell, found.reader)
+    if level is Level.capture:
+        yield from check_capture(cell, found.reader, passes)
+
+
+def _metrics(cell: Cell, contrast: str | None) -> Metrics:
+    metrics = cell.held["analyze"].receipt.metrics if "analyze" in cell.held else {}
+    return {name: found for name, found in metrics.items() if contrast in (None, name)}
+
+
+def total(cells: tuple[CellAudit, ...]) -> int:
+    """How many numbers were audited."""
+    return sum(count(cell.metrics) for cell in cells)

@@ -1,0 +1,180 @@
+"""Two results compared: prompts by record, parameters, code, environment, numbers, and what can have caused what."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from plantain.track.checks import differences
+from plantain.track.lineage import ORDER
+from plantain.track.projection import flat
+from plantain.track.receipt import Receipt
+from plantain.track.results import Cell, Reader
+
+SILENT: Final = ("report",)
+"""Stages that no number comes from."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two results."""
+
+    cell: Cell
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class PromptChange:
+    """A record that was added, removed or edited; None on the side where it is not."""
+
+    record: str
+    """``item/condition``."""
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that stages read and that differs."""
+
+    kind: str
+    """``prompts``, ``reference``, ``model``, ``params``, ``seeds``, ``code``, ``packages`` or ``device``."""
+    name: str
+    before: str | None
+    after: str | None
+    stages: tuple[str, ...]
+    """Stages that read it."""
+
+
+@dataclass(frozen=True)
+class NumberChange:
+    """A number that differs; None where one side does not have it."""
+
+    name: str
+    """``contrast.analysis.metric``."""
+    before: float | None
+    after: float | None
+    causes: tuple[str, ...]
+    """Changes that can have caused it, as ``kind name``."""
+
+
+@dataclass
+class Difference:
+    """What differs between two results."""
+
+    before: str
+    after: str
+    prompts: list[PromptChange] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    numbers: list[NumberChange] = field(default_factory=list)
+    same_activations: bool = False
+    """Whether both analyses read the same bytes, so that nothing upstream of them caused a change."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.prompts or self.changes or self.numbers)
+
+
+def compare(before: Side, after: Side, names: tuple[str, str], contrast: str | None = None) -> Difference:
+    """What differs between two results, of one contrast or of all."""
+    found = Difference(*names)
+    found.prompts = list(_prompts(before, after))
+    found.same_activations = _activations(before.cell) == _activations(after.cell) is not None
+    found.changes = _changes(before, after, bool(found.prompts))
+    left, right = (_metrics(side.cell, contrast) for side in (before, after))
+    for name, old, new in differences(left, right):
+        causes = tuple(f"{one.kind} {one.name}" for one in found.changes if _can_cause(one, name, found))
+        found.numbers.append(NumberChange(name, old, new, causes))
+    return found
+
+
+def _can_cause(change: Change, number: str, found: Difference) -> bool:
+    if change.kind == "params" and change.name.startswith("analyses."):
+        return number.split(".")[1] == change.name.split(".")[1]
+    reached = [stage for stage in change.stages if stage not in SILENT]
+    if found.same_activations:
+        return "analyze" in reached
+    return bool(reached)
+
+
+def _metrics(cell: Cell, contrast: str | None) -> dict[str, dict[str, dict[str, float]]]:
+    metrics = cell.held["analyze"].receipt.metrics if "analyze" in cell.held else {}
+    return {name: value for name, value in metrics.items() if contrast in (None, name)}
+
+
+def _activations(cell: Cell) -> tuple[str, ...] | None:
+    if "capture" not in cell.held:
+        return None
+    return tuple(record.sha256 for record in cell.held["capture"].receipt.writes)
+
+
+def _prompts(before: Side, after: Side) -> Iterator[PromptChange]:
+    old = before.cell.prompts.records if before.cell.prompts else {}
+    new = after.cell.prompts.records if after.cell.prompts else {}
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if not names:
+        return
+    left, right = _texts(before), _texts(after)
+    for name in names:
+        said = left.get(name, old[name]) if name in old else None
+        yield PromptChange(name, said, right.get(name, new[name]) if name in new else None)
+
+
+def _texts(side: Side) -> dict[str, str]:
+    """Prompts by record, where the expanded set can be read."""
+    content = side.reader.read(f"data/prompts/{side.cell.probe}.parquet")
+    if content is None:
+        return {}
+    frame = pl.read_parquet(io.BytesIO(content), columns=["item", "condition", "prompt"])
+    return {f"{item}/{condition}": prompt for item, condition, prompt in frame.iter_rows()}
+
+
+def _changes(before: Side, after: Side, prompts: bool) -> list[Change]:
+    merged: dict[tuple[str, str, str | None, str | None], list[str]] = {}
+    for stage in ORDER:
+        old, new = before.cell.held.get(stage), after.cell.held.get(stage)
+        if old and new:
+            for kind, name, said, says in _stage(old.receipt, new.receipt):
+                merged.setdefault((kind, name, said, says), []).append(stage)
+    found = [Change(*key, tuple(stages)) for key, stages in merged.items()]
+    order = ("prompts", "reference", "model", "params", "seeds", "code", "packages", "device")
+    return sorted(found, key=lambda one: (order.index(one.kind), one.name))
+
+
+def _stage(old: Receipt, new: Receipt) -> Iterator[tuple[str, str, str | None, str | None]]:
+    yield from _values("params", flat(_params(old)), flat(_params(new)))
+    yield from _values("seeds", flat(dict(old.seeds)), flat(dict(new.seeds)))
+    yield from _values("code", old.code, new.code)
+    yield from _values("packages", old.packages, new.packages)
+    observed = ({"device": one.device or "", "dtype": one.dtype or ""} for one in (old, new))
+    yield from _values("device", *observed)
+    yield from _values("model", {"lock": old.model_lock_sha256 or ""}, {"lock": new.model_lock_sha256 or ""})
+    if old.stage == "capture":
+        yield from _values("prompts", _set(old), _set(new))
+        yield from _values("reference", _references(old), _references(new))
+
+
+def _params(receipt: Receipt) -> dict[str, Any]:
+    """Parameters without the environment, whose versions are compared as packages, and without other models."""
+    kept = {key: value for key, value in receipt.params.items() if not key.startswith("environment")}
+    if receipt.stage == "model" and isinstance(kept.get("models"), dict):
+        kept["models"] = {receipt.model: kept["models"].get(receipt.model, {})}
+    return kept
+
+
+def _set(receipt: Receipt) -> dict[str, str]:
+    return {receipt.prompts.probe: receipt.prompts.set_sha256} if receipt.prompts else {}
+
+
+def _references(receipt: Receipt) -> dict[str, str]:
+    images = [record for record in receipt.reads if record.path.endswith(".png")]
+    return {record.path.rsplit("/", 1)[-1]: record.sha256 for record in images}
+
+
+def _values(kind: str, old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, str, str | None, str | None]]:
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield kind, name, old.get(name), new.get(name)
