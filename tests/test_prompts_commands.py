@@ -56,6 +56,7 @@ def test_check_says_what_each_contrast_can_show(house, tokens):
     assert "words that change: 4 against 3 (not equally long)" in output
     assert "smallest p over wordings: 0.0022 (1/462); within strata: 0.0093 (1/108)" in output
     assert "target, six: 8-12, equal for every item" in output
+    assert output.count("fewer than 4 wordings a side") == 1
 
 
 def test_check_as_json_covers_every_probe_of_the_run(house, tokens):
@@ -122,7 +123,7 @@ def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkey
         return build_tokenizer()
 
     def read_lock(path):
-        return SimpleNamespace(name=path.parent.name, max_sequence_length=40)
+        return SimpleNamespace(name=path.parent.name, max_sequence_length=96)
 
     lock = SimpleNamespace(lock_path=lambda name: Path("models", name, "model.lock.json"), read_lock=read_lock)
     monkeypatch.setitem(sys.modules, "plantain.model.lock", lock)
@@ -132,7 +133,7 @@ def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkey
         (house / "models" / name / "model.lock.json").write_text("{}")
     output = run("check", "otherview")
     assert asked == ["tiny"]
-    assert "of the 40 that it reads" in output
+    assert "of the 96 that it reads" in output
     assert "target, eight: " in output
     assert "NOT equal" not in output
     run("check", "otherview", "--model", "tiny-untrained")

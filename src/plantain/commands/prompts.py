@@ -11,7 +11,7 @@ import typer
 from plantain.config import Params, read_params
 from plantain.errors import CheckFailed, InputError
 from plantain.probe.check import ProbeCheck, Reader, TokenCheck, check_probe
-from plantain.probe.design import Design, OwnWord
+from plantain.probe.design import ENOUGH_WORDINGS, Design, OwnWord
 from plantain.probe.diff import Edit, SetDiff
 from plantain.probe.diff import diff as compare
 from plantain.probe.records import Record
@@ -117,11 +117,13 @@ def _check_lines(found: ProbeCheck) -> list[str]:
 def _design_lines(found: Design) -> list[str]:
     strata = "not every template has a stratum" if found.floor_in_strata is None else _floor(found.floor_in_strata)
     lines = [
-        f"  {found.name}: {found.templates_a} wordings against {found.templates_b}",
+        f"  {found.name}: wordings {found.templates_a} against {found.templates_b}",
         f"    in every wording of a and in none of b: {_own(found.own_words_a, found.items)}",
         f"    in every wording of b and in none of a: {_own(found.own_words_b, found.items)}",
         f"    smallest p over wordings: {_floor(found.floor)}; within strata: {strata}",
     ]
+    if min(found.templates_a, found.templates_b) < ENOUGH_WORDINGS:
+        lines.append(f"    fewer than {ENOUGH_WORDINGS} wordings a side: speaks of these sentences, not of a concept")
     if found.changed_words is not None:
         changed = found.changed_words
         matched = "equally long" if changed.matched else "not equally long"

@@ -11,6 +11,9 @@ from plantain.probe.records import ExpandedContrast, Record
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
+ENOUGH_WORDINGS = 4
+"""Templates a side from which label permutations can reach p = 0.05: two-sided 2 / C(8, 4) = 0.029."""
+
 
 @dataclass(frozen=True)
 class OwnWord:
@@ -96,12 +99,12 @@ def _contents(side: list[Record]) -> set[tuple[str, tuple[str, ...]]]:
 
 
 def _own_words(pairs: list[tuple[list[Record], list[Record]]]) -> tuple[OwnWord, ...]:
-    """Words of the first side of each pair alone, for at least half of the items, the most frequent first."""
+    """Words of the first side of each pair alone, for most of the items, the most frequent first."""
     found: Counter[str] = Counter()
     for own, other in pairs:
         shared = set.intersection(*(set(words(record.prompt)) for record in own))
         found.update(shared.difference(*(words(record.prompt) for record in other)))
-    frequent = [OwnWord(word, count) for word, count in found.items() if 2 * count >= len(pairs)]
+    frequent = [OwnWord(word, count) for word, count in found.items() if 2 * count > len(pairs)]
     return tuple(sorted(frequent, key=lambda own: (-own.items, own.word)))
 
 
