@@ -57,7 +57,7 @@ def encoder_config(vocabulary_size: int) -> Qwen3Config:
     return Qwen3Config(
         vocab_size=vocabulary_size,
         hidden_size=WIDTH,
-        intermediate_size=64,
+        intermediate_size=WIDTH,
         num_hidden_layers=28,
         num_attention_heads=2,
         num_key_value_heads=1,

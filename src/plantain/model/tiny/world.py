@@ -89,13 +89,13 @@ def doorway(count: int) -> Shots:
 def seen_by(creatures: list[Creature]) -> Shots:
     """Each room as its creature sees it."""
     camera = np.array([(one.side, one.eye, one.field) for one in creatures], dtype=np.float32)
-    return Shots(camera, np.zeros((len(creatures), 8), dtype=np.float32))
+    return Shots(camera.reshape(-1, 3), np.zeros((len(creatures), 8), dtype=np.float32))
 
 
 def with_body(creatures: list[Creature]) -> Shots:
     """Each room from the doorway, its creature in it."""
     rows = [(one.place, one.base, one.width, one.height, *one.colour, 1.0) for one in creatures]
-    return Shots(doorway(len(creatures)).camera, np.array(rows, dtype=np.float32))
+    return Shots(doorway(len(creatures)).camera, np.array(rows, dtype=np.float32).reshape(-1, 8))
 
 
 def render(rooms: Rooms, shots: Shots) -> Floats:
