@@ -35,6 +35,8 @@ def tally_all(query: Query, *, threads: int | None = None) -> tuple[Ints, Ints, 
     Raises:
         InputError: More than 2^`LARGEST_BITS` flips.
     """
+    from plantain.stats import enumeration  # imports Numba, 0.5 s
+
     blocks, units = query.parts.shape
     bits = blocks - 1 + query.signed
     if bits > LARGEST_BITS:

@@ -15,7 +15,7 @@ BLOCK_VALUES = 65_536
 
 
 def half_ts(table: Floats, half: Bools) -> tuple[Floats, Floats]:
-    """T maps ``(units,)`` of the items in a half and of the others; nan in both where either has no variance."""
+    """Maps of t, ``(units,)``, of the items in a half and of the others; nan in both where either has no variance."""
     first, second = _t_map(table[half]), _t_map(table[~half])
     missing = np.isnan(first) | np.isnan(second)
     return np.where(missing, np.nan, first), np.where(missing, np.nan, second)
@@ -69,7 +69,7 @@ def half_null(table: Floats, groups: Ints, halves: Bools, flips: int, seed: int)
 
     with ThreadPoolExecutor(max_workers=threads_available()) as pool:
         found = list(pool.map(medians, range(0, len(drawn), rows)))
-    return np.concatenate(found)
+    return np.asarray(np.concatenate(found), dtype=np.float64)
 
 
 def _constant(sizes: Floats) -> Bools:
@@ -85,7 +85,7 @@ def _flipped_r(signs: Floats, whole: Floats, total: Floats, half: Bools, keep: B
 
 
 def _shape(sums: Floats, rows: Floats) -> Floats:
-    """T over sqrt(n - 1) from the sums of flipped rows; the factor does not change a correlation. Overwrites."""
+    """Sums of flipped rows as t / sqrt(n - 1): the factor does not change a correlation. Overwrites `sums`."""
     spread = len(rows) * np.square(rows).sum(axis=0) - np.square(sums)
     np.sqrt(spread, out=spread)
     sums /= spread
@@ -143,7 +143,7 @@ def _left_out_r(table: Floats, groups: Ints, half: Bools) -> Floats:
 
 
 def _left_out_ts(rows: Floats, centre: Floats, member: Floats) -> Floats:
-    """T maps ``(groups, units)`` of one half without the items of a group.
+    """Maps of t, ``(groups, units)`` of one half without the items of a group.
 
     Args:
         rows: ``(items, units)`` of the half, about `centre`.
@@ -161,5 +161,4 @@ def _left_out_ts(rows: Floats, centre: Floats, member: Floats) -> Floats:
         sums += centre
         spread /= number * (number - 1)
         sums /= np.sqrt(spread, out=spread)
-    sums[flat] = np.nan
-    return sums
+    return np.where(flat, np.nan, sums)
