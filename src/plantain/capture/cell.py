@@ -1,5 +1,6 @@
 """Capture of one cell: every pass of a probe through a model, resumable, one pass or batch at a time."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from plantain.capture import rates
 from plantain.capture.activations import Activations
 from plantain.capture.assembly import Finished, Measured, assemble, enter
 from plantain.capture.batching import Batch, Pass, batches, passes
@@ -130,7 +132,7 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
 def _at_fitting_size(cell: _Cell) -> tuple[int, Finished]:
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
     while (finished := _attempt(cell, size)) is None:
-        release(cell.device)
+        release(cell.device, cell.lock.components["transformer"])
         if size == 1:
             fix = "use a smaller height and width, a shorter max_sequence_length, or a larger device."
             raise InputError(f"one pass of '{cell.lock.name}' does not fit into memory.", fix=fix)
@@ -176,6 +178,7 @@ def _compute(cell: _Cell, store: Store, missing: Mapping[int, Sequence[tuple[str
     scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device, cell.progress)
     total, done = sum(len(batch) for _, batch in todo), 0
     cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
+    began = time.perf_counter()
     try:
         for draw, jobs in missing.items():
             for (key, batch), measured in zip(jobs, _measured(cell, draw, jobs, scene, embeddings), strict=True):
@@ -186,6 +189,7 @@ def _compute(cell: _Cell, store: Store, missing: Mapping[int, Sequence[tuple[str
     except KeyboardInterrupt:
         cell.progress.note(f"interrupted: {done} of {total} passes are kept; run again to go on from there.")
         raise
+    rates.remember(cell.lock, cell.device, cell.positions(), (time.perf_counter() - began) / total)
 
 
 def _measured(
@@ -200,7 +204,7 @@ def _measured(
         if is_out_of_memory(error):
             raise _OutOfMemory from None
         raise
-    release(cell.device)
+    release(cell.device, cell.lock.components["transformer"])
 
 
 def _runner(cell: _Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:

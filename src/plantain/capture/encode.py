@@ -20,8 +20,11 @@ from plantain.capture.shards import Store
 from plantain.errors import CheckFailed, InputError
 from plantain.files import digest
 from plantain.model.load import load_text_encoder, load_tokenizer
-from plantain.model.lock import ModelLock
+from plantain.model.lock import Component, ModelLock
 from plantain.probe.tokens import counter, refuse_unusable
+
+_WORTH_COLLECTING = 1 << 28
+"""Bytes below which a full collection, half a second with torch imported, costs more than it frees."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Embeddings:
             self._keep(prompt, encode(prompt, tokenizer, encoder, self._lock))
             self._progress.advance()
         del encoder
-        release(self._device)
+        release(self._device, self._lock.components["text_encoder"])
 
     def __call__(self, prompt: str) -> Embedding:
         """The embedding of a prompt that :meth:`ensure` has seen.
@@ -118,8 +121,10 @@ def text_span(prompt: str, tokenizer: Any, length: int) -> tuple[int, int]:
     return first, last
 
 
-def release(device: str) -> None:
-    """Give back the memory of components that were deleted."""
+def release(device: str, component: Component) -> None:
+    """Give back the memory of a component that was deleted, unless it is too small to matter."""
+    if component.bytes < _WORTH_COLLECTING:
+        return
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()

@@ -87,7 +87,7 @@ def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, dev
         progress.advance()
     multiple = pipeline.vae_scale_factor * 2
     del pipeline, vae
-    release(device)
+    release(device, lock.components["vae"])
     return Scene(found, (lock.height // multiple, lock.width // multiple), scheduler, sigma)
 
 

@@ -123,7 +123,7 @@ def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
         studio.store.write(studio.key(record), {"png": np.frombuffer(_png(image), dtype=np.uint8)})
         studio.progress.advance()
     del pipeline
-    release(device)
+    release(device, lock.components["transformer"])
 
 
 @torch.inference_mode()

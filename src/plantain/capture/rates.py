@@ -49,7 +49,7 @@ def remember(lock: ModelLock, device: str, positions: int, seconds_per_pass: flo
 
 
 def _key(lock: ModelLock, device: str) -> str:
-    return f"{device}/{lock.dtype}/{lock.geometry.parameters}"
+    return f"{device.split(':', maxsplit=1)[0]}/{lock.dtype}/{lock.geometry.parameters}"
 
 
 def _read() -> dict[str, float]:

@@ -87,8 +87,8 @@ def measure(  # noqa: PLR0917 - the choice of an analysis, in the order of its n
     """The measure of every unit, (item, condition, reference, seed, unit).
 
     Mean squares are averaged over the token sets that a unit's projection sees, weighted by token counts, then over
-    its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no token
-    of the set is seen.
+    its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no
+    token of the set is seen.
     """
     view = kind if isinstance(kind, View) else _VIEWS[kind](groups)
     if groups.height != activations.mean_square.shape[-1]:
@@ -120,7 +120,9 @@ def item_level(
         a: templates of one side.
         b: templates of the other.
     """
-    return np.asarray(_side(values, conditions, a) - _side(values, conditions, b))
+    with np.errstate(invalid="ignore"):
+        # Silent on both sides: the difference of two minus infinities is NaN, which is meant.
+        return np.asarray(_side(values, conditions, a) - _side(values, conditions, b))
 
 
 def template_level(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
