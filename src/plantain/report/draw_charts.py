@@ -55,8 +55,9 @@ def _histogram(axes: Axes, analysis: Analysis, null: pl.DataFrame, threshold: st
     summary = analysis.summary.null
     interval = summary.p99_interval.get(threshold) if summary else None
     p99 = summary.p99.get(threshold) if summary else None
-    if interval:
-        axes.axvspan(interval[0], interval[1], color=STRONG, alpha=0.16, linewidth=0)
+    if interval and interval[0] is not None:
+        high = interval[1] if interval[1] is not None else float(counts.max())
+        axes.axvspan(interval[0], high, color=STRONG, alpha=0.16, linewidth=0)
     if p99 is not None:
         axes.axvline(p99, color=STRONG, linewidth=1.0)
         axes.annotate(

@@ -67,7 +67,7 @@ def _note(name: str, analysis: Analysis) -> str:
     if name.startswith("null_p99"):
         null = analysis.summary.null
         interval = null.p99_interval.get(name.removeprefix("null_p99_")) if null else None
-        return f"interval {wording.number(interval[0])} to {wording.number(interval[1])}" if interval else ""
+        return f"interval {wording.interval_phrase(interval)}" if interval else ""
     if name == "effect":
         return wording.measure_phrase(analysis)
     return ""

@@ -36,7 +36,8 @@ class NullRow(View):
     smallest_p: float | None = None
     mean: dict[str, float | None] = {}
     p99: dict[str, float | None] = {}
-    p99_interval: dict[str, list[float] | None] = {}
+    p99_interval: dict[str, list[float | None] | None] = {}
+    """95% interval for Monte Carlo error; an end is None where so few flips do not bound it."""
 
 
 class SplitHalfRow(View):

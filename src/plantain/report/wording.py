@@ -1,7 +1,7 @@
 """Words for numbers. Item-level results say that sentences differ; nothing here calls them more than that."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plantain.report.data import Analysis, Result
@@ -93,7 +93,13 @@ def p99_phrase(analysis: Analysis, threshold: str) -> str:
     if p99 is None:
         return "0" if null and threshold in null.p99 else ""
     interval = null.p99_interval.get(threshold) if null else None
-    return f"{number(p99)} [{number(interval[0])} to {number(interval[1])}]" if interval else number(p99)
+    return f"{number(p99)} [{interval_phrase(interval)}]" if interval else number(p99)
+
+
+def interval_phrase(interval: Sequence[float | None]) -> str:
+    """``12 to 34``; ``12 or more`` where the flips are too few to bound it from above."""
+    low, high = interval
+    return f"{number(low)} or more" if high is None else f"{number(low)} to {number(high)}"
 
 
 def null_flips(analysis: Analysis) -> str:

@@ -25,7 +25,8 @@ def metrics_of(found: "Findings") -> dict[str, float]:
     for index, threshold in enumerate(found.params.thresholds):
         numbers |= _counts(found, index, f"t{threshold:g}", alive)
     numbers |= _effects_over(found, alive) | _reliability(found) | _bounds(found) | _template_level(found)
-    return {name: six_digits(value) for name, value in numbers.items() if value is not None and np.isfinite(value)}
+    known = {name: value for name, value in numbers.items() if value is not None and np.isfinite(value)}
+    return {name: value if isinstance(value, int) else six_digits(value) for name, value in known.items()}
 
 
 def effect_name(threshold: float) -> str:

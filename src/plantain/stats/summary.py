@@ -60,6 +60,7 @@ def null_of(found: "Findings") -> dict[str, Any]:
     """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
     test = found.flips
     names = [f"t{threshold:g}" for threshold in found.params.thresholds]
+    intervals = [[_known(end) for end in interval] for interval in test.null_p99_interval]
     return {
         "flips": test.flips,
         "exact": test.exact,
@@ -67,9 +68,7 @@ def null_of(found: "Findings") -> dict[str, Any]:
         "smallest_p": test.smallest_p,
         "mean": dict(zip(names, map(float, test.null_mean), strict=True)),
         "p99": dict(zip(names, map(float, test.null_p99), strict=True)),
-        "p99_interval": {
-            name: [float(low), float(high)] for name, (low, high) in zip(names, test.null_p99_interval, strict=True)
-        },
+        "p99_interval": dict(zip(names, intervals, strict=True)),
     }
 
 
@@ -79,10 +78,15 @@ def split_of(found: "Findings") -> dict[str, Any]:
     interval = split.jackknife_interval
     return {
         "r": [six_digits(float(value)) for value in split.r],
-        "median": split.median,
-        "q25": split.q25,
-        "q75": split.q75,
-        "spearman_brown": split.spearman_brown,
-        "jackknife_interval": None if interval is None else [float(end) for end in interval],
-        "null_p": split.null_p,
+        "median": _known(split.median),
+        "q25": _known(split.q25),
+        "q75": _known(split.q75),
+        "spearman_brown": _known(split.spearman_brown),
+        "jackknife_interval": None if interval is None else [_known(end) for end in interval],
+        "null_p": None if split.null_p is None else _known(split.null_p),
     }
+
+
+def _known(value: float) -> float | None:
+    """None for what the sample does not bound or define."""
+    return six_digits(float(value)) if np.isfinite(value) else None
