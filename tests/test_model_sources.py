@@ -46,14 +46,8 @@ def declare(**entries: ModelParams) -> Params:
 
 
 def settings(source: Source, **rest) -> ModelParams:
-    usual = {
-        "device": "cpu",
-        "dtype": "float32",
-        "height": 64,
-        "width": 64,
-        "max_sequence_length": 96,
-        "text_encoder_out_layers": LAYERS,
-    }
+    sizes = {"height": 64, "width": 64, "max_sequence_length": 96, "text_encoder_out_layers": LAYERS}
+    usual = {"device": "cpu", "dtype": "float32"} | sizes
     return ModelParams(source=source, **(usual | rest))
 
 
@@ -128,7 +122,7 @@ def test_a_lock_survives_its_file(saved, home):
 
 def test_half_precision_is_what_from_pretrained_gives(saved, home):
     lock, _ = resolve("mine", local(saved, dtype="bfloat16"))
-    plain = Flux2KleinPipeline.from_pretrained(saved, torch_dtype=torch.bfloat16)
+    plain = Flux2KleinPipeline.from_pretrained(saved, dtype=torch.bfloat16)
     assert equal(load_transformer(lock, "cpu"), plain.transformer)
     assert equal(load_text_encoder(lock, "cpu"), plain.text_encoder)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from torch import nn
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from transformers.initialization import no_init_weights
 
@@ -60,13 +61,14 @@ def _text_encoder(vocabulary: int) -> Qwen3ForCausalLM:
     )
     with no_init_weights():
         encoder = Qwen3ForCausalLM(config).to(_DTYPE)
+    encoder.tie_weights()
     reinitialise(encoder, _SEED)
     return encoder
 
 
 def _vae() -> AutoencoderKLFlux2:
     levels = len(_VAE_CHANNELS)
-    vae = AutoencoderKLFlux2(
+    made = AutoencoderKLFlux2(
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=_VAE_CHANNELS,
@@ -74,8 +76,10 @@ def _vae() -> AutoencoderKLFlux2:
         latent_channels=KLEIN_4B["in_channels"] // 4,  # the transformer reads 2 x 2 patches of the latent
         norm_num_groups=4,
     )
+    # The method of diffusers' own class warns about layers kept in float32, of which this model has none.
+    vae = nn.Module.to(made, dtype=_DTYPE)
     reinitialise(vae, _SEED)
-    return vae.to(_DTYPE)
+    return vae
 
 
 def _scheduler() -> FlowMatchEulerDiscreteScheduler:

@@ -16,6 +16,7 @@ from diffusers import (
 )
 from torch import nn
 from transformers import Qwen2TokenizerFast, Qwen3ForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from plantain.config import Method
 from plantain.errors import InputError
@@ -24,6 +25,9 @@ from plantain.model.materialise import in_memory, materialise, transformer_seed
 from plantain.model.shuffled import shuffle
 from plantain.model.untrained import reinitialise
 from plantain.model.weights import weights_digest
+
+# The bars of the libraries would break into those of a capture, and into the output of a stage.
+transformers_logging.disable_progress_bar()
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -139,7 +143,7 @@ def _shuffle_seed(lock: ModelLock, draw: int) -> int | None:
 def _diffusers(kind: Any, folder: Path, dtype: str) -> Any:
     # Without low_cpu_mem_usage the path is the same whether accelerate is installed or not.
     options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
-    return kind.from_pretrained(folder, torch_dtype=resolve_dtype(dtype), **options).eval()
+    return kind.from_pretrained(folder, dtype=resolve_dtype(dtype), **options).eval()
 
 
 def _check_digest(lock: ModelLock, draw: int, transformer: nn.Module) -> None:
