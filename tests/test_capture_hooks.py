@@ -1,0 +1,120 @@
+import pytest
+import torch
+from capture_model import transformer
+
+from plantain.capture.hooks import Layout, reducing, token_means
+from plantain.errors import InputError
+from plantain.model.geometry import projections
+
+TEXT, NOISE, REFERENCE = 7, 4, 2
+LAYOUT = Layout(((0, 5),), TEXT, NOISE, REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return transformer()
+
+
+def inputs(rows: int = 1, text: int = TEXT) -> dict:
+    image = NOISE + REFERENCE
+    return {
+        "hidden_states": torch.randn(rows, image, 16, generator=torch.Generator().manual_seed(1)),
+        "encoder_hidden_states": torch.randn(rows, text, 96, generator=torch.Generator().manual_seed(2)),
+        "timestep": torch.ones(rows),
+        "guidance": None,
+        "img_ids": torch.arange(image * 4).reshape(1, image, 4),
+        "txt_ids": torch.arange(text * 4).reshape(1, text, 4),
+        "return_dict": False,
+    }
+
+
+def hooks(model) -> int:
+    return sum(len(module._forward_pre_hooks) for module in model.modules())
+
+
+def test_hooks_are_gone_after_a_pass_and_after_any_failure(model):
+    with torch.inference_mode(), reducing(projections(model), LAYOUT, 16, stop=True) as capture:
+        assert hooks(model) == 7
+        model(**inputs())
+    assert hooks(model) == 0
+    assert len(capture.fired) == 7
+    for failure in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(failure), reducing(projections(model), LAYOUT, 16, stop=True):
+            raise failure
+        assert hooks(model) == 0
+
+
+def test_stopping_early_leaves_the_rest_undone_and_changes_nothing(model):
+    found = []
+    for stop in (True, False):
+        ran = []
+        handle = model.proj_out.register_forward_hook(lambda *_, ran=ran: ran.append(1))
+        with torch.inference_mode(), reducing(projections(model), LAYOUT, 16, stop=stop) as capture:
+            model(**inputs())
+        handle.remove()
+        found.append(capture.mean_square)
+        assert bool(ran) is not stop
+    assert torch.equal(*(values.nan_to_num(-1.0) for values in found))
+
+
+def test_a_forward_that_is_not_run_is_refused(model):
+    with pytest.raises(InputError, match="no hook fired"), reducing(projections(model), LAYOUT, 16, stop=True):
+        pass
+    assert hooks(model) == 0
+
+
+def test_a_block_that_is_skipped_is_named(model):
+    block = model.single_transformer_blocks[1]
+    forward = block.forward
+    block.forward = lambda hidden_states, **_: hidden_states
+    try:
+        with (
+            pytest.raises(InputError, match=r"1 of 7 projections never ran.*blocks\.1"),
+            torch.inference_mode(),
+            reducing(projections(model), LAYOUT, 16, stop=False),
+        ):
+            model(**inputs())
+    finally:
+        block.forward = forward
+
+
+def test_two_calls_in_one_pass_are_refused(model):
+    with (
+        pytest.raises(InputError, match="ran twice"),
+        torch.inference_mode(),
+        reducing(projections(model), LAYOUT, 16, stop=False),
+    ):
+        model(**inputs())
+        model(**inputs())
+
+
+def test_another_number_of_positions_is_refused(model):
+    with (
+        pytest.raises(InputError, match="was expected"),
+        torch.inference_mode(),
+        reducing(projections(model), LAYOUT, 16, stop=False),
+    ):
+        model(**inputs(text=TEXT + 1))
+    assert hooks(model) == 0
+
+
+def test_padding_on_the_left_is_padding(model):
+    left = Layout(((2, TEXT),), TEXT, NOISE, REFERENCE)
+    with torch.inference_mode(), reducing(projections(model), left, 16, stop=True) as capture:
+        seen: list[torch.Tensor] = []
+        module = model.single_transformer_blocks[0].attn.to_out
+        handle = module.register_forward_pre_hook(lambda _m, a: seen.append(a[0].clone()))
+        model(**inputs())
+        handle.remove()
+    start = 2 * 2 * 4
+    squares = seen[0].pow(2).unflatten(-1, (-1, 16)).mean(-1)[0]
+    assert torch.equal(capture.mean_square[0, 1, start : start + squares.shape[-1]], squares[:2].mean(0))
+    assert left.counts() == [[5, 2, NOISE, REFERENCE]]
+
+
+def test_chunks_of_a_long_activation_change_no_bit(monkeypatch):
+    x = torch.randn(2, 50, 64, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    whole = token_means(x, 16)
+    monkeypatch.setattr("plantain.capture.hooks._CHUNK", 64 * 2 * 3)
+    assert torch.equal(token_means(x, 16), whole)
+    assert whole.dtype == torch.float32
