@@ -1,11 +1,13 @@
 """Synthetic results: a repository as the stages would leave it, without running them."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from PIL import Image
 
+from plantain.config import TrackingParams
 from plantain.files import digest, sha256_file
 from plantain.track.journal import Execution, append
 from plantain.track.receipt import FileRecord, PromptSet, Receipt, receipt_path, write_receipt
@@ -97,3 +99,23 @@ def make_results(
     path = root / "reports/cells.json"
     path.write_text(json.dumps({"cells": cells}))
     write(root, empty("compare", notes={"cells": len(cells)}), executed=bool(more.get("executed", True)))
+
+
+@dataclass
+class Tracked:
+    """What `publish` needs of the parameters."""
+
+    tracking: TrackingParams
+
+
+def parameters(**tracking: object) -> Tracked:
+    return Tracked(TrackingParams(**{"timeout": 3.0, **tracking}))
+
+
+def runs(root: Path, query: str = "", uri: str | None = None) -> list:
+    """Runs of the store, as a plain client sees them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri or f"sqlite:///{root}/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("plantain")
+    return list(client.search_runs([experiment.experiment_id], query, max_results=1000))

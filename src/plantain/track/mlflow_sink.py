@@ -53,6 +53,8 @@ class Sink:
         self._experiment = experiment
         self.tally = Tally()
         self._known: dict[str, list[Run]] = {}
+        self._done: set[str] = set()
+        """Runs that need nothing more: those that stand, and those that were deleted."""
 
     def apply(self, specs: list[RunSpec]) -> None:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
@@ -96,6 +98,7 @@ class Sink:
         run = next(iter(self._known.get(spec.identity, [])), None)
         if run is not None and _contradicts(run, spec):
             self._client.delete_run(run.info.run_id)
+            self._done.add(run.info.run_id)
             run = None
         if run is None:
             run = self._client.create_run(self._experiment, _milliseconds(spec.started), tags, spec.name)
@@ -167,18 +170,18 @@ class Sink:
 
     def _supersede(self, runs: list[Run], places: set[str]) -> None:
         """Tag the runs that stood where others stand now."""
-        current = set(self.tally.run_ids.values())
+        done = self._done | set(self.tally.run_ids.values())
         for run in runs:
             tags = run.data.tags
-            if tags[PLACE] in places and run.info.run_id not in current and tags.get(SUPERSEDED) != "true":
+            if tags[PLACE] in places and run.info.run_id not in done and tags.get(SUPERSEDED) != "true":
                 self._client.set_tag(run.info.run_id, SUPERSEDED, "true")
                 self.tally.superseded += 1
 
     def _close_stale(self, runs: list[Run]) -> None:
         """Close what a killed writer of this machine left RUNNING; the runs still wanted were finished above."""
-        current = set(self.tally.run_ids.values())
+        done = self._done | set(self.tally.run_ids.values())
         for run in runs:
-            if run.info.run_id not in current and is_stale(run):
+            if run.info.run_id not in done and is_stale(run):
                 self._client.set_terminated(run.info.run_id, "KILLED")
                 self.tally.killed += 1
 

@@ -1,0 +1,76 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plantain.config import TrackingParams
+from plantain.track import store
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory):
+    """An MLflow SQLite file with its schema, made once: the migrations cost seconds."""
+    database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.set_environment(10)
+    with store._fast_sqlite():
+        store._create(database)
+    return database
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty folder as the working folder, with nothing of the outer checkout in the environment."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "PLANTAIN_", "MLFLOW_TRACKING"))]:
+        monkeypatch.delenv(name)
+    root = tmp_path / "checkout"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def tracked(checkout, migrated_store):
+    """A checkout with an MLflow store of its own."""
+    (checkout / "mlflow").mkdir()
+    shutil.copy2(migrated_store, checkout / "mlflow" / "mlflow.db")
+    return checkout
+
+
+@pytest.fixture
+def tracking():
+    return TrackingParams(timeout=3.0)
+
+
+@pytest.fixture
+def git(checkout):
+    """Run git in the checkout, which becomes a repository."""
+    identity = {f"GIT_{who}_{what}": f"{what}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def run(*arguments):
+        environment = os.environ | identity
+        done = subprocess.run(["git", *arguments], cwd=checkout, env=environment, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    run("init", "--quiet", "--initial-branch=main")
+    return run
+
+
+@pytest.fixture
+def python():
+    """Start Python on a program with the test helpers importable."""
+
+    def start(program, cwd, **environment):
+        path = f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
+        return subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
