@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import DryRunError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from plantain.errors import InputError
 from plantain.files import sha256_file, write_atomic
@@ -104,12 +104,8 @@ def fetch(source: Hub) -> str:
         plan = snapshot_download(source.repo, dry_run=True, **arguments)
         _check_space(source, sum(file.file_size or 0 for file in plan if file.will_download))
         return Path(snapshot_download(source.repo, **arguments)).name
-    except HfHubHTTPError as error:
-        fix = "check the name; where the model's page asks you to accept terms, do so and run `hf auth login`."
-        raise InputError(f"{source.repo} could not be read: {_first_line(error)}.", fix=fix) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        fix = "connect this machine to the network (and unset HF_HUB_OFFLINE), then run the command again."
-        raise InputError(f"{source.repo} could not be fetched: {_first_line(error)}.", fix=fix) from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, DryRunError, OSError) as error:
+        raise _unreachable(source, error.__cause__ or error) from None
 
 
 def pin(params: Path, model: str, commit: str) -> bool:
@@ -143,5 +139,10 @@ def _check_space(source: Hub, needed: int) -> None:
         raise InputError(what, fix="free some space, or point HF_HOME at a larger disk.")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _unreachable(source: Hub, error: BaseException) -> InputError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if isinstance(error, HfHubHTTPError):
+        fix = "check the name; where the model's page asks you to accept terms, do so and run `hf auth login`."
+        return InputError(f"{source.repo} could not be read: {reason}.", fix=fix)
+    fix = "connect this machine to the network (and unset HF_HUB_OFFLINE), then run the command again."
+    return InputError(f"{source.repo} could not be fetched: {reason}.", fix=fix)
