@@ -1,0 +1,146 @@
+"""What a cell is made of: axes, draws, refusals, keys."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from capture_model import LENGTH, image_folder, make_lock, record, records
+
+from plantain.capture.activations import read_activations, write_activations
+from plantain.capture.cell import capture_cell
+from plantain.capture.progress import Silent
+from plantain.capture.threads import set_threads
+from plantain.capture.views import measure, unit_table
+from plantain.config import CaptureParams, CapturePath, Measure, Tokens, UnitKind
+from plantain.errors import InputError
+from plantain.model.geometry import unit_table as group_table
+from plantain.model.load import load_transformer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("cell")
+    image_folder(made / "images", "kitchen", "hall")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
+
+
+def capture(folder: Path, put, lock=None, **params):
+    return capture_cell(put, folder / "images", lock or make_lock(folder), CaptureParams(**params), Silent())
+
+
+def test_axes_keep_the_order_of_the_records(folder):
+    put = tuple(
+        record(item, condition, f"{condition} {item}") for item in ("z", "a", "m") for condition in ("two", "one")
+    )
+    found = capture(folder, put, seeds=[5, 2]).activations
+    assert (found.items, found.conditions, found.seeds) == (("z", "a", "m"), ("two", "one"), (5, 2))
+    assert found.references == ("none",)
+    assert not np.array_equal(found.mean_square[0, 0, 0, 0, 0, 2], found.mean_square[0, 0, 0, 0, 1, 2])
+    alone = capture(folder, put[5:], seeds=[2]).activations
+    np.testing.assert_array_equal(alone.mean_square[0, 0, 0, 0, 0], found.mean_square[0, 2, 1, 0, 1])
+
+
+def test_alternatives_are_an_axis_and_absent_ones_are_nan(folder):
+    put = (
+        record("i", "a", "x", "kitchen", "hall"),
+        record("i", "b", "y", "hall"),
+        record("j", "a", "z", "kitchen", "hall"),
+        record("j", "b", "w", "kitchen"),
+    )
+    found = capture(folder, put).activations
+    assert found.references == ("alternative_1", "hall")
+    assert np.isnan(found.mean_square[0, :, 1, 1]).all()
+    assert (found.token_count[:, 1, 1] == 0).all()
+    assert (found.token_count[:, 0] > 0).all()
+    alone = capture(folder, (record("i", "a", "y", "hall"),)).activations
+    np.testing.assert_array_equal(alone.mean_square[0, 0, 0, 0], found.mean_square[0, 0, 1, 0])
+
+
+def test_image_pairs_with_one_prompt(folder):
+    put = (record("e", "before", "the same", "kitchen"), record("e", "after", "the same", "hall"))
+    found = capture(folder, put).activations
+    assert found.references == ("alternative_1",)
+    assert not np.allclose(found.mean_square[0, 0, 0, 0, 0, 3], found.mean_square[0, 0, 1, 0, 0, 3], equal_nan=True)
+
+
+def test_a_family_has_a_draw_axis(folder, tmp_path):
+    lock = make_lock(folder, "family")
+    found = capture(folder, records(creatures=("a dog",)), lock).activations
+    assert found.draws == (0, 1)
+    assert found.mean_square.shape[0] == 2
+    assert not np.allclose(found.mean_square[0], found.mean_square[1], equal_nan=True)
+    write_activations(tmp_path / "a.safetensors", found)
+    np.testing.assert_array_equal(read_activations(tmp_path / "a.safetensors").mean_square, found.mean_square)
+    groups = group_table(load_transformer(lock, "cpu"), 16)
+    first, second = (measure(found, groups, UnitKind.head, Tokens.image, Measure.rms, draw=d) for d in (0, 1))
+    assert first.shape[-1] == unit_table(groups, UnitKind.head).height == 10
+    assert np.isfinite(first).all()
+    assert not np.allclose(first, second)
+
+
+def test_draws_of_a_family_are_those_of_single_models(folder):
+    put = records(creatures=("a dog",))
+    one, many = make_lock(folder, "untrained"), make_lock(folder, "family")
+    assert one.seeds == [5]
+    alone = capture(folder, put, one.model_copy(update={"seeds": many.seeds[1:], "draws": many.draws[1:]}))
+    family = capture(folder, put, many)
+    np.testing.assert_array_equal(alone.activations.mean_square[0], family.activations.mean_square[1])
+
+
+def test_prompts_are_checked_before_any_pass(folder, monkeypatch):
+    monkeypatch.setattr("plantain.capture.encode.load_text_encoder", lambda *_: pytest.fail("loaded"))
+    for prompt in ("do <|im_start|> this", "x" * LENGTH):
+        with pytest.raises(InputError, match="prompt"):
+            capture(folder, (*records(), record("bad", "viewpoint", prompt), record("bad", "mention", "b")))
+
+
+def test_refusals_say_what_is_wrong(folder):
+    lock = make_lock(folder)
+    put = records(creatures=("a dog",))
+    with pytest.raises(InputError, match="distilled"):
+        capture(folder, put, lock.model_copy(update={"is_distilled": True}))
+    with pytest.raises(InputError, match="16 channels, not 8"):
+        capture(folder, put, lock, group_width=8)
+    with pytest.raises(InputError, match="one prompt at a time"):
+        capture(folder, put, lock, path=CapturePath.pipeline, batch_size=2)
+    with pytest.raises(InputError, match="'garden' is missing"):
+        capture(folder, records("garden"))
+
+
+def test_the_capture_key_names_what_was_captured(folder):
+    put = records("kitchen", creatures=("a dog",))
+    header = capture(folder, put).activations.header
+    again = capture(folder, tuple(reversed(put))).activations.header
+    assert header["capture_key"] == again["capture_key"]
+    others = [
+        capture(folder, put, seeds=[1]),
+        capture(folder, put, sigma=0.5),
+        capture(folder, put, batch_size=2),
+        capture(folder, records("hall", creatures=("a dog",))),
+        capture(folder, put, make_lock(folder, "untrained")),
+    ]
+    keys = {header["capture_key"], *(other.activations.header["capture_key"] for other in others)}
+    assert len(keys) == 6
+
+
+def test_threads_are_as_declared(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setenv("PLANTAIN_THREADS", "2")
+        set_threads()
+        assert torch.get_num_threads() == 2
+        monkeypatch.delenv("PLANTAIN_THREADS")
+        set_threads()
+        assert torch.get_num_threads() == 1
+        monkeypatch.setenv("PLANTAIN_THREADS", "many")
+        with pytest.raises(InputError, match="many"):
+            set_threads()
+    finally:
+        torch.set_num_threads(before)
