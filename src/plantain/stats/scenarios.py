@@ -1,0 +1,174 @@
+"""What the self-test simulates and what must come out of it."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from plantain.stats import simulate
+from plantain.stats.bounds import Calibration
+from plantain.stats.discoveries import item_calibration
+from plantain.stats.reliability import split_half
+from plantain.stats.signflip import ResolutionWarning, sign_flip_test
+from plantain.stats.simulate import Random
+from plantain.stats.template import template_test
+from plantain.stats.validate import Floats
+
+LEVEL = 0.05
+UNITS = 100
+FLIPS = 200
+STRATA = (0, 0, 1, 1, 2, 2) * 2
+TOP = (5, 10, 20, 50, 100)
+"""Sizes of sets chosen after looking, by smallest p."""
+
+Outcome = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a rate over data sets must be."""
+
+    kind: Literal["at most", "above", "at least"]
+    """at most: the test keeps its level. above: it cannot, and plantain says so. at least: effects are found."""
+    rate: float
+
+
+NOMINAL = Rule("at most", LEVEL)
+KNOWN = Rule("above", LEVEL)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of data set, what is computed on it, and the rule for each number."""
+
+    name: str
+    datasets: int
+    draw: Callable[[Random], Outcome]
+    rules: Mapping[str, Rule]
+
+
+def item_null(values: Floats) -> Outcome:
+    """Everything that may wrongly find an effect in item differences without one."""
+    test = sign_flip_test(values, flips=FLIPS, thresholds=(2.0,))
+    return {
+        "max-T p <= 5%": float(np.nanmin(test.p_fwer) <= LEVEL),
+        "count p <= 5%": float(test.count_p[0] <= LEVEL),
+        "count bound > 0": float(test.count_lower_bound()[0] > 0),
+        "linear bound > 0": float(item_calibration(values, flips=FLIPS).lower_bound() > 0),
+        "units with p <= 5%": float(np.mean(test.p <= LEVEL)),
+    }
+
+
+def _one_sided(random: Random) -> Outcome:
+    test = sign_flip_test(simulate.factors(random, 16, UNITS), flips=FLIPS, alternative="greater")
+    return {
+        "one-sided max-T p <= 5%": float(np.nanmin(test.p_fwer) <= LEVEL),
+        "one-sided units with p <= 5%": float(np.mean(test.p <= LEVEL)),
+    }
+
+
+def _clustered(random: Random) -> Outcome:
+    values, blocks = simulate.clustered(random, 8, 3, UNITS), np.repeat(np.arange(8), 3)
+    apart = sign_flip_test(values, flips=FLIPS, thresholds=(2.0,))
+    whole = sign_flip_test(values, flips=FLIPS, thresholds=(2.0,), blocks=blocks)
+    bound = item_calibration(values, flips=FLIPS, blocks=blocks).lower_bound()
+    return {
+        "without blocks: max-T p <= 5%": float(np.nanmin(apart.p_fwer) <= LEVEL),
+        "with blocks: max-T p <= 5%": float(np.nanmin(whole.p_fwer) <= LEVEL),
+        "with blocks: count p <= 5%": float(whole.count_p[0] <= LEVEL),
+        "with blocks: linear bound > 0": float(bound > 0),
+    }
+
+
+def _skewed(random: Random) -> Outcome:
+    test = sign_flip_test(simulate.skewed(random, 24, UNITS), flips=FLIPS)
+    return {
+        "max-T p <= 5%": float(np.nanmin(test.p_fwer) <= LEVEL),
+        "units flagged as skewed": test.symmetry.share,
+    }
+
+
+def _split_half(random: Random) -> Outcome:
+    result = split_half(simulate.factors(random, 16, UNITS), splits=11, flips=60)
+    return {"split-half p <= 5%": float(result.null_p <= LEVEL), "median r > 0.1": float(result.median > 0.1)}
+
+
+def _no_concept(random: Random) -> Outcome:
+    values = simulate.sentences(random, 12, 10, UNITS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResolutionWarning)
+        items = sign_flip_test(values[0] - values[6], flips=FLIPS)
+    means = values.mean(axis=1)
+    test = template_test(means[:6], means[6:], strata=STRATA)
+    return {
+        "items: max-T p <= 5%": float(np.nanmin(items.p_fwer) <= LEVEL),
+        "templates: count p <= 5%": float(test.count_p <= LEVEL),
+        "templates: Simes p <= 5%": float(test.simes_p <= LEVEL),
+        "templates: bound > 0": float(test.lower_bound > 0),
+    }
+
+
+def overstated(calibration: Calibration, planted: int) -> float:
+    """1 where the bound of any set exceeds its true discoveries, the first `planted` units being the true ones."""
+    ranked = np.argsort(calibration.p, kind="stable")
+    true = np.cumsum(ranked < planted)
+    sets = [(ranked[:size], int(true[size - 1])) for size in TOP]
+    return float(any(calibration.lower_bound(units) > number for units, number in sets))
+
+
+def _planted_items(random: Random) -> Outcome:
+    values = simulate.factors(random, 16, UNITS)
+    values[:, :20] += 1.2
+    test = sign_flip_test(values, flips=FLIPS)
+    calibration = item_calibration(values, flips=FLIPS)
+    return {
+        "any bound too high": overstated(calibration, 20),
+        "unplanted unit with max-T p <= 5%": float(np.nanmin(test.p_fwer[20:]) <= LEVEL),
+        "linear bound > 0": float(calibration.lower_bound() > 0),
+    }
+
+
+def _planted_templates(random: Random) -> Outcome:
+    means = simulate.factors(random, 12, UNITS)
+    means[:6, :10] += 2.5
+    test = template_test(means[:6], means[6:], strata=STRATA)
+    return {"any bound too high": overstated(test.calibration, 10), "Simes p <= 5%": float(test.simes_p <= LEVEL)}
+
+
+def _all(rule: Rule, *names: str) -> dict[str, Rule]:
+    return dict.fromkeys(names, rule)
+
+
+_ITEM_RULES = _all(
+    NOMINAL, "max-T p <= 5%", "count p <= 5%", "count bound > 0", "linear bound > 0", "units with p <= 5%"
+)
+_WITH_BLOCKS = _all(
+    NOMINAL, "with blocks: max-T p <= 5%", "with blocks: count p <= 5%", "with blocks: linear bound > 0"
+)
+_AT_TEMPLATES = _all(NOMINAL, "templates: count p <= 5%", "templates: Simes p <= 5%", "templates: bound > 0")
+_PLANTED = _all(NOMINAL, "any bound too high")
+
+SCENARIOS = (
+    Scenario("independent units", 3_000, lambda r: item_null(simulate.independent(r, 16, UNITS)), _ITEM_RULES),
+    Scenario("units that share factors", 3_000, lambda r: item_null(simulate.factors(r, 16, UNITS)), _ITEM_RULES),
+    Scenario("heavy tails", 3_000, lambda r: item_null(simulate.heavy_tailed(r, 16, UNITS)), _ITEM_RULES),
+    Scenario(
+        "one-sided, shared factors",
+        3_000,
+        _one_sided,
+        _all(NOMINAL, "one-sided max-T p <= 5%", "one-sided units with p <= 5%"),
+    ),
+    Scenario("items that share templates", 3_000, _clustered, {"without blocks: max-T p <= 5%": KNOWN, **_WITH_BLOCKS}),
+    Scenario("skewed differences", 1_000, _skewed, _all(KNOWN, "max-T p <= 5%", "units flagged as skewed")),
+    Scenario("split halves of noise", 1_500, _split_half, {"split-half p <= 5%": NOMINAL, "median r > 0.1": KNOWN}),
+    Scenario("sentences without a concept", 2_000, _no_concept, {"items: max-T p <= 5%": KNOWN, **_AT_TEMPLATES}),
+    Scenario(
+        "effects in items",
+        1_500,
+        _planted_items,
+        {**_PLANTED, "unplanted unit with max-T p <= 5%": NOMINAL, "linear bound > 0": Rule("at least", 0.8)},
+    ),
+    Scenario("concepts in templates", 1_500, _planted_templates, {**_PLANTED, "Simes p <= 5%": Rule("at least", 0.8)}),
+)
