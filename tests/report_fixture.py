@@ -151,8 +151,8 @@ def _summary(frame, values, counts, halves, alive):
     metrics = {"units": len(frame), "alive_units": units, "pairs": len(values)}
     for index, (name, threshold) in enumerate((("t3", 3.0), ("t5", 5.0))):
         observed = int((absolute > threshold).sum())
-        metrics |= {f"heads_over_{name}": observed, f"heads_over_{name}_fraction": observed / units,
-                    f"null_mean_{name}": float(counts[1:, index].mean()), f"null_p99_{name}": int(p99[index])}  # fmt: skip
+        metrics |= {f"heads_over_{name}": observed, f"heads_over_{name}_fraction": observed / units}
+        metrics |= {f"null_mean_{name}": float(counts[1:, index].mean()), f"null_p99_{name}": int(p99[index])}
         if p99[index]:
             metrics[f"observed_over_null_p99_{name}"] = observed / int(p99[index])
     large = int((frame["d_z"].abs() > 0.8).sum())

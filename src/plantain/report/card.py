@@ -6,7 +6,7 @@ from plantain.report import wording
 from plantain.report.data import Analysis, Result
 from plantain.report.numbers import metric_rows
 
-_MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|!~"} | {"\n": " "})
+_MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]#|!~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})
 
 
 def run_card(result: Result) -> str:

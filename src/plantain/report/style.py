@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from plantain.files import write_atomic
@@ -56,11 +56,9 @@ def plantain_style() -> Iterator[None]:
         yield
 
 
-def colormap() -> LinearSegmentedColormap:
+def colormap() -> Colormap:
     """The diverging map; units without a value are grey."""
-    found = LinearSegmentedColormap.from_list("plantain", LIGHT_STOPS, N=255)
-    found.set_bad(VOID)
-    return found
+    return LinearSegmentedColormap.from_list("plantain", LIGHT_STOPS, N=255).with_extremes(bad=VOID)
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

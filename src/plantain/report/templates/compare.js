@@ -42,3 +42,4 @@ DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
 scales();
 document.documentElement.dataset.ready = "true";
+performance.mark("ready");

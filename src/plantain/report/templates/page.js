@@ -204,3 +204,4 @@ addEventListener("resize", () => requestAnimationFrame(repaint));
 choose(DATA.main);
 smallMaps();
 document.documentElement.dataset.ready = "true";
+performance.mark("ready");
