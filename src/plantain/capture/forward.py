@@ -7,6 +7,7 @@ the plain call bit for bit.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Scene:
 
     def latents(self, one: Pass, channels: int) -> torch.Tensor:
         """The noised latents of a pass, float32 (1, channels, height, width), on the CPU."""
-        noise = torch.from_numpy(gaussian(one.seed, (1, channels, *self.grid)))
+        noise = _noise(one.seed, (1, channels, *self.grid))
         if self.sigma == 1.0 or one.reference is None:
             return noised(noise, None, self.sigma)
         clean = self.references[one.reference].grid.cpu()
@@ -141,6 +142,11 @@ def assemble(
         "return_dict": False,
     }
     return inputs, layout
+
+
+@lru_cache(maxsize=4)
+def _noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.from_numpy(gaussian(seed, shape))
 
 
 def _condition(pipeline: Any, path: Path, device: str) -> Conditioning:
