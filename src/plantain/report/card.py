@@ -20,7 +20,8 @@ def _lines(result: Result) -> Iterator[str]:
     note = wording.weights_note(result.lock)
     if note:
         yield from (f"> {_plain(note)}", "")
-    yield from (f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL}", "")
+    said = f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL} {wording.beyond_wording(result.main)}"
+    yield from (_plain(said.strip()), "")
     yield from _table(result.main)
     if result.card and result.card.label != result.main.label:
         yield from _table(result.card)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from plantain.report import wording
@@ -30,11 +31,11 @@ def null_distribution(result: Result, analysis: Analysis) -> Figure | None:
         figure,
         f"{result.probe} on {result.model}: more than chance?",
         f"{noun.capitalize()} over the threshold, as observed and under {wording.null_flips(analysis)} sign flips of "
-        "whole pairs.\nThe null is: these sentences do not differ. A control far to the right differs as surely.",
+        "whole pairs.\nThe null: these sentences do not differ. Grey: controls.",
     )
     height = figure.get_size_inches()[1]
     grid = figure.add_gridspec(
-        2, 2, left=0.2, right=0.975, top=upper - 0.14 / height, bottom=0.25 / height,
+        2, 2, left=0.225, right=0.975, top=upper - 0.14 / height, bottom=0.25 / height,
         height_ratios=[1.0, 0.13 * len(rows)], hspace=0.08, wspace=0.1,
     )  # fmt: skip
     for index, threshold in enumerate(("t3", "t5")):
@@ -83,8 +84,7 @@ def _observed(axes: Axes, rows: Sequence[Analysis], threshold: str, *, names: bo
 
 
 def _name(analysis: Analysis) -> str:
-    role = analysis.summary.role
-    return analysis.contrast if role == analysis.contrast else f"{analysis.contrast} ({role})"
+    return analysis.contrast if len(analysis.contrast) <= 24 else f"{analysis.contrast[:23]}…"
 
 
 def blocks(result: Result, analysis: Analysis) -> Figure:
@@ -128,6 +128,7 @@ def _block_bars(axes: Axes, analysis: Analysis, part: str) -> None:
     axes.tick_params(axis="x", length=0, labelsize=5.8)
     axes.set_xlim(-0.6, max(places) + 0.6)
     quiet(axes, keep="l")
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.set_ylabel(wording.units_noun(analysis))
 
 

@@ -25,6 +25,9 @@ def _cell(result: Result) -> Iterator[str]:
     width = max(len(analysis.label) for analysis in shown)
     for analysis in shown:
         yield f"  {analysis.label:<{width}}  {_numbers(analysis)}"
+    beyond = wording.beyond_wording(result.main)
+    if beyond:
+        yield f"  {'':<{width}}  {beyond}"
     if result.verdict is not None:
         yield f"  {'verdict':<{width}}  {wording.verdict_sentence(result)}"
 

@@ -60,8 +60,8 @@ def tiles(result: Result) -> list[Tile]:
             f"{share}; by chance at most {wording.p99_phrase(main, 't3') or wording.DASH} (p99 of sign flips)",
         ),
         _loudest_control(result),
+        _beyond_wording(main),
         Tile(wording.fixed(m.get("split_half_r")), "agreement of two halves of the items (r)", quartiles),
-        Tile(wording.fixed(m.get("max_abs_t"), 1), "largest |t|", f"{wording.number(m.get('pairs'))} pairs"),
     ]
     if card and card.label != main.label:
         c = card.metrics
@@ -73,6 +73,15 @@ def tiles(result: Result) -> list[Tile]:
             )
         )
     return found
+
+
+def _beyond_wording(main: Analysis) -> Tile:
+    bound = main.metrics.get("selective_heads_lower_bound")
+    label = "heads that separate the sides more than rewording does"
+    if bound is None:
+        return Tile(wording.DASH, label, "not tested: it needs 4 or more wordings a side")
+    p = wording.number(main.metrics.get("template_simes_p"), 2)
+    return Tile(f"≥ {wording.number(bound)}", label, f"95% lower bound over wordings, p = {p}")
 
 
 def _loudest_control(result: Result) -> Tile:

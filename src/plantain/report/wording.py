@@ -26,7 +26,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{int(value):,}".replace("-", MINUS)
     if abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", MINUS)
-    if 0 < abs(value) < 10 ** (1 - digits):
+    if 0 < abs(value) < 0.001:
         mantissa, power = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(power)}".replace("-", MINUS)
     return f"{value:.{digits}g}".replace("-", MINUS)
@@ -115,6 +115,16 @@ def split_sentence(analysis: Analysis) -> str:
         return ""
     r = f"{fixed(m['split_half_r'])} [{fixed(m.get('split_half_r_q25'))} to {fixed(m.get('split_half_r_q75'))}]"
     return f"Maps of two halves of the items agree with r = {r} (median and quartiles over splits)."
+
+
+def beyond_wording(analysis: Analysis) -> str:
+    """How many heads separate the sides more than rewording does; empty where wordings were not compared."""
+    bound = analysis.metrics.get("selective_heads_lower_bound")
+    if bound is None:
+        return ""
+    if bound < 1:
+        return "Over wordings, no head can be said to separate the two sides more than rewording alone does (95%)."
+    return f"Over wordings, at least {number(bound)} heads separate the two sides more than rewording does (95%)."
 
 
 def verdict_sentence(result: Result) -> str:
