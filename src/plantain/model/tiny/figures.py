@@ -35,7 +35,7 @@ _EXPRESSIVE_SEED, _ARMS_SEED = 20_251, 20_252
 
 
 def angles(body: int, pose: Pose) -> Floats:
-    """Nine angles: left upper and lower arm, right upper and lower arm, lean, left thigh and shin, right thigh and shin.
+    """Nine angles: upper and lower arm, left then right; lean; thigh and shin, left then right.
 
     The canonical poses are the same for all; a body's expressive pose, and what its arms do alone, are its own.
     """
