@@ -21,8 +21,8 @@ UnitSet = NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]
 
 TIE = 1e-9
 """Relative tolerance under which a p-value counts as not below a curve: lambda itself is one of the pivots."""
-RATIO = 1.1
-"""Ranks this close together are skipped at once where they cannot hold the minimum."""
+RATIO = 1.25
+"""First to last rank of the runs that are looked at first."""
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
@@ -147,7 +147,7 @@ def pivots(magnitudes: Floats, family: Family, freedom: int) -> Floats:
     """The smallest level of any curve through a sorted p-value, per row.
 
     p-values grow with k and levels fall with k at a fixed p, so a run of ranks cannot beat level(p of its first, its
-    last rank): most runs are settled by their first rank alone.
+    last rank): most runs are settled by their first rank alone, the others are halved until they are.
 
     Args:
         magnitudes: ``(rows, units)`` absolute scores in quanta, largest first.
@@ -158,11 +158,16 @@ def pivots(magnitudes: Floats, family: Family, freedom: int) -> Floats:
     p = t_p_values(magnitudes[:, starts - 1], freedom)
     best: Floats = family.level(p, starts).min(axis=1)
     row, run = np.nonzero((family.level(p, ends) < best[:, None]) & (ends > starts))
-    lengths = (ends - starts)[run]
-    owner = np.repeat(row, lengths)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    k = np.repeat(starts[run] + 1, lengths) + offset
-    np.minimum.at(best, owner, family.level(t_p_values(magnitudes[owner, k - 1], freedom), k))
+    first, last, p = starts[run], ends[run], p[row, run]
+    while len(row):
+        middle = (first + last + 1) // 2
+        p_middle = t_p_values(magnitudes[row, middle - 1], freedom)
+        np.minimum.at(best, row, family.level(p_middle, middle))
+        row, p = np.tile(row, 2), np.concatenate([p, p_middle])
+        first, last = np.concatenate([first, middle]), np.concatenate([middle - 1, last])
+        open_runs = np.flatnonzero(first < last)
+        open_runs = open_runs[family.level(p[open_runs], last[open_runs]) < best[row[open_runs]]]
+        row, p, first, last = row[open_runs], p[open_runs], first[open_runs], last[open_runs]
     return best
 
 

@@ -60,10 +60,12 @@ def simulate_scenario(scenario: Scenario, datasets: int, seed: tuple[int, int]) 
 
 
 def judge(scenario: str, check: str, rule: Rule, outcomes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Row:
-    """Compare a rate with its rule, `REACH` standard errors allowed."""
+    """Compare a rate with its rule, `REACH` standard errors allowed: those of the rule itself where outcomes are 0 or 1."""
     number, observed = len(outcomes), float(outcomes.mean())
     error = float(outcomes.std(ddof=1)) / math.sqrt(number)
-    slack = REACH * max(error, math.sqrt(rule.rate * (1 - rule.rate) / number) if rule.kind == "at most" else 0.0)
+    yes_or_no = bool(np.isin(outcomes, (0.0, 1.0)).all())
+    expected = math.sqrt(rule.rate * (1 - rule.rate) / number) if yes_or_no else error
+    slack = REACH * expected
     passed = {
         "at most": observed <= rule.rate + slack,
         "above": observed > rule.rate + slack,
