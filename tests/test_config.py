@@ -31,7 +31,7 @@ def test_the_shipped_params_are_typed():
         ("flips: 201", "flips: some", "analyses.card.flips", "not a number of flips"),
         ("    of: tiny\n", "    of: klein-base-4b-untrained\n", "models.tiny-untrained.of", "not a model with weights"),
         ("    repo: black-forest-labs/FLUX.2-klein-base-4B\n", "", "models.klein-base-4b", "needs `repo`"),
-        ("    seed: 0\n\n  # The model of", "    seed: 0\n    seeds: 3\n\n  # The model of", "models.tiny-untrained", "one"),
+        ("reinit\n    seed: 0", "reinit\n    seed: 0\n    seeds: 3", "models.tiny-untrained", "exactly one"),
     ],
 )
 def test_a_wrong_value_names_file_line_field_and_fix(tmp_path, old, new, field, words):
@@ -53,6 +53,6 @@ def test_a_wrong_value_names_file_line_field_and_fix(tmp_path, old, new, field, 
 
 def test_an_untrained_model_needs_exactly_one_of_seed_and_seeds(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text(SHIPPED.read_text().replace("    seed: 0\n\n  # The model of", "\n  # The model of", 1))
+    path.write_text(SHIPPED.read_text().replace("reinit\n    seed: 0\n", "reinit\n", 1))
     with pytest.raises(InputError, match="exactly one of seed and seeds"):
         read_params(path)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from plantain.files import readable_json
 from plantain.model.lock import lock_path, read_lock
 from plantain.probe.expand import read_references
 from plantain.stages.common import run, stage
@@ -18,6 +19,9 @@ def main() -> None:
         current.model_lock_sha256 = lock.sha256
         folder = current.out(Path("data/references", model, probe))
         folder.mkdir()
+        # Also names what a probe without references has: DVC warns of empty folders.
+        names = sorted(record.name for record in records)
+        (folder / "index.json").write_bytes(readable_json({"references": names}))
         if not records:
             return
         # A probe without references must not pay for importing torch.
