@@ -115,8 +115,18 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str, *, section: str, probe: str | None = None, model: str | None = None) -> Iterator[Stage]:
-    """Run a stage's body; commit its outs, receipt and journal line only if all went well."""
+def stage(
+    name: str, *, section: str, probe: str | None = None, model: str | None = None, receipt: Path | None = None
+) -> Iterator[Stage]:
+    """Run a stage's body; commit its outs, receipt and journal line only if all went well.
+
+    Args:
+        name: the stage.
+        section: the section of environment.yaml that it depends on.
+        probe: the probe, where it sees one.
+        model: the model, where it sees one.
+        receipt: where the receipt goes instead of ``receipts/``: that of a result in git stands beside it.
+    """
     started = time.time()
     state = git_state(root())
     params, raw = read_params(), read_yaml(Path("params.yaml")).data
@@ -125,14 +135,14 @@ def stage(name: str, *, section: str, probe: str | None = None, model: str | Non
     try:
         yield current
         current.recheck()
-        receipt = current.receipt(current.commit())
+        written = current.receipt(current.commit())
     finally:
         current.discard()
-    path = receipt_path(name, model=model, probe=probe)
-    write_receipt(path, receipt)
+    path = receipt or receipt_path(name, model=model, probe=probe)
+    write_receipt(path, written)
     journal.append(
         journal.Execution(
-            receipt_sha256=receipt.sha256,
+            receipt_sha256=written.sha256,
             receipt_path=path.as_posix(),
             stage=name,
             started=started,

@@ -92,7 +92,7 @@ def text_tokens(activations: Activations, conditions: Sequence[str]) -> NDArray[
     """Text tokens of every prompt by the model's own tokenizer, chat markup included, (item, condition)."""
     columns = [activations.conditions.index(name) for name in conditions]
     text = activations.tokens.index("text")
-    return np.asarray(activations.token_count[:, columns, :, text].max(axis=2), dtype=np.int64)
+    return np.asarray(activations.token_count[..., text][:, columns].max(axis=2), dtype=np.int64)
 
 
 def unequal_strata(activations: Activations, contrast: ExpandedContrast) -> str:

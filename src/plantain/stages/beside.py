@@ -1,0 +1,50 @@
+"""What the verdict and the study share: which families stand beside a model, and what decides their numbers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from plantain.config import Params, Source
+from plantain.files import sha256_file
+from plantain.model.lock import ModelLock
+from plantain.probe.records import ExpandedContrast, Record
+from plantain.stages.common import Stage
+from plantain.stages.environment import declared_versions
+from plantain.stats.ladder_nulls import Inputs, contrast_inputs, shared_inputs
+from plantain.stats.ladder_sample import judged
+
+ANALYSIS: Final = "heads"
+"""The analysis that a verdict rests on."""
+
+
+def families(params: Params, parent: str) -> list[str]:
+    """The declared families of untrained draws of a model."""
+    return [
+        name
+        for name, model in params.models.items()
+        if model.source is Source.untrained and model.of == parent and model.seeds is not None
+    ]
+
+
+def image_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
+    """Reference name to the SHA-256 of its image."""
+    folder = Path("data/references", model, probe)
+    return {path.stem: sha256_file(current.read(path)) for path in sorted(folder.glob("*.png"))}
+
+
+def shared(params: Params, parent: ModelLock) -> Inputs:
+    """What decides the numbers of every table beside a model."""
+    analysis, versions = params.analyses[ANALYSIS], declared_versions()["capture"]
+    return shared_inputs(parent, params.capture, analysis, params.verdict, versions)
+
+
+def inputs_by_contrast(
+    contrasts: Iterable[ExpandedContrast],
+    records: Iterable[Record],
+    images: dict[str, str],
+    settings: Inputs,
+    params: Params,
+) -> dict[str, Inputs]:
+    """What decided the numbers of each contrast that a table holds."""
+    chosen, rows = judged(contrasts, params.verdict), tuple(records)
+    return {one.name: contrast_inputs(one, rows, images, settings) for one in chosen}

@@ -1,0 +1,104 @@
+"""``replicate``: rungs 3 and 5 with further noise seeds and reference images. Part of ``plantain run --study``.
+
+A second reference image is drawn from the same prompt with another seed. An image that comes from a file has no second
+version, and a probe that has only such images keeps rung 6 untested.
+"""
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from plantain.capture.cell import capture_cell
+from plantain.capture.references import generate
+from plantain.config import CaptureParams, ReferenceParams, VerdictParams
+from plantain.model.lock import ModelLock, lock_path, read_lock
+from plantain.model.units import read_units
+from plantain.probe.records import Record, ReferenceRecord
+from plantain.probe.store import read_contrasts, read_records, read_references
+from plantain.stages.beside import ANALYSIS, image_digests, inputs_by_contrast, shared
+from plantain.stages.common import run, stage
+from plantain.stages.records import prompt_set
+from plantain.stats.ladder_beside import replicas, replication_settings
+from plantain.stats.ladder_nulls import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
+from plantain.stats.ladder_sample import Measured, judged, sampled_records
+
+
+def main() -> None:
+    """``python -m plantain.stages.replicate PROBE MODEL``."""
+    probe, model = sys.argv[1:3]
+    path = replication_path(model, probe)
+    receipt = path.with_suffix(".receipt.json")
+    with stage("replicate", section="capture", probe=probe, model=model, receipt=receipt) as current:
+        current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
+        params, rules = current.params, current.params.verdict
+        contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
+        everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        declared = read_references(current.read(Path("data/prompts", f"{probe}.references.json")))
+        records = sampled_records(everything, contrasts, rules)
+        lock = read_lock(current.read(lock_path(model)))
+        groups = read_units(current.read(Path("models", model, "units.parquet")))
+        with tempfile.TemporaryDirectory() as folder:
+            further = redraw(declared, lock, params.reference, rules, Path(folder))
+            crossed = [with_alternatives(record, further) for record in records]
+            capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(declared)))
+            result = capture_cell(crossed, Path(folder), lock, capture)
+        measured = Measured.of(result.activations, groups, params.analyses[ANALYSIS])
+        settings = replication_settings(shared(params, lock), lock, params.reference, rules)
+        inputs = inputs_by_contrast(contrasts, records, image_digests(current, model, probe), settings, params)
+        entries = {
+            one.name: ReplicatedContrast(
+                inputs=inputs[one.name],
+                cells=[(found.seed, found.reference, found.p) for found in replicas(measured, one, rules)],
+            )
+            for one in judged(contrasts, rules)
+        }
+        table = ReplicationTable(model=model, probe=probe, items=list(result.activations.items), contrasts=entries)
+        current.out(path).write_bytes(table_bytes(table))
+        current.prompts = prompt_set(probe, records)
+        current.model_lock_sha256 = lock.sha256
+        current.capture_key = str(result.activations.header["capture_key"])
+        current.seeds = {"noise": capture.seeds}
+        current.device, current.dtype, current.notes = result.device, lock.dtype, result.notes
+
+
+def redraw(
+    declared: tuple[ReferenceRecord, ...],
+    lock: ModelLock,
+    reference: ReferenceParams,
+    rules: VerdictParams,
+    folder: Path,
+) -> dict[str, tuple[str, ...]]:
+    """Images of every reference in ``folder``, from as many drawing seeds as the rules ask for.
+
+    Returns:
+        Reference name to the names of its versions, itself first; one version for an image that comes from a file.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    for version in range(rules.references):
+        chosen = [record for record in declared if version == 0 or record.prompt is not None]
+        renamed = [
+            record if version == 0 else replace(record, name=f"{record.name}_{version + 1}") for record in chosen
+        ]
+        if renamed:
+            generate(renamed, lock, replace(reference, seed=reference.seed + version), folder)
+        for record, copy in zip(chosen, renamed, strict=True):
+            names[record.name] = (*names.get(record.name, ()), copy.name)
+    return names
+
+
+def with_alternatives(record: Record, versions: dict[str, tuple[str, ...]]) -> Record:
+    """The record with every version of its references as alternatives."""
+    names = [versions[name] for name in record.reference]
+    return replace(record, reference=tuple(version for group in zip(*names, strict=False) for version in group))
+
+
+def noise_seeds(capture: CaptureParams, rules: VerdictParams, has_reference: bool) -> list[int]:
+    """The run's own noise seeds, and the smallest others, as many as the rules ask for."""
+    wanted = rules.seeds if has_reference else rules.seeds_alone
+    others = [seed for seed in range(wanted + len(capture.seeds)) if seed not in capture.seeds]
+    return [*capture.seeds, *others[: max(0, wanted - len(capture.seeds))]]
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,106 @@
+"""``verdict``: how far up the ladder of claims each cell reaches. One stage over all cells: models are compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load
+
+from plantain.capture.activations import read_activations
+from plantain.files import readable_json, write_atomic
+from plantain.model.lock import ModelLock, lock_path, read_lock
+from plantain.model.units import read_units
+from plantain.probe.store import read_contrasts, read_records
+from plantain.stages.beside import ANALYSIS, families, image_digests, shared
+from plantain.stages.common import Stage, run, stage
+from plantain.stages.environment import declared_versions
+from plantain.stats.ladder_beside import Sources
+from plantain.stats.ladder_cell import Cell, Frame, judge
+from plantain.stats.ladder_nulls import (
+    NullTable,
+    ReplicationTable,
+    null_path,
+    read_null,
+    read_replications,
+    replication_path,
+)
+
+
+def main() -> None:
+    """``python -m plantain.stages.verdict``."""
+    with stage("verdict", section="analyze") as current:
+        current.used["environment.capture"] = declared_versions()["capture"]
+        current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
+        frame = Frame(ANALYSIS, current.params.analyses[ANALYSIS], current.params.verdict)
+        cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
+        folder = current.out(Path("data/verdicts"))
+        numbers: dict[str, dict[str, dict[str, float]]] = {}
+        for one in cells:
+            probe, model = one["probe"], one["model"]
+            found = judge(gather(current, probe, model), frame)
+            write_atomic(folder / model / f"{probe}.json", readable_json(found.record))
+            numbers.setdefault(probe, {})[model] = found.metrics
+            current.metrics[f"{probe}@{model}"] = {"verdict": found.metrics}
+            print(f"{probe}@{model}: {found.record['sentence']}")
+        current.out(Path("reports/verdicts.json")).write_bytes(readable_json(numbers))
+
+
+def gather(current: Stage, probe: str, model: str) -> Cell:
+    """Everything that is known of one cell."""
+    records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+    folder = Path("data/activations", model)
+    summary = current.read(Path("data/stats", model, probe, "summary.json"))
+    return Cell(
+        probe=probe,
+        model=model,
+        activations=read_activations(current.read(folder / f"{probe}.safetensors")),
+        groups=read_units(current.read(Path("models", model, "units.parquet"))),
+        records=records,
+        contrasts=read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))),
+        summary=json.loads(summary.read_bytes()),
+        sources=sources(current, probe, model),
+        embeddings=_embeddings(current, probe, model),
+    )
+
+
+def sources(current: Stage, probe: str, model: str) -> Sources:
+    """The tables beside a cell, and what they must have been made from."""
+    lock = read_lock(current.read(lock_path(model)))
+    parent = _parent(current, lock)
+    params = current.params
+    return Sources(
+        lock=lock,
+        parent=parent,
+        shared=shared(params, parent or lock),
+        images=image_digests(current, model, probe),
+        capture=params.capture,
+        reference=params.reference,
+        tables=_tables(current, probe, lock.files_model),
+        replications=_replications(current, probe, model),
+    )
+
+
+def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:
+    if lock.of is None:
+        return lock
+    path = lock_path(lock.of)
+    return read_lock(current.read(path)) if path.exists() else None
+
+
+def _tables(current: Stage, probe: str, parent: str) -> tuple[NullTable, ...]:
+    paths = [null_path(family, probe) for family in families(current.params, parent)]
+    return tuple(read_null(current.read(path)) for path in paths if path.exists())
+
+
+def _replications(current: Stage, probe: str, model: str) -> ReplicationTable | None:
+    path = replication_path(model, probe)
+    return read_replications(current.read(path)) if path.exists() else None
+
+
+def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
+    path = Path("data/embeddings", model, f"{probe}.safetensors")
+    return load(current.read(path).read_bytes())["mean_square"].astype(np.float64) if path.exists() else None
+
+
+if __name__ == "__main__":
+    run(main)
