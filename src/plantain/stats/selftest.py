@@ -60,7 +60,7 @@ def simulate_scenario(scenario: Scenario, datasets: int, seed: tuple[int, int]) 
 
 
 def judge(scenario: str, check: str, rule: Rule, outcomes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Row:
-    """Compare a rate with its rule, `REACH` standard errors allowed: those of the rule itself where outcomes are 0 or 1."""
+    """Compare a rate with its rule, `REACH` standard errors allowed: the rule's own where outcomes are 0 or 1."""
     number, observed = len(outcomes), float(outcomes.mean())
     error = float(outcomes.std(ddof=1)) / math.sqrt(number)
     yes_or_no = bool(np.isin(outcomes, (0.0, 1.0)).all())
