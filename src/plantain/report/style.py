@@ -93,7 +93,8 @@ def save(figure: Figure, folder: Path, stem: str, dpi: int) -> None:
 def themed_svg(figure: Figure, label: str) -> str:
     """The figure as inline SVG that follows the page's theme; ``label`` is read out, and must be escaped."""
     text = _bytes(figure, "svg", 160, transparent=True).decode()
-    text = text[text.index("<svg") :].replace("'DejaVu Sans'", "inherit")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = text.replace("'DejaVu Sans'", "inherit")
     for colour, variable in THEME.items():
         text = text.replace(colour, f"var({variable})")
     size = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+"', text)

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+import typer
+from report_fixture import Cell, write_cell
+from typer.testing import CliRunner
+
+from plantain.commands.compare import compare
+from plantain.commands.show import show
+from plantain.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    root = write_cell(tmp_path_factory.mktemp("repository"), Cell())
+    write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1))
+    (root / "reports").mkdir()
+    cells = [{"probe": "otherview", "model": model} for model in ("tiny", "tiny-untrained")]
+    (root / "reports" / "cells.json").write_text(json.dumps({"cells": cells}))
+    return root
+
+
+@pytest.fixture
+def call(repository, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    monkeypatch.delenv("PLANTAIN_CACHE", raising=False)
+    app = typer.Typer()
+    app.command()(show)
+    app.command()(compare)
+
+    def run(*arguments):
+        outcome = CliRunner().invoke(app, list(arguments))
+        if outcome.exception and not isinstance(outcome.exception, SystemExit):
+            raise outcome.exception
+        return outcome.output
+
+    return run
+
+
+def test_show_prints_one_result_and_its_json(call, repository):
+    path = repository / "data" / "stats" / "tiny" / "otherview" / "summary.json"
+    metrics = json.loads(path.read_text())["contrasts"]["target"]["heads"]["metrics"]
+    said = call("show", "otherview@tiny")
+    assert "Verdict: not tested" in said
+    assert f"{metrics['max_abs_t']:.1f}" in said
+    found = json.loads(call("show", "otherview@tiny", "--json"))
+    assert found["metrics"] == pytest.approx(metrics)
+    assert (found["analysis"], found["untrained"], found["verdict"]) == ("target.heads", False, None)
+
+
+def test_show_takes_a_contrast(call):
+    assert "paraphrase.heads" in call("show", "otherview@tiny:paraphrase")
+    with pytest.raises(InputError, match="no contrast 'nothing'"):
+        call("show", "otherview@tiny:nothing")
+
+
+def test_show_without_a_name_prints_every_headline(call):
+    said = call("show")
+    assert "otherview@tiny\n" in said
+    assert "otherview@tiny-untrained  (random weights" in said
+
+
+def test_compare_writes_a_page_and_warns(call, repository):
+    said = call("compare", "otherview@tiny", "otherview@tiny-untrained")
+    page = repository / ".plantain" / "compare.html"
+    assert f"Wrote {page}" in said
+    assert "Not a fair" not in said
+    assert "otherview@tiny beside otherview@tiny-untrained" in page.read_text(encoding="utf-8")
+
+
+def test_compare_answers_programs(call):
+    found = json.loads(call("compare", "otherview@tiny", "otherview@tiny-untrained:published", "--json"))
+    assert [one["analysis"] for one in found["results"]] == ["target.heads", "published.heads"]
+    assert [one["untrained"] for one in found["results"]] == [False, True]
+
+
+def test_compare_needs_two(call):
+    with pytest.raises(InputError, match="nothing to be compared with"):
+        call("compare", "otherview@tiny")
