@@ -5,6 +5,7 @@ from pathlib import Path
 
 from plantain.capture.activations import write_activations
 from plantain.capture.cell import capture_cell
+from plantain.capture.prompt_level import prompt_levels, write_prompt_levels
 from plantain.model.lock import lock_path, read_lock
 from plantain.probe.expand import read_records
 from plantain.stages.common import run, stage
@@ -21,6 +22,8 @@ def main() -> None:
         lock = read_lock(current.read(lock_path(model)))
         result = capture_cell(records, references, lock, current.params.capture)
         write_activations(current.out(Path("data/activations", model, f"{probe}.safetensors")), result.activations)
+        levels = prompt_levels(records, lock)
+        write_prompt_levels(current.out(Path("data/embeddings", model, f"{probe}.safetensors")), levels)
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(result.activations.header["capture_key"])
