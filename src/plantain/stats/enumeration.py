@@ -5,8 +5,14 @@ import numpy as np
 from plantain.stats.kernels import LOWEST, Question, Table, kernel
 from plantain.stats.validate import Ints
 
-BATCH = 8
+Work = tuple[Table, Table, Table]
+
+BATCH = 4
 """High codes handled together: a row of low sums is read once for all of them, their counts stay in the cache."""
+HALF = 16
+"""Two counts share an integer, the second in its upper half: half the loads and stores."""
+LOW_HALF = (1 << HALF) - 1
+"""The largest count that fits."""
 
 
 @kernel
@@ -20,36 +26,46 @@ def high_sums(parts: Table, code: int, sums: Table) -> None:
 
 
 @kernel
-def sweep(lows: Table, base: np.int32, goal: np.int32, signed: bool, work: tuple[Table, Table]) -> tuple[int, int]:
-    """Scores of one unit over the low flips, one addition each; how many reach its goal, alone and as maxima."""
-    scores, highest = work
-    hit, step = np.int32(0), np.int32(0)
+def sweep(lows: Table, base: np.int32, goal: np.int32, signed: bool, work: Work) -> np.int32:
+    """One unit over the low flips, one addition each.
+
+    Adds to the packed counts of the first two thresholds, raises the successive maxima, and returns, packed, how many
+    scores and how many maxima reach the goal.
+    """
+    counts, highest, limits = work
+    reached = np.int32(0)
     for flip in range(len(lows)):
         value = np.int32(base + lows[flip])
         if not signed:
             value = np.int32(abs(value))
-        scores[flip] = value
         most = max(highest[flip], value)
         highest[flip] = most
-        hit = np.int32(hit + np.int32(value >= goal))
-        step = np.int32(step + np.int32(most >= goal))
-    return int(hit), int(step)
+        reached = np.int32(reached + np.int32(value >= goal) + np.int32(np.int32(most >= goal) << HALF))
+        over = np.int32(np.int32(value > limits[0]) + np.int32(np.int32(value > limits[1]) << HALF))
+        counts[flip] = np.int32(counts[flip] + over)
+    return reached
 
 
 @kernel
-def add_over(scores: Table, limit: np.int32, counts: Table) -> None:
-    """Add one where a score is over the limit."""
-    for flip in range(len(scores)):
-        counts[flip] = np.int32(counts[flip] + np.int32(scores[flip] > limit))
+def count_pair(lows: Table, base: np.int32, signed: bool, limits: Table, counts: Table) -> None:
+    """Add to the packed counts of two further thresholds."""
+    for flip in range(len(lows)):
+        value = np.int32(base + lows[flip])
+        if not signed:
+            value = np.int32(abs(value))
+        over = np.int32(np.int32(value > limits[0]) + np.int32(np.int32(value > limits[1]) << HALF))
+        counts[flip] = np.int32(counts[flip] + over)
 
 
 @kernel
 def add_to_histogram(counts: Table, histogram: Ints) -> None:
-    """Counts ``(batch, thresholds, low flips)`` into a histogram ``(thresholds, units + 1)``."""
+    """Packed counts ``(batch, pairs, low flips)`` into a histogram ``(2 * pairs, units + 1)``."""
     for row in range(counts.shape[0]):
-        for k in range(counts.shape[1]):
+        for pair in range(counts.shape[1]):
             for flip in range(counts.shape[2]):
-                histogram[k, counts[row, k, flip]] += 1
+                packed = counts[row, pair, flip]
+                histogram[2 * pair, packed & LOW_HALF] += 1
+                histogram[2 * pair + 1, (packed >> HALF) & LOW_HALF] += 1
 
 
 @kernel
@@ -57,16 +73,17 @@ def tally_range(question: Question, lows: Table, span: tuple[int, int], totals: 
     """Count all flips whose high bits run over a span of codes.
 
     Args:
-        question: As in `plantain.stats.engine.Query`, but the parts are those of the high blocks.
+        question: As in `plantain.stats.engine.Query`, but the parts are those of the high blocks, and the limits come
+            in pairs ``(pairs, 2)``.
         lows: ``(units, low flips)`` sums of the low blocks, for every flip of them.
         span: First code of the high bits, and the code to stop before.
         totals: ``(2, units)`` hits and steps, added to.
-        histogram: ``(thresholds, units + 1)``, added to.
+        histogram: ``(2 * pairs, units + 1)``, added to.
     """
     parts, reach, limits, signed = question
     units, width = lows.shape
     counts = np.empty((BATCH, len(limits), width), np.int32)
-    highest, scores = np.empty((BATCH, width), np.int32), np.empty(width, np.int32)
+    highest = np.empty((BATCH, width), np.int32)
     bases = np.empty((BATCH, units), np.int32)
     for begin in range(span[0], span[1], BATCH):
         batch = min(BATCH, span[1] - begin)
@@ -76,9 +93,10 @@ def tally_range(question: Question, lows: Table, span: tuple[int, int], totals: 
             high_sums(parts, begin + row, bases[row])
         for unit in range(units):
             for row in range(batch):
-                hit, step = sweep(lows[unit], bases[row, unit], reach[unit], signed, (scores, highest[row]))
-                totals[0, unit] += hit
-                totals[1, unit] += step
-                for k in range(len(limits)):
-                    add_over(scores, limits[k], counts[row, k])
+                base = bases[row, unit]
+                reached = sweep(lows[unit], base, reach[unit], signed, (counts[row, 0], highest[row], limits[0]))
+                totals[0, unit] += reached & LOW_HALF
+                totals[1, unit] += reached >> HALF
+                for pair in range(1, len(limits)):
+                    count_pair(lows[unit], base, signed, limits[pair], counts[row, pair])
         add_to_histogram(counts[:batch], histogram)
