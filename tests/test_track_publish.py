@@ -188,7 +188,7 @@ def test_a_moved_repository_keeps_its_artifacts(published, monkeypatch):
 
 
 def test_names_that_mlflow_refuses_are_kept_apart():
-    from plantain.track.projection import flat
+    from plantain.track.flat import flat
 
     names = flat({"a@b": 1, "a=b": 2, "a:40:b": 3, "c": {"d": [1, 2]}})
     assert len(names) == 4

@@ -8,8 +8,8 @@ from typing import Any, Final
 import polars as pl
 
 from plantain.track.checks import differences
+from plantain.track.flat import flat
 from plantain.track.lineage import ORDER
-from plantain.track.projection import flat
 from plantain.track.receipt import Receipt
 from plantain.track.results import Cell, Reader
 

@@ -1,18 +1,16 @@
 """Make the tracker hold what the projection says: runs found by tag, made once, finished, superseded."""
 
-import io
 import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import polars as pl
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from PIL import Image
 
+from mlflow import MlflowClient
+from plantain.track import artifacts
 from plantain.track.projection import DatasetSpec, RunSpec
 from plantain.track.stale import is_stale
 
@@ -92,7 +90,8 @@ class Sink:
                 return
 
     def _ensure(self, spec: RunSpec, *, superseded: bool) -> None:
-        tags = {**spec.tags, IDENTITY: spec.identity, PLACE: spec.place, SUPERSEDED: str(superseded).lower()}
+        tags = {**spec.tags, **artifacts.tags(spec), SUPERSEDED: str(superseded).lower()}
+        tags |= {IDENTITY: spec.identity, PLACE: spec.place}
         if spec.parent:
             tags["mlflow.parentRunId"] = self.tally.run_ids[spec.parent]
         run = next(iter(self._known.get(spec.identity, [])), None)
@@ -145,28 +144,8 @@ class Sink:
 
     def _log_artifacts(self, run_id: str, spec: RunSpec) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            staged = Path(folder)
-            for path, target in spec.files.items():
-                _stage(_read(spec, path), staged / target / Path(path).name)
-            for path in spec.images:
-                _stage(_read(spec, path), staged / "figures" / Path(path).name)
-            table = _table(_read(spec, spec.table)) if spec.table else None
-            _stage(table, staged / "prompts.json")
-            if any(staged.iterdir()):
+            if artifacts.lay_out(spec, Path(folder)):
                 self._client.log_artifacts(run_id, folder)
-        if table:
-            listed = json.dumps([{"path": "prompts.json", "type": "table"}])
-            self._client.set_tag(run_id, "mlflow.loggedArtifacts", listed)
-        if spec.kind == "cell":
-            self._log_images(run_id, spec)
-
-    def _log_images(self, run_id: str, spec: RunSpec) -> None:
-        """Figures under MLflow's own image keys, which its chart view lays side by side across runs."""
-        for path in spec.images:
-            content = _read(spec, path)
-            if content is not None:
-                with Image.open(io.BytesIO(content)) as image:
-                    self._client.log_image(run_id, image.convert("RGB"), key=Path(path).stem, step=0, synchronous=True)
 
     def _supersede(self, runs: list[Run], places: set[str]) -> None:
         """Tag the runs that stood where others stand now."""
@@ -205,25 +184,6 @@ def _dataset(spec: DatasetSpec) -> DatasetInput:
     dataset = Dataset(spec.name, spec.sha256[:_DIGEST_LENGTH], "local", source, profile=profile)
     tags = [InputTag("mlflow.data.context", "prompts"), InputTag("sha256", spec.sha256)]
     return DatasetInput(dataset, tags)
-
-
-def _read(spec: RunSpec, path: str) -> bytes | None:
-    return spec.reader.read(path) if spec.reader else None
-
-
-def _stage(content: bytes | None, target: Path) -> None:
-    if content is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-
-
-def _table(content: bytes | None) -> bytes | None:
-    """The prompt table in the form of MLflow's table artifacts: column names, and rows of values."""
-    if content is None:
-        return None
-    frame = pl.read_parquet(io.BytesIO(content))
-    rows: list[list[Any]] = [list(row) for row in frame.iter_rows()]
-    return json.dumps({"columns": frame.columns, "data": rows}, ensure_ascii=False).encode()
 
 
 def _milliseconds(seconds: float) -> int:

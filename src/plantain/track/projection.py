@@ -1,14 +1,14 @@
 """What the tracker should hold, worked out from receipts alone: plain data, no MLflow."""
 
 import os
-import re
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from plantain.files import canonical_json, digest
+from plantain.files import digest
 from plantain.track.card import run_card
+from plantain.track.flat import flat
 from plantain.track.git import remote_url
 from plantain.track.history import Revision
 from plantain.track.journal import Execution
@@ -17,9 +17,6 @@ from plantain.track.times import Times
 
 VERSION: Final = "1"
 """Raise it when runs change shape, so that ``sync`` makes them anew."""
-
-_FOREIGN = re.compile(r"[^\w\-. /]")
-_LONGEST_PARAM: Final = 6000
 
 
 @dataclass(frozen=True)
@@ -94,24 +91,6 @@ def headline(cell: Cell) -> dict[str, float]:
     return {**plain, **{f"card.{name}": value for name, value in card.items()}}
 
 
-def flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as dotted keys that MLflow accepts, values as text."""
-    found: dict[str, str] = {}
-    for key, value in params.items():
-        name = prefix + _accepted(str(key))
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{name}.")
-        else:
-            text = value if isinstance(value, str) else canonical_json(value).decode()
-            found[name] = text if len(text) <= _LONGEST_PARAM else f"sha256 {digest(value)}"
-    return found
-
-
-def _accepted(name: str) -> str:
-    """``name`` with each character that MLflow refuses in names as ``:<hex>:``, so that no two names collide."""
-    return _FOREIGN.sub(lambda match: f":{ord(match.group()):x}:", name)
-
-
 def _cell_runs(cell: Cell, reader: Reader, times: Times) -> list[RunSpec]:
     parent = _parent(cell, reader, times)
     stages = [stage for stage in (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES) if stage in cell.held]
@@ -177,7 +156,6 @@ def _stage(cell: Cell, held: Held, times: Times) -> RunSpec:
         params={**flat(held.receipt.params), **flat({"seeds": held.receipt.seeds} if held.receipt.seeds else {})},
         metrics=_sizes(held),
         datasets=_datasets(cell) if stage != "model" else (),
-        files={held.path: "receipts"},
     )
 
 

@@ -80,13 +80,13 @@ def opened(store: Store, timeout: float) -> Iterator["MlflowClient"]:
     set_environment(timeout)
     if store.database is None:
         _check_server(store.uri, timeout)
+    from mlflow import MlflowClient  # before the lock: it takes seconds
+
     lock = (store.database.parent if store.database else state_dir() / "locks") / "publish.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock, timeout=_LOCK_SECONDS), _fast_sqlite():
-        if store.database is not None and not store.database.exists():
-            _create(store.database)
-        from mlflow import MlflowClient
-
+        if store.database is not None:
+            _create_or_check(store.database)
         yield MlflowClient(store.uri)
 
 
@@ -138,6 +138,19 @@ def _is_current(engine: Any) -> bool:
 
 def _local(database: Path) -> Store:
     return Store(f"{_SQLITE}{database}", database)
+
+
+def _create_or_check(database: Path) -> None:
+    """Make the database, or look whether it is one: MLflow would try to open it for two minutes."""
+    if not database.exists():
+        _create(database)
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=20)) as connection:
+            connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.DatabaseError as error:
+        problem = f"{database} is no MLflow store ({error})."
+        raise StoreError(f"{problem} Move it away; `plantain sync` makes it anew") from None
 
 
 def _create(database: Path) -> None:
