@@ -64,7 +64,7 @@ def tally_all(query: Query, *, threads: int | None = None) -> tuple[Ints, Ints, 
 
 def _checked_bits(query: Query) -> int:
     blocks, units = query.parts.shape
-    bits = blocks - 1 + query.signed
+    bits = int(blocks - 1 + query.signed)
     if bits > LARGEST_BITS:
         raise InputError(
             f"2^{bits} flips are too many to enumerate.", fix="Ask for a number of flips, 10000 say.", field="flips"
