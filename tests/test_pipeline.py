@@ -31,7 +31,7 @@ def test_every_stage_of_every_cell_ran(done):
         f"{name}@{probe}-{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS
     ]
     assert sorted(stages) == sorted(
-        [*cells, "model@tiny", "model@tiny-untrained", "prompts@mini", "cells", "compare", "publish"]
+        [*cells, "model@tiny", "model@tiny-untrained", "prompts@mini", "cells", "verdict", "compare", "publish"]
     )
 
 
@@ -109,7 +109,7 @@ def test_after_a_pull_one_changed_prompt_reruns_what_reads_prompts(clone):
     clone.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
     stages = clone.repro()
     cells = [f"{name}@{probe}-{model}" for name in ("capture", "analyze", "report") for probe, model in CELLS]
-    assert sorted(stages) == sorted([*cells, "prompts@mini", "compare", "publish"])
+    assert sorted(stages) == sorted([*cells, "prompts@mini", "verdict", "compare", "publish"])
 
 
 def test_changed_prompts_then_restored_come_back_without_a_run(clone):
@@ -122,17 +122,17 @@ def test_changed_prompts_then_restored_come_back_without_a_run(clone):
 def test_a_changed_threshold_reruns_no_capture(clone):
     clone.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
     stages = clone.repro()
-    assert {stage.partition("@")[0] for stage in stages} == {"analyze", "report", "compare", "publish"}
+    assert {stage.partition("@")[0] for stage in stages} == {"analyze", "verdict", "report", "compare", "publish"}
     clone.git("checkout", "--quiet", ".")
     clone.dvc("checkout")
 
 
 def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(clone):
     clone.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
-    assert set(clone.repro()) == {"cells", "compare", "publish"}
+    assert set(clone.repro()) == {"cells", "verdict", "compare", "publish"}
     assert not (clone.path / "data/stats/tiny-untrained/mini").exists()
     clone.git("checkout", "--quiet", "params.yaml")
-    assert {stage.partition("@")[0] for stage in clone.repro()} <= {"cells", "compare", "publish"}
+    assert {stage.partition("@")[0] for stage in clone.repro()} <= {"cells", "verdict", "compare", "publish"}
     assert (clone.path / "data/stats/tiny-untrained/mini/summary.json").exists()
     assert clone.git("status", "--porcelain") == ""
 
