@@ -1,16 +1,12 @@
 """The metrics of one contrast by one analysis, under the names that metrics.json, the ledger and MLflow share."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from plantain.files import six_digits
-
-if TYPE_CHECKING:
-    from plantain.stats.analysis import Findings
+from plantain.stats.findings import Findings
 
 
-def metrics_of(found: "Findings") -> dict[str, float]:
+def metrics_of(found: Findings) -> dict[str, float]:
     """Every metric that exists, to 6 significant digits; a ratio over a zero null is absent, never infinite."""
     test = found.flips
     alive = int(test.alive.sum())
@@ -34,12 +30,12 @@ def effect_name(threshold: float) -> str:
     return "d" + f"{threshold:.1f}".replace(".", "")
 
 
-def _effect(found: "Findings") -> float:
+def _effect(found: Findings) -> float:
     mean = found.differences[:, found.included].mean(axis=0)
     return float(np.median(np.abs(mean[found.flips.alive])))
 
 
-def _counts(found: "Findings", index: int, name: str, alive: int) -> dict[str, float | None]:
+def _counts(found: Findings, index: int, name: str, alive: int) -> dict[str, float | None]:
     test = found.flips
     observed, mean, p99 = int(test.observed[index]), float(test.null_mean[index]), float(test.null_p99[index])
     return {
@@ -52,14 +48,14 @@ def _counts(found: "Findings", index: int, name: str, alive: int) -> dict[str, f
     }
 
 
-def _effects_over(found: "Findings", alive: int) -> dict[str, float | None]:
+def _effects_over(found: Findings, alive: int) -> dict[str, float | None]:
     size = np.abs(found.flips.d_z[found.flips.alive])
     over = int((size > found.params.effect_threshold).sum())
     name = f"heads_over_{effect_name(found.params.effect_threshold)}"
     return {name: over, f"{name}_fraction": over / alive if alive else None}
 
 
-def _reliability(found: "Findings") -> dict[str, float | None]:
+def _reliability(found: Findings) -> dict[str, float | None]:
     split = found.splits
     return {
         "split_half_r": split.median,
@@ -70,7 +66,7 @@ def _reliability(found: "Findings") -> dict[str, float | None]:
     }
 
 
-def _bounds(found: "Findings") -> dict[str, float | None]:
+def _bounds(found: Findings) -> dict[str, float | None]:
     if found.bounds is None:
         return {}
     named = {"heads_differ_lower_bound": found.bounds.everywhere}
@@ -78,7 +74,7 @@ def _bounds(found: "Findings") -> dict[str, float | None]:
     return named | {"heads_fwer": int((fwer[found.flips.alive] <= 1 - found.params.confidence).sum())}
 
 
-def _template_level(found: "Findings") -> dict[str, float | None]:
+def _template_level(found: Findings) -> dict[str, float | None]:
     templates = found.templates
     if templates is None:
         return {}

@@ -1,15 +1,12 @@
 """What one analysis supports, in sentences that claim no more, and the warnings that belong beside it."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from plantain.stats.analysis import Findings
+from plantain.stats.findings import Findings
 
 SKEWED = 0.05
 """Share of skewed units above which the sign-flip null is doubtful: its symmetry does not hold."""
 
 
-def sentences_of(found: "Findings") -> list[str]:
+def sentences_of(found: Findings) -> list[str]:
     """Guarantees in words, item level first."""
     test, percent = found.flips, f"{100 * found.params.confidence:g}%"
     noun = "heads" if found.params.unit == "head" else "groups of 16 channels"
@@ -31,7 +28,7 @@ def sentences_of(found: "Findings") -> list[str]:
     return said
 
 
-def warnings_of(found: "Findings") -> list[str]:
+def warnings_of(found: Findings) -> list[str]:
     """What a reader must know before trusting the numbers."""
     warned = list(found.flips.warnings)
     dead = int((~found.flips.alive).sum())

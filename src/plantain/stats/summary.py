@@ -1,32 +1,17 @@
 """What summary.json holds beside the metrics: blocks, the null and the split halves of one analysis."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from plantain.files import six_digits
-
-if TYPE_CHECKING:
-    from plantain.stats.analysis import Findings
-
-
-def block_sets(units: pl.DataFrame) -> list[tuple[dict[str, Any], NDArray[np.bool_]]]:
-    """The blocks of a unit table, and the parts of those that have two: ``(labels, (units,) mask)``."""
-    sets = []
-    for kind, block in units.select("block_kind", "block").unique(maintain_order=True).iter_rows():
-        here = ((units["block_kind"] == kind) & (units["block"] == block)).to_numpy()
-        parts = units["part"].filter(pl.Series(here)).unique(maintain_order=True).to_list()
-        sets.append(({"block_kind": kind, "block": block, "part": "all" if len(parts) > 1 else parts[0]}, here))
-        if len(parts) > 1:
-            for part in parts:
-                labels = {"block_kind": kind, "block": block, "part": part}
-                sets.append((labels, here & (units["part"] == part).to_numpy()))
-    return sets
+from plantain.stats.findings import Findings
+from plantain.stats.units import block_sets
 
 
-def blocks_of(found: "Findings") -> list[dict[str, Any]]:
+def blocks_of(found: Findings) -> list[dict[str, Any]]:
     """A row a block, as in the cards' table of top blocks, with the lower bound of truly differing units."""
     rows = []
     for index, (labels, members) in enumerate(block_sets(found.units)):
@@ -37,7 +22,7 @@ def blocks_of(found: "Findings") -> list[dict[str, Any]]:
     return rows
 
 
-def _block_numbers(found: "Findings", chosen: NDArray[np.bool_]) -> dict[str, Any]:
+def _block_numbers(found: Findings, chosen: NDArray[np.bool_]) -> dict[str, Any]:
     size = np.abs(found.flips.t[chosen])
     finite = size[np.isfinite(size)]
     effect = np.abs(found.differences[:, found.included].mean(axis=0)[chosen])
@@ -56,7 +41,7 @@ def _median(values: NDArray[np.float64]) -> float | None:
     return six_digits(float(np.median(finite))) if finite.size else None
 
 
-def null_of(found: "Findings") -> dict[str, Any]:
+def null_of(found: Findings) -> dict[str, Any]:
     """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
     test = found.flips
     names = [f"t{threshold:g}" for threshold in found.params.thresholds]
@@ -72,7 +57,7 @@ def null_of(found: "Findings") -> dict[str, Any]:
     }
 
 
-def split_of(found: "Findings") -> dict[str, Any]:
+def split_of(found: Findings) -> dict[str, Any]:
     """Split-half reliability, its r per split included."""
     split = found.splits
     interval = split.jackknife_interval

@@ -94,31 +94,48 @@ def template_test(
     table, observed = _stacked(a, b, units)
     groups = np.zeros(len(table), np.int64) if strata is None else as_groups(strata, len(table), "stratum")
     labellings = relabel(observed, groups, permutations, seed)
-    scores, alive, t = _scored(table, observed)
-    limit = int(scores.limits(as_thresholds([threshold]))[0])
-    hits, counts = _tally(scores, labellings, alive, limit)
-    number = len(labellings.side_a)
-    calibration = calibrate(
-        _rows(scores, labellings, alive), alive, scores.freedom, Family(family, shift, int(alive.sum())), confidence
-    )
-    root = math.sqrt(1 / observed.sum() + 1 / (~observed).sum())
+    scored = _scored(table, observed)
+    scores, alive = scored.scores, scored.alive
+    curves = Family(family, shift, int(alive.sum()))
+    calibration = calibrate(_rows(scores, labellings, alive), alive, scores.freedom, curves, confidence)
+    bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
+    return _result(scored, labellings, as_thresholds([threshold]), calibration, bounds)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Templates as addends: their sum over side a is the correlation u of values and labels."""
+
+    scores: Scores
+    alive: Bools
+    t: Floats
+    root: float
+    """sqrt(1 / templates a + 1 / templates b): t times this is the shift over the pooled deviation."""
+
+
+def _result(
+    scored: Scored, labellings: Labellings, threshold: Floats, calibration: Calibration, bounds: Ints
+) -> TemplateTest:
+    freedom, number = scored.scores.freedom, len(labellings.side_a)
+    limit = int(scored.scores.limits(threshold)[0])
+    hits, counts = _tally(scored.scores, labellings, scored.alive, limit)
     return TemplateTest(
-        t=t,
-        delta=t * root * hedges_factor(scores.freedom),
-        p=spread(hits / number, alive),
-        alive=alive,
-        df=scores.freedom,
-        threshold=threshold,
+        t=scored.t,
+        delta=scored.t * scored.root * hedges_factor(freedom),
+        p=spread(hits / number, scored.alive),
+        alive=scored.alive,
+        df=freedom,
+        threshold=float(threshold[0]),
         count=int(counts[0]),
         count_p=float(np.count_nonzero(counts >= counts[0]) / number),
         simes_p=calibration.simes_p,
         lower_bound=calibration.lower_bound(),
-        set_lower_bounds=np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64),
+        set_lower_bounds=bounds,
         floor_p=max(1 / number, 1 / labellings.space),
         permutations=number,
         exact=labellings.exact,
-        confidence=confidence,
-        concept_information=concept_information(t, scores.freedom),
+        confidence=calibration.confidence,
+        concept_information=concept_information(scored.t, freedom),
         calibration=calibration,
     )
 
@@ -152,8 +169,8 @@ def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[F
     return np.concatenate([side_a, side_b]), np.arange(len(side_a) + len(side_b)) < len(side_a)
 
 
-def _scored(table: Floats, observed: Bools) -> tuple[Scores, Bools, Floats]:
-    """Addends whose sum over side a is the correlation of values and labels, u; t = u sqrt(df / (1 - u^2))."""
+def _scored(table: Floats, observed: Bools) -> Scored:
+    """Addends of u, which grows with t: t = u sqrt(df / (1 - u^2))."""
     sizes = int(observed.sum()), int((~observed).sum())
     freedom = len(table) - 2
     alive = np.asarray((table != table[0]).any(axis=0))
@@ -162,7 +179,8 @@ def _scored(table: Floats, observed: Bools) -> tuple[Scores, Bools, Floats]:
     scaled = np.where(alive, centred / np.where(alive, largest, 1.0), 0.0)
     norm = np.sqrt(np.square(scaled).sum(axis=0) * sizes[0] * sizes[1] / len(table))
     parts = np.rint(scaled / np.where(norm > 0, norm, 1.0) * QUANTA).astype(np.int32)
-    return Scores(parts, freedom), alive, np.where(alive, _pooled_t(table, observed), np.nan)
+    t = np.where(alive, _pooled_t(table, observed), np.nan)
+    return Scored(Scores(parts, freedom), alive, t, math.sqrt(1 / sizes[0] + 1 / sizes[1]))
 
 
 def _pooled_t(table: Floats, observed: Bools) -> Floats:
