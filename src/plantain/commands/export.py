@@ -1,0 +1,34 @@
+"""``plantain export``: a result as an archive."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plantain.config import read_params
+from plantain.errors import InputError
+from plantain.track import journal
+from plantain.track.address import parse
+from plantain.track.crate import export
+from plantain.track.find import find
+
+app = typer.Typer(help="A result as an archive.", no_args_is_help=True)
+
+Result = Annotated[str, typer.Argument(help="PROBE@MODEL[@REV], or an MLflow run id.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="A new folder, or a .zip file.")]
+
+
+@app.callback()
+def _group() -> None:
+    """A result as an archive."""
+
+
+@app.command()
+def crate(result: Result, out: Out = None) -> None:
+    """Write a Workflow Run RO-Crate: what ran, on what, with which numbers; large tensors by digest."""
+    found = find(Path(), parse(result), read_params().tracking)
+    cell = found.cells[0]
+    if not {"capture", "analyze"} <= cell.held.keys():
+        raise InputError(f"{cell.name} is not complete.", fix="run `dvc repro`, or `dvc pull`.")
+    target = out or Path(f"{cell.probe}-{cell.model}.crate.zip")
+    print(f"Wrote {export(found, journal.executions(), target)}.")
