@@ -6,11 +6,14 @@ from plantain.files import six_digits
 from plantain.stats.findings import Findings
 
 
+_Numbers = dict[str, float | None]
+
+
 def metrics_of(found: Findings) -> dict[str, float]:
     """Every metric that exists, to 6 significant digits; a ratio over a zero null is absent, never infinite."""
     test = found.flips
     alive = int(test.alive.sum())
-    numbers: dict[str, float | None] = {
+    numbers: _Numbers = {
         "units": found.included.size,
         "alive_units": alive,
         "pairs": found.differences.shape[0],
@@ -35,7 +38,7 @@ def _effect(found: Findings) -> float:
     return float(np.median(np.abs(mean[found.flips.alive])))
 
 
-def _counts(found: Findings, index: int, name: str, alive: int) -> dict[str, float | None]:
+def _counts(found: Findings, index: int, name: str, alive: int) -> _Numbers:
     test = found.flips
     observed, mean, p99 = int(test.observed[index]), float(test.null_mean[index]), float(test.null_p99[index])
     return {
@@ -48,14 +51,14 @@ def _counts(found: Findings, index: int, name: str, alive: int) -> dict[str, flo
     }
 
 
-def _effects_over(found: Findings, alive: int) -> dict[str, float | None]:
+def _effects_over(found: Findings, alive: int) -> _Numbers:
     size = np.abs(found.flips.d_z[found.flips.alive])
     over = int((size > found.params.effect_threshold).sum())
     name = f"heads_over_{effect_name(found.params.effect_threshold)}"
     return {name: over, f"{name}_fraction": over / alive if alive else None}
 
 
-def _reliability(found: Findings) -> dict[str, float | None]:
+def _reliability(found: Findings) -> _Numbers:
     split = found.splits
     return {
         "split_half_r": split.median,
@@ -66,15 +69,14 @@ def _reliability(found: Findings) -> dict[str, float | None]:
     }
 
 
-def _bounds(found: Findings) -> dict[str, float | None]:
+def _bounds(found: Findings) -> _Numbers:
     if found.bounds is None:
         return {}
-    named = {"heads_differ_lower_bound": found.bounds.everywhere}
-    fwer = found.flips.p_fwer
-    return named | {"heads_fwer": int((fwer[found.flips.alive] <= 1 - found.params.confidence).sum())}
+    named = found.flips.p_fwer[found.flips.alive] <= 1 - found.params.confidence
+    return {"heads_differ_lower_bound": found.bounds.everywhere, "heads_fwer": int(named.sum())}
 
 
-def _template_level(found: Findings) -> dict[str, float | None]:
+def _template_level(found: Findings) -> _Numbers:
     templates = found.templates
     if templates is None:
         return {}

@@ -1,0 +1,196 @@
+"""What params.yaml can declare, as types.
+
+The dataclasses are not frozen because OmegaConf refuses to merge into frozen ones; nobody writes to them.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Source(StrEnum):
+    """Where a model's weights come from."""
+
+    hub = "hub"
+    local = "local"
+    embedded = "embedded"
+    untrained = "untrained"
+
+
+class Method(StrEnum):
+    """How an untrained transformer is made: fresh weights, or the trained entries of each tensor shuffled."""
+
+    reinit = "reinit"
+    shuffle = "shuffle"
+
+
+class CapturePath(StrEnum):
+    """The transformer called directly, or the plain pipeline call."""
+
+    fast = "fast"
+    pipeline = "pipeline"
+
+
+class Measure(StrEnum):
+    """What is compared: the RMS magnitude of a unit, or its natural logarithm."""
+
+    rms = "rms"
+    log_rms = "log_rms"
+
+
+class Tokens(StrEnum):
+    """A set of token positions. ``image`` is noise + reference; ``all`` is everything a projection sees."""
+
+    text = "text"
+    pad = "pad"
+    noise = "noise"
+    reference = "reference"
+    image = "image"
+    all = "all"
+
+
+class UnitKind(StrEnum):
+    """The view that is tested: true attention heads, or the 16-channel groups that the cards call heads."""
+
+    head = "head"
+    group16 = "group16"
+
+
+class Family(StrEnum):
+    """The template of the simultaneous bound on true discoveries."""
+
+    linear = "linear"
+    beta = "beta"
+
+
+@dataclass
+class RunParams:
+    """The cells of a run: every probe on every model."""
+
+    probes: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ModelParams:
+    """One entry under ``models``. What an untrained model leaves out it takes from its ``of`` model."""
+
+    source: Source
+    repo: str | None = None
+    revision: str | None = None
+    path: str | None = None
+    of: str | None = None
+    method: Method | None = None
+    seed: int | None = None
+    seeds: int | None = None
+    """Number of draws of an untrained family; its seeds are 0 to ``seeds - 1``."""
+    device: str | None = None
+    dtype: str | None = None
+    height: int | None = None
+    width: int | None = None
+    max_sequence_length: int | None = None
+    text_encoder_out_layers: list[int] | None = None
+
+
+@dataclass
+class ReferenceParams:
+    """How conditioning images are generated."""
+
+    steps: int = 14
+    guidance_scale: float = 4.0
+    seed: int = 0
+
+
+@dataclass
+class CaptureParams:
+    """How one pass is measured."""
+
+    path: CapturePath = CapturePath.fast
+    sigma: float = 1.0
+    """Effective noise level in (0, 1]; 1 is pure noise."""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    batch_size: Any = 1
+    """A positive integer, or ``auto``."""
+    group_width: int = 16
+
+
+@dataclass
+class AnalysisParams:
+    """A named choice of unit, tokens, measure, flips and thresholds."""
+
+    unit: UnitKind
+    tokens: Tokens
+    measure: Measure
+    flips: Any = 10_000
+    """Number of sign flips, the identity counted, or ``exact``."""
+    unique: bool = True
+    thresholds: list[float] = field(default_factory=lambda: [3.0, 5.0])
+    effect_threshold: float = 0.8
+    splits: int = 100
+    split_flips: int = 1_000
+    permutations: int = 10_000
+    confidence: float = 0.95
+    family: Family = Family.linear
+    shift: int = 0
+    seed: int = 0
+
+
+@dataclass
+class VerdictParams:
+    """The rules of the ladder of claims. Bounds hold with confidence ``1 - alpha``."""
+
+    alpha: float = 0.05
+    """Level of every rung; rungs are tested in a fixed order, so that none needs a correction."""
+    family: Family = Family.linear
+    shift: int = 0
+    flips: int = 10_000
+    """Sign flips of items, the identity counted."""
+    permutations: int = 10_000
+    """Label permutations of templates, and permutations of items for the trend."""
+    threshold: float = 3.0
+    """Preset |t| over templates above which a head counts in the comparison with untrained draws."""
+    reliability: float = 0.7
+    """Least split-half reliability after Spearman and Brown."""
+    min_templates: int = 4
+    untrained_draws: int = 19
+    """Least number of draws of each way to untrain."""
+    saturation: float = 0.9
+    """Median share of heads over the threshold beyond which untrained draws leave no room to exceed them."""
+    seeds: int = 3
+    references: int = 2
+    seeds_alone: int = 6
+    """Least number of noise seeds where the probe has no reference image."""
+    items: int = 10
+    """Items that untrained draws and further seeds and references are run on, evenly spaced over the probe."""
+    seed: int = 0
+
+
+@dataclass
+class ReportParams:
+    """How pictures are drawn."""
+
+    dpi: int = 160
+
+
+@dataclass
+class TrackingParams:
+    """Where results are published."""
+
+    uri: str | None = None
+    experiment: str = "plantain"
+    live: bool = False
+    timeout: float = 10.0
+
+
+@dataclass
+class Params:
+    """The whole of ``params.yaml``."""
+
+    run: RunParams
+    models: dict[str, ModelParams]
+    reference: ReferenceParams
+    capture: CaptureParams
+    analyses: dict[str, AnalysisParams]
+    verdict: VerdictParams
+    report: ReportParams
+    tracking: TrackingParams
