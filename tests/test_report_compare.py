@@ -45,6 +45,13 @@ def test_what_makes_a_comparison_unfair_is_said(root, tmp_path):
     assert "Not a fair comparison" not in text_of([get(root), get(root, model="tiny-untrained")], tmp_path)
 
 
+def test_a_control_that_is_the_same_network_is_found_out(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    write_cell(tmp_path, Cell(model="tiny-untrained", of="tiny", controls=()))
+    reasons = comparing.unfair([get(tmp_path), get(tmp_path, model="tiny-untrained")])
+    assert ["one network" in reason for reason in reasons] == [True]
+
+
 def test_changed_prompts_are_found_and_shown(root, tmp_path_factory, tmp_path):
     other = write_cell(tmp_path_factory.mktemp("other"), Cell())
     path = other / "data" / "prompts" / "otherview.parquet"

@@ -14,6 +14,8 @@ from plantain.report import sections
 from plantain.report.data import load_result
 from plantain.report.page import write_page
 from plantain.report.published import beside
+from plantain.stats.ladder_evidence import NAMES, Rung, Status
+from plantain.stats.verdict import rung_record
 
 CARD = """
 card: otherview-plantain
@@ -145,6 +147,22 @@ def test_the_ladder_shows_what_the_verdict_says(tmp_path):
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "at least 58 &lt;heads&gt;" in html
     assert html.index("Rung 1 of 7.") < html.index('class="tiles"')
+
+
+def test_a_rung_as_the_statistics_write_it_is_read_and_its_reason_shown(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
+    path.parent.mkdir(parents=True)
+    passed = Rung(1, NAMES[0], Status.passed, "heads that differ, lower bound", 58, 0.0001, 0.0001)
+    untested = Rung(2, NAMES[1], Status.untested, reason="there is no split-half of these items")
+    rungs = [rung_record(passed), rung_record(untested)]
+    path.write_bytes(readable_json({"rung": 1, "rungs": rungs, "sentence": "Rung 1."}))
+    result = load_result(tmp_path, "otherview", "tiny")
+    assert [rung.name for rung in sections.ladder(result)] == list(NAMES)
+    write_page(result, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "(heads that differ, lower bound: 58, p = 1.0e" in html
+    assert "there is no split-half of these items" in html
 
 
 def test_large_reference_images_are_made_small_enough_to_travel(result, tmp_path):

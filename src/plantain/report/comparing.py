@@ -92,6 +92,11 @@ def unfair(results: Sequence[Result]) -> list[str]:
         digests = {result.prompts_sha256 for result in results if result.probe == probe}
         if len(digests) > 1:
             found.append(f"The prompt sets of {probe} differ: {', '.join(sorted(d[:12] for d in digests))}.")
+    found += [
+        f"{a.address} and {b.address} give the very same numbers: they are one network, and no control for each other."
+        for a, b in combinations(results, 2)
+        if a.model != b.model and a.probe == b.probe and a.main.table["t"].equals(b.main.table["t"])
+    ]
     found += _differing(results, "Probes", lambda r: r.probe, "other prompts give other counts")
     trained = [result for result in results if not result.lock.of]
     found += _differing(trained, "Models", lambda r: r.model, "their heads do not correspond")

@@ -117,6 +117,11 @@ class Rung(View):
     status: str
     number: float | str | None = None
     floor: float | str | None = None
+    measures: str = ""
+    """What ``number`` is."""
+    p: float | None = None
+    reason: str = ""
+    """Why it was not passed or not tested."""
     guarantee: str = ""
     not_claimed: str = ""
 

@@ -37,11 +37,11 @@ class Picture:
 
 LADDER = (
     ("differs", "some heads respond differently to these sentences"),
-    ("repeats", "the map repeats on items that were not used to draw it"),
+    ("reproducible", "the map repeats on items that were not used to draw it"),
     ("exceeds paraphrase", "the idea matters more than its wording"),
     ("exceeds untrained", "the trained model separates it more than random weights do"),
     ("not token count", "it holds among sentences of equal length"),
-    ("holds across seeds and references", "it holds for every noise seed and reference image that was run"),
+    ("every seed and reference", "it holds for every noise seed and reference image that was run"),
     ("causal", "changing the heads changes the picture"),
 )
 """The rungs in the order they are climbed, and what each says in plain words."""
@@ -77,11 +77,11 @@ def tiles(result: Result) -> list[Tile]:
 
 def _beyond_wording(main: Analysis) -> Tile:
     bound = main.metrics.get("selective_heads_lower_bound")
-    label = "heads that separate the sides more than rewording does"
+    label = "heads shown to separate the sides more than rewording does"
     if bound is None:
         return Tile(wording.DASH, label, "not tested: it needs 4 or more wordings a side")
     p = wording.number(main.metrics.get("template_simes_p"), 2)
-    return Tile(f"≥ {wording.number(bound)}", label, f"95% lower bound over wordings, p = {p}")
+    return Tile(f"≥ {wording.number(bound)}" if bound else "none", label, f"95% lower bound over wordings, p = {p}")
 
 
 def _loudest_control(result: Result) -> Tile:
