@@ -137,3 +137,10 @@ def test_spearman_brown_is_not_given_for_a_negative_r():
 def test_refuses_wrong_input(items, options, message):
     with pytest.raises(InputError, match=message):
         split_half(patterned(items, 5), **options)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [np.zeros((8, 4)), patterned(8, 1)])
+def test_without_two_units_to_compare_nothing_is_claimed(values):
+    result = split_half(values, flips=20)
+    assert np.isnan([result.median, result.null_p, result.spearman_brown, *result.jackknife_interval]).all()

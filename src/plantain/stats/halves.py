@@ -111,17 +111,18 @@ def jackknife(table: Floats, groups: Ints, halves: Bools, median: float) -> tupl
     The standard error is Tukey's, sqrt((G - 1) / G * sum((z_g - mean)^2)), with G - 1 degrees of freedom. A bootstrap
     would put copies of one item into both halves and call them reliable.
     """
+    if not abs(median) < 1:
+        return math.nan, math.nan
     count = int(groups.max()) + 1
     r = np.stack([_left_out_r(table, groups, half) for half in halves])
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.arctanh(np.median(r, axis=0))
-    centre = math.atanh(median) if abs(median) < 1 else math.nan
-    if not (np.isfinite(z).all() and math.isfinite(centre)):
+    if not np.isfinite(z).all():
         return math.nan, math.nan
     from scipy.special import stdtrit
 
     error = math.sqrt((count - 1) / count * float(np.square(z - z.mean()).sum()))
-    reach = float(stdtrit(count - 1, 0.975)) * error
+    centre, reach = math.atanh(median), float(stdtrit(count - 1, 0.975)) * error
     return math.tanh(centre - reach), math.tanh(centre + reach)
 
 

@@ -28,7 +28,7 @@ class SplitHalf:
     jackknife_interval: tuple[float, float]
     """95% interval of the median over items (or blocks), left out in turn; nan where it cannot be computed."""
     null_p: float
-    """Share of flips, the identity counted, whose median r reaches the observed one; nan without flips."""
+    """Share of flips, the identity counted, whose median r reaches the observed one; nan without flips or without r."""
     null_medians: Floats
     """``(flips,)`` median r of each flip, the identity first."""
     left_out: Ints
@@ -75,7 +75,8 @@ def split_half(
     living = np.ascontiguousarray(table[:, alive])
     r, left_out = _observed(living, halves)
     low, median, high = (float(q) for q in np.quantile(r, (0.25, 0.5, 0.75)))
-    null = half_null(living, groups, halves, flips, seed) if flips else np.zeros(0)
+    tested = flips > 0 and math.isfinite(median)
+    null = half_null(living, groups, halves, flips, seed) if tested else np.zeros(0)
     half_a, half_b = np.full((2, table.shape[1]), np.nan)
     half_a[alive], half_b[alive] = half_ts(living, halves[int(np.argsort(r, kind="stable")[(splits - 1) // 2])])
     return SplitHalf(
@@ -85,7 +86,7 @@ def split_half(
         q75=high,
         spearman_brown=2 * median / (1 + median) if median > 0 else math.nan,
         jackknife_interval=jackknife(living, groups, halves, median),
-        null_p=float(np.count_nonzero(null >= null[0]) / len(null)) if flips else math.nan,
+        null_p=float(np.count_nonzero(null >= null[0]) / len(null)) if tested else math.nan,
         null_medians=null,
         left_out=left_out,
         half_a_t=half_a,
