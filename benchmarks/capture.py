@@ -27,11 +27,10 @@ from plantain.capture.encode import encode
 from plantain.capture.forward import assemble, fast_runner, prepare_scene
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.plan import pass_positions
-from plantain.capture.progress import Silent
 from plantain.capture.rates import pass_flops
 from plantain.capture.shards import Store
 from plantain.capture.sigma import timestep
-from plantain.capture.threads import set_threads
+from plantain.capture.workers import set_threads_for
 from plantain.config import CaptureParams, read_params
 from plantain.model.geometry import projections
 from plantain.model.load import load_pipeline, resolve_device
@@ -45,9 +44,9 @@ PRODUCT = 8192
 
 def main() -> None:
     options = _options()
-    set_threads()
     lock = _lock(options)
     device = resolve_device(lock.device)
+    set_threads_for(lock.components["transformer"], device)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(lock, device, Path(scratch), options.passes)
         times = bench.run(options.rounds)
@@ -67,7 +66,7 @@ class Bench:
         self.image = scratch / "reference.png"
         pixels = torch.randint(0, 255, (lock.height, lock.width, 3), generator=torch.Generator().manual_seed(0))
         Image.fromarray(pixels.to(torch.uint8).numpy()).save(self.image)
-        self.scene = prepare_scene({"reference": self.image}, lock, 1.0, device, Silent())
+        self.scene = prepare_scene({"reference": self.image}, lock, 1.0, device)
         prompts = [f"Render this kitchen from the viewpoint of {creature}" for creature in CREATURES][:passes]
         self.passes = [Pass(prompt, "c", 0, 0, prompt, "reference") for prompt in prompts]
         self.texts = {

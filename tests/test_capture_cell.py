@@ -10,8 +10,8 @@ from capture_model import LENGTH, image_folder, make_lock, record, records
 from plantain.capture.activations import read_activations, write_activations
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
-from plantain.capture.threads import set_threads
 from plantain.capture.views import measure, unit_table
+from plantain.capture.workers import set_threads_for
 from plantain.config import CaptureParams, CapturePath, Measure, Tokens, UnitKind
 from plantain.errors import InputError
 from plantain.model.geometry import unit_table as group_table
@@ -129,18 +129,22 @@ def test_the_capture_key_names_what_was_captured(folder):
     assert len(keys) == 6
 
 
-def test_threads_are_as_declared(monkeypatch):
+def test_threads_are_as_declared_and_one_for_a_small_model(folder, monkeypatch):
     before = torch.get_num_threads()
+    small = make_lock(folder).components["transformer"]
+    large = small.model_copy(update={"bytes": 1 << 30})
     try:
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
         monkeypatch.setenv("PLANTAIN_THREADS", "2")
-        set_threads()
+        set_threads_for(large, "cpu")
         assert torch.get_num_threads() == 2
-        monkeypatch.delenv("PLANTAIN_THREADS")
-        set_threads()
+        set_threads_for(small, "cpu")
         assert torch.get_num_threads() == 1
+        monkeypatch.delenv("PLANTAIN_THREADS")
+        set_threads_for(large, "cpu")
+        assert torch.get_num_threads() == 3
         monkeypatch.setenv("PLANTAIN_THREADS", "many")
         with pytest.raises(InputError, match="many"):
-            set_threads()
+            set_threads_for(large, "cpu")
     finally:
         torch.set_num_threads(before)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from capture_model import image_folder, make_lock, record, records
 
-from plantain.capture import cell as cell_module
+from plantain.capture import work as work_module
 from plantain.capture.activations import write_activations
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.progress import Silent
@@ -23,19 +23,20 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from capture_model import make_lock, records
-from plantain.capture import cell as cells
+from plantain.capture import work
+from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.config import CaptureParams
 
 folder = Path(sys.argv[1])
-make = cells.fast_runner
+make = work.fast_runner
 
 def slow(*arguments):
     run = make(*arguments)
     return lambda batch: (time.sleep(0.15), run(batch))[1]
 
-cells.fast_runner = slow
-cells.capture_cell(records("kitchen"), folder / "images", make_lock(folder), CaptureParams(), Silent())
+work.fast_runner = slow
+capture_cell(records("kitchen"), folder / "images", make_lock(folder), CaptureParams(), Silent())
 """
 
 
@@ -103,7 +104,7 @@ def test_kill_9_and_resume_gives_the_same_bytes(folder, cache, tmp_path, monkeyp
 def test_a_finished_cell_loads_nothing(folder, monkeypatch):
     first = capture(folder, Notes())
     for name in ("load_transformer", "prepare_scene"):
-        monkeypatch.setattr(cell_module, name, lambda *_: pytest.fail("loaded"))
+        monkeypatch.setattr(work_module, name, lambda *_: pytest.fail("loaded"))
     told = Notes()
     again = capture(folder, told)
     np.testing.assert_array_equal(again.activations.mean_square, first.activations.mean_square)
@@ -146,7 +147,7 @@ def test_a_changed_reference_runs_everything(folder, tmp_path):
 
 
 def test_ctrl_c_keeps_the_finished_passes(folder, cache, monkeypatch):
-    make = cell_module.fast_runner
+    make = work_module.fast_runner
 
     def interrupted(*arguments):
         run, done = make(*arguments), []
@@ -159,13 +160,13 @@ def test_ctrl_c_keeps_the_finished_passes(folder, cache, monkeypatch):
 
         return one
 
-    monkeypatch.setattr(cell_module, "fast_runner", interrupted)
+    monkeypatch.setattr(work_module, "fast_runner", interrupted)
     told = Notes()
     with pytest.raises(KeyboardInterrupt):
         capture(folder, told)
     assert "4 of 6 passes are kept" in told.said[-1]
     assert len(shards(cache)) == 4
-    monkeypatch.setattr(cell_module, "fast_runner", make)
+    monkeypatch.setattr(work_module, "fast_runner", make)
     rest = Notes()
     capture(folder, rest)
     assert rest.passes == 2
@@ -188,7 +189,7 @@ def out_of_memory_above(limit: int, make):
 def test_out_of_memory_starts_again_at_half_the_batch(folder, monkeypatch, tmp_path):
     expected = digest(capture(folder, Notes(), batch_size=2), tmp_path / "expected")
     monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "small"))
-    monkeypatch.setattr(cell_module, "fast_runner", out_of_memory_above(3, cell_module.fast_runner))
+    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(3, work_module.fast_runner))
     told = Notes()
     result = capture(folder, told, batch_size=4)
     assert result.notes["batch_size"] == 2
@@ -202,7 +203,7 @@ def test_out_of_memory_starts_again_at_half_the_batch(folder, monkeypatch, tmp_p
 
 
 def test_no_memory_for_one_pass_is_said(folder, monkeypatch):
-    monkeypatch.setattr(cell_module, "fast_runner", out_of_memory_above(0, cell_module.fast_runner))
+    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(0, work_module.fast_runner))
     with pytest.raises(InputError, match="does not fit"):
         capture(folder, Notes(), batch_size=2)
 

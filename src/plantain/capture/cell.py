@@ -1,7 +1,7 @@
 """Capture of one cell: every pass of a probe through a model, resumable, one pass or batch at a time."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,20 @@ from PIL import Image
 
 from plantain.capture import rates
 from plantain.capture.activations import Activations
-from plantain.capture.assembly import Finished, Measured, assemble, enter
-from plantain.capture.batching import Batch, Pass, batches, passes
-from plantain.capture.encode import Embeddings, release
-from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
+from plantain.capture.assembly import Finished, assemble, enter
+from plantain.capture.batching import batches, passes
+from plantain.capture.encode import release
 from plantain.capture.identity import capture_digests, image_digests, reference_images, shard_frame, shard_key
-from plantain.capture.memory import fitted_batch_size, is_out_of_memory, remember
-from plantain.capture.pipeline_path import pipeline_runner
+from plantain.capture.memory import fitted_batch_size, remember
 from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, shown
 from plantain.capture.shards import Store
 from plantain.capture.sigma import asked_sigma
-from plantain.capture.threads import set_threads
+from plantain.capture.work import Cell, Job, OutOfMemory, compute
+from plantain.capture.workers import set_threads_for, worker_count
 from plantain.config import CaptureParams, CapturePath
-from plantain.errors import InputError
-from plantain.model.load import load_pipeline, load_scheduler, load_transformer, resolve_device
+from plantain.errors import CheckFailed, InputError
+from plantain.model.load import load_scheduler, resolve_device
 from plantain.model.lock import ModelLock
 from plantain.probe.records import Record
 
@@ -38,40 +37,6 @@ class CaptureResult:
     """Kind of the device that computed: cpu, cuda or mps."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Facts that follow from the inputs, for the receipt: batch size, passes, noise level asked and effective."""
-
-
-class _OutOfMemory(Exception):
-    """A batch did not fit."""
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """What stays the same while batch sizes are tried."""
-
-    ordered: tuple[Pass, ...]
-    images: Mapping[str, Path]
-    digests: Mapping[str, str]
-    """SHA-256 of the image files."""
-    sizes: Mapping[str, tuple[int, int]]
-    lock: ModelLock
-    params: CaptureParams
-    device: str
-    progress: Progress
-
-    @property
-    def draws(self) -> tuple[int, ...]:
-        return tuple(self.lock.seeds) or (0,)
-
-    @property
-    def plain(self) -> bool:
-        return self.params.path is CapturePath.pipeline
-
-    def shape(self, one: Pass) -> tuple[int, int] | None:
-        return None if one.reference is None else self.sizes[one.reference]
-
-    def positions(self) -> int:
-        pixels = max((width * height for width, height in self.sizes.values()), default=0)
-        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
 
 
 def capture_cell(
@@ -94,13 +59,13 @@ def capture_cell(
         InputError: a prompt that the tokenizer would change, a model that cannot be measured, no memory for one pass.
     """
     _refuse(lock, params)
-    set_threads()
     device = resolve_device(lock.device)
+    set_threads_for(lock.components["transformer"], device)
     images = reference_images(records, references_folder)
     digests = image_digests(images)
     ordered = passes(records, params.seeds)
     with shown(progress) as told:
-        cell = _Cell(ordered, images, digests, _sizes(images), lock, params, device, told)
+        cell = Cell(ordered, images, digests, _sizes(images), lock, params, device, told)
         size, finished = _at_fitting_size(cell)
     header: dict[str, Any] = {"family": lock.family, "group_width": params.group_width}
     header |= capture_digests(records, digests, lock, params)
@@ -129,7 +94,7 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _at_fitting_size(cell: _Cell) -> tuple[int, Finished]:
+def _at_fitting_size(cell: Cell) -> tuple[int, Finished]:
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
     while (finished := _attempt(cell, size)) is None:
         release(cell.device, cell.lock.components["transformer"])
@@ -143,79 +108,58 @@ def _at_fitting_size(cell: _Cell) -> tuple[int, Finished]:
     return size, finished
 
 
-def _attempt(cell: _Cell, size: int) -> Finished | None:
+def _attempt(cell: Cell, size: int) -> Finished | None:
     try:
         return _capture(cell, size)
-    except _OutOfMemory:
+    except OutOfMemory:
         return None
 
 
-def _capture(cell: _Cell, size: int) -> Finished:
+def _capture(cell: Cell, size: int) -> Finished:
     store = Store("shards", cell.progress.note)
-    plan = batches(cell.ordered, size, cell.shape)
-    finished: Finished = {}
-    missing: dict[int, list[tuple[str, Batch]]] = {}
-    for draw in range(len(cell.draws)):
-        frame = shard_frame(cell.lock, cell.params, size, draw, cell.device)
-        for batch in plan:
-            key = shard_key(frame, batch, cell.digests)
-            entry = store.read(key)
-            if entry is None:
-                missing.setdefault(draw, []).append((key, batch))
-            else:
-                enter(finished, draw, batch, (entry["mean_square"], entry["token_count"]))
+    jobs = _jobs(cell, size)
+    finished, missing = _look(jobs, store)
+    workers = worker_count(cell.lock.components["transformer"], cell.device, len(missing))
+    # A second round does alone, and with its own errors, what workers left.
+    for count in dict.fromkeys((workers, 1)):
+        if missing:
+            _timed(cell, missing, store, count)
+            finished, missing = _look(jobs, store)
     if missing:
-        _compute(cell, store, missing, finished)
+        raise CheckFailed(
+            f"{len(missing)} shards vanished from {store.folder} after they were written. Fix: run again."
+        )
     return finished
 
 
-def _compute(cell: _Cell, store: Store, missing: Mapping[int, Sequence[tuple[str, Batch]]], finished: Finished) -> None:
-    todo = [(draw, batch) for draw, jobs in missing.items() for _, batch in jobs]
-    embeddings = Embeddings(cell.lock, cell.device, cell.progress)
-    embeddings.ensure(one.prompt for _, batch in todo for one in batch)
-    used = {one.reference for _, batch in todo for one in batch}
-    images = {name: path for name, path in cell.images.items() if name in used}
-    scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device, cell.progress)
-    total, done = sum(len(batch) for _, batch in todo), 0
-    cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
+def _jobs(cell: Cell, size: int) -> list[Job]:
+    plan = batches(cell.ordered, size, cell.shape)
+    frames = [shard_frame(cell.lock, cell.params, size, draw, cell.device) for draw in range(len(cell.draws))]
+    return [
+        Job(draw, shard_key(frame, batch, cell.digests), batch) for draw, frame in enumerate(frames) for batch in plan
+    ]
+
+
+def _look(jobs: Sequence[Job], store: Store) -> tuple[Finished, list[Job]]:
+    finished: Finished = {}
+    missing = []
+    for job in jobs:
+        entry = store.read(job.key)
+        if entry is None:
+            missing.append(job)
+        else:
+            enter(finished, job.draw, job.batch, (entry["mean_square"], entry["token_count"]))
+    return finished, missing
+
+
+def _timed(cell: Cell, missing: Sequence[Job], store: Store, workers: int) -> None:
     began = time.perf_counter()
-    try:
-        for draw, jobs in missing.items():
-            for (key, batch), measured in zip(jobs, _measured(cell, draw, jobs, scene, embeddings), strict=True):
-                store.write(key, {"mean_square": measured[0], "token_count": measured[1]})
-                enter(finished, draw, batch, measured)
-                cell.progress.advance(len(batch))
-                done += len(batch)
-    except KeyboardInterrupt:
-        cell.progress.note(f"interrupted: {done} of {total} passes are kept; run again to go on from there.")
-        raise
-    rates.remember(cell.lock, cell.device, cell.positions(), (time.perf_counter() - began) / total)
+    compute(cell, missing, store, workers)
+    seconds = time.perf_counter() - began
+    rates.remember(cell.lock, cell.device, cell.positions(), seconds / sum(len(job.batch) for job in missing))
 
 
-def _measured(
-    cell: _Cell, draw: int, jobs: Sequence[tuple[str, Batch]], scene: Scene, embeddings: Embeddings
-) -> Iterator[Measured]:
-    try:
-        run = _runner(cell, draw, scene, embeddings)
-        for _, batch in jobs:
-            yield run(batch)
-        del run
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise _OutOfMemory from None
-        raise
-    release(cell.device, cell.lock.components["transformer"])
-
-
-def _runner(cell: _Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:
-    if cell.plain:
-        pipeline = load_pipeline(cell.lock, cell.device, draw)
-        return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)
-    transformer = load_transformer(cell.lock, cell.device, draw)
-    return fast_runner(transformer, scene, embeddings, cell.params)
-
-
-def _notes(cell: _Cell, size: int) -> dict[str, Any]:
+def _notes(cell: Cell, size: int) -> dict[str, Any]:
     notes: dict[str, Any] = {"batch_size": size, "passes": len(cell.ordered) * len(cell.draws)}
     if cell.params.sigma != 1.0:
         positions = cell.lock.height * cell.lock.width // PATCH

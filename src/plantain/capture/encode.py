@@ -5,9 +5,9 @@ embedding and where the real text stands in it, so that a later run needs neithe
 """
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from diffusers import Flux2KleinPipeline
 from plantain.capture.identity import TEMPLATE_FLAGS, text_identity
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
+from plantain.capture.workers import share, worker_count
 from plantain.errors import CheckFailed, InputError
 from plantain.files import digest
 from plantain.model.load import load_text_encoder, load_tokenizer
@@ -59,11 +60,19 @@ class Embeddings:
         tokenizer = load_tokenizer(self._lock)
         labels = {f"prompt {prompt!r}": prompt for prompt in missing}
         refuse_unusable(labels, counter(tokenizer), self._lock.max_sequence_length)
-        encoder = load_text_encoder(self._lock, self._device)
         self._progress.phase(f"{self._lock.name}: encode", len(missing), "prompts")
-        for prompt in missing:
+        workers = worker_count(self._lock.components["text_encoder"], self._device, len(missing))
+        # A second round does alone, and with its own errors, what workers left.
+        for count in dict.fromkeys((workers, 1)):
+            left = [prompt for prompt in missing if not self._store.path(self._key(prompt)).exists()]
+            if left:
+                share(left, count, partial(self._encode, tokenizer), self._progress)
+
+    def _encode(self, tokenizer: Any, prompts: Sequence[str], progress: Progress) -> None:
+        encoder = load_text_encoder(self._lock, self._device)
+        for prompt in prompts:
             self._keep(prompt, encode(prompt, tokenizer, encoder, self._lock))
-            self._progress.advance()
+            progress.advance()
         del encoder
         release(self._device, self._lock.components["text_encoder"])
 

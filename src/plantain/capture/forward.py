@@ -21,7 +21,6 @@ from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.noise import gaussian
-from plantain.capture.progress import Progress
 from plantain.capture.sigma import noised, timestep
 from plantain.config import CaptureParams
 from plantain.errors import InputError
@@ -76,16 +75,11 @@ class Scene:
 
 
 @torch.inference_mode()
-def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, device: str, progress: Progress) -> Scene:
+def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, device: str) -> Scene:
     """Encode every reference image once; the VAE is loaded for that and freed again."""
     vae, scheduler = load_vae(lock, device), load_scheduler(lock)
     pipeline = Flux2KleinPipeline(scheduler, vae, text_encoder=None, tokenizer=None, transformer=None)
-    if images:
-        progress.phase(f"{lock.name}: encode references", len(images), "images")
-    found = {}
-    for name, path in images.items():
-        found[name] = _condition(pipeline, path, device)
-        progress.advance()
+    found = {name: _condition(pipeline, path, device) for name, path in images.items()}
     multiple = pipeline.vae_scale_factor * 2
     del pipeline, vae
     release(device, lock.components["vae"])

@@ -16,7 +16,7 @@ from plantain.capture.identity import reference_key
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
-from plantain.capture.threads import set_threads
+from plantain.capture.workers import set_threads_for
 from plantain.config import (
     CaptureParams,
     ModelParams,
@@ -57,9 +57,10 @@ def draw_all(
 
     An untrained model conditions on the images that the model it was made from generates.
     """
-    set_threads()
     lock = parent(lock) if lock.source is Source.untrained else lock
-    studio = _Studio(lock, params, resolve_device(lock.device), Store("references", progress.note), progress)
+    device = resolve_device(lock.device)
+    set_threads_for(lock.components["transformer"], device)
+    studio = _Studio(lock, params, device, Store("references", progress.note), progress)
     missing = [record for record in records if studio.store.read(studio.key(record)) is None]
     if missing:
         _draw_missing(studio, missing)

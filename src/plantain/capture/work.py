@@ -1,0 +1,119 @@
+"""Computing passes: components one at a time, every finished batch a shard in the store."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from plantain.capture.assembly import Measured
+from plantain.capture.batching import Batch, Pass
+from plantain.capture.encode import Embeddings, release
+from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
+from plantain.capture.memory import is_out_of_memory
+from plantain.capture.pipeline_path import pipeline_runner
+from plantain.capture.plan import PATCH
+from plantain.capture.progress import Progress
+from plantain.capture.shards import Store
+from plantain.capture.workers import share
+from plantain.config import CaptureParams, CapturePath
+from plantain.model.load import load_pipeline, load_transformer
+from plantain.model.lock import ModelLock
+
+
+class OutOfMemory(Exception):
+    """A batch did not fit."""
+
+
+class Job(NamedTuple):
+    """One shard to compute."""
+
+    draw: int
+    """Position on the draw axis."""
+    key: str
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stays the same while batch sizes are tried."""
+
+    ordered: tuple[Pass, ...]
+    images: Mapping[str, Path]
+    digests: Mapping[str, str]
+    """SHA-256 of the image files."""
+    sizes: Mapping[str, tuple[int, int]]
+    """Width and height of the images in pixels."""
+    lock: ModelLock
+    params: CaptureParams
+    device: str
+    progress: Progress
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """Labels of the draw axis."""
+        return tuple(self.lock.seeds) or (0,)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the plain pipeline call is asked for."""
+        return self.params.path is CapturePath.pipeline
+
+    def shape(self, one: Pass) -> tuple[int, int] | None:
+        """What rows of one batch must agree on."""
+        return None if one.reference is None else self.sizes[one.reference]
+
+    def positions(self) -> int:
+        """Positions of the longest pass."""
+        pixels = max((width * height for width, height in self.sizes.values()), default=0)
+        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
+
+
+def compute(cell: Cell, jobs: Sequence[Job], store: Store, workers: int) -> None:
+    """Run ``jobs`` and store their shards; with several workers, what one of them fails to do is left undone.
+
+    Raises:
+        OutOfMemory: a batch did not fit (only with one worker).
+    """
+    embeddings = Embeddings(cell.lock, cell.device, cell.progress)
+    embeddings.ensure(one.prompt for job in jobs for one in job.batch)
+    total = sum(len(job.batch) for job in jobs)
+    cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
+    try:
+        share(jobs, workers, partial(_run, cell, store, embeddings), cell.progress)
+    except KeyboardInterrupt:
+        done = sum(len(job.batch) for job in jobs if store.path(job.key).exists())
+        cell.progress.note(f"interrupted: {done} of {total} passes are kept; run again to go on from there.")
+        raise
+
+
+def _run(cell: Cell, store: Store, embeddings: Embeddings, jobs: Sequence[Job], progress: Progress) -> None:
+    used = {one.reference for job in jobs for one in job.batch}
+    images = {name: path for name, path in cell.images.items() if name in used}
+    scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
+    for draw in sorted({job.draw for job in jobs}):
+        mine = [job for job in jobs if job.draw == draw]
+        for job, (mean_square, count) in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
+            store.write(job.key, {"mean_square": mean_square, "token_count": count})
+            progress.advance(len(job.batch))
+
+
+def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddings: Embeddings) -> Iterator[Measured]:
+    try:
+        run = _runner(cell, draw, scene, embeddings)
+        for job in jobs:
+            yield run(job.batch)
+        del run
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory from None
+        raise
+    release(cell.device, cell.lock.components["transformer"])
+
+
+def _runner(cell: Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:
+    if cell.plain:
+        pipeline = load_pipeline(cell.lock, cell.device, draw)
+        return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)
+    transformer = load_transformer(cell.lock, cell.device, draw)
+    return fast_runner(transformer, scene, embeddings, cell.params)
