@@ -6,8 +6,13 @@ from report_fixture import Cell, write_cell
 from typer.testing import CliRunner
 
 from plantain.commands.compare import compare
+from plantain.commands.opening import _bring
 from plantain.commands.show import show
 from plantain.errors import InputError
+from plantain.report import comparing
+from plantain.report.compare import write_compare
+from plantain.report.data import load_result
+from plantain.track.results import FolderReader
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +82,14 @@ def test_compare_answers_programs(call):
 def test_compare_needs_two(call):
     with pytest.raises(InputError, match="nothing to be compared with"):
         call("compare", "otherview@tiny")
+
+
+def test_a_result_of_a_revision_reads_like_one_of_the_workspace(repository, tmp_path):
+    _bring(FolderReader(repository), "otherview", "tiny", tmp_path)
+    brought, here = load_result(tmp_path, "otherview", "tiny", "v1.0"), load_result(repository, "otherview", "tiny")
+    assert brought.address == "otherview@tiny@v1.0"
+    assert brought.main.metrics == here.main.metrics
+    assert comparing.unfair([brought, here]) == []
+    assert comparing.prompt_diff(brought, here).changed == []
+    write_compare([brought, here], tmp_path / "compare.html")
+    assert "otherview@tiny@v1.0 beside otherview@tiny" in (tmp_path / "compare.html").read_text(encoding="utf-8")

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import re
@@ -100,6 +101,18 @@ def test_the_terminal_view_is_plain_when_piped_and_coloured_when_not(root):
     assert "\x1b[" in printed(result, terminal=True)
     for block in ("j0", "j4", "s0", "s19"):
         assert re.search(rf"^{block}\b", printed(result), re.MULTILINE)
+
+
+def test_how_many_heads_differ_beyond_wording_stands_beside_the_count(root):
+    result = load_result(root, "otherview", "tiny")
+    for bound, said in ((0.0, "no head can be said"), (7.0, "at least 7 heads")):
+        metrics = result.main.summary.metrics | {"selective_heads_lower_bound": bound}
+        result.__dict__["main"] = dataclasses.replace(
+            result.main, summary=result.main.summary.model_copy(update={"metrics": metrics})
+        )
+        assert said in "\n".join(headlines([result]))
+        assert said in run_card(result)
+        assert re.search(rf"beyond wording, at least +{bound:.0f} ", printed(result))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``plantain show``: one result in the terminal, or the headlines of all."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,10 @@ Address = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
+PIPED_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+
 def show(result: Address = None, as_json: Json = False) -> None:
     """Print verdict, headline numbers and a profile over blocks."""
     if result is None:
@@ -27,8 +32,8 @@ def show(result: Address = None, as_json: Json = False) -> None:
         if as_json:
             print(json.dumps(as_data(found), indent=2))
         else:
-            console = Console(highlight=False)
-            console.print(terminal.show(found), width=None if console.is_terminal else 110)
+            wide = None if sys.stdout.isatty() else PIPED_WIDTH
+            Console(highlight=False, width=wide).print(terminal.show(found))
 
 
 def _all(as_json: bool) -> None:

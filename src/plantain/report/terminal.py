@@ -10,16 +10,10 @@ from plantain.report.maps import block_label
 from plantain.report.numbers import metric_rows
 
 BAR = 32
-_KEPT = (
-    "heads_over_t3",
-    "heads_over_t5",
-    "null_p99_t3",
-    "heads_over_d08",
-    "max_abs_t",
-    "split_half_r",
-    "effect",
-    "pairs",
-)
+_KEPT = {
+    "pairs", "heads_over_t3", "heads_over_t5", "null_p99_t3", "heads_over_d08", "max_abs_t", "effect", "split_half_r",
+    "heads_differ_lower_bound", "selective_heads_lower_bound",
+}  # fmt: skip
 
 
 def show(result: Result) -> RenderableType:
