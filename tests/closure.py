@@ -15,7 +15,16 @@ def closure(stage: str) -> list[str]:
     module = f"plantain.stages.{stage}"
     found = {module} | graph.find_upstream_modules(module)
     packages = {name.rpartition(".")[0] for name in found} | {"plantain"}
-    return sorted({_source(name) for name in found | packages if name})
+    sources = {_source(name) for name in found | packages if name}
+    return sorted(sources | {data for source in sources for data in _data(source)})
+
+
+def _data(source: str) -> list[str]:
+    """Data files and folders beside a module that its text names: templates, vocabularies, weights."""
+    text = (ROOT / source).read_text()
+    beside = [path for path in (ROOT / source).parent.iterdir() if path.suffix != ".py" and path.name != "__pycache__"]
+    named = [path for path in beside if f'"{path.name}"' in text and not (path / "__init__.py").exists()]
+    return [path.relative_to(ROOT).as_posix() for path in named]
 
 
 def _source(module: str) -> str:

@@ -53,6 +53,7 @@ def fixed_lock() -> ModelLock:
     parts = {n: Component(class_name=n, config_sha256="c" + n, weights_sha256="w" + n, bytes=1) for n in names}
     shape = Geometry(joint_blocks=1, single_blocks=1, heads=1, head_width=32, mlp_width=32, groups=8, parameters=9)
     return ModelLock(
+        trained=True,
         name="fixed",
         source=Source.local,
         base=Source.local,

@@ -60,7 +60,7 @@ def test_a_network_that_knows_nothing_is_called_so_everywhere(root):
 
 def test_shuffled_and_embedded_weights_have_their_own_words():
     assert "shuffled" in wording.weights_note(lock(source="untrained", of="klein", method="shuffle"))
-    assert "never been trained" in wording.weights_note(lock(source="embedded"))
+    assert "never been trained" in wording.weights_note(lock(source="embedded", trained=False))
     assert wording.weights_note(lock()) == ""
 
 

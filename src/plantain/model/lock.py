@@ -56,6 +56,8 @@ class ModelLock(BaseModel):
     path: str | None = None
     of: str | None = None
     method: Method | None = None
+    trained: bool
+    """Whether the transformer's weights came from training, not from a seed."""
     seeds: list[int] = []
     """The draws of an untrained model; empty for a model with weights."""
     family: bool = False

@@ -55,6 +55,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         of=of,
         method=entry.method,
         seeds=seeds,
+        trained=not seeds and maker.start is None,
         family=entry.seeds is not None,
         is_distilled=False,
         group_width=width,

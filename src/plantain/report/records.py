@@ -100,6 +100,7 @@ class Lock(View):
     path: str | None = None
     of: str | None = None
     method: str | None = None
+    trained: bool = True
     seeds: list[int] = []
     device: str | None = None
     dtype: str | None = None

@@ -142,7 +142,7 @@ def weights_note(lock: Lock) -> str:
             f"{lock.name} is untrained: the transformer of {lock.of} with {how}. "
             "Whatever differs here differs in a network that has learned nothing."
         )
-    if lock.source == "embedded" and lock.method != "trained":
+    if not lock.trained:
         return (
             f"{lock.name} is built from a seed and has random weights: it has never been trained. "
             "Its numbers show what a network that knows nothing scores."

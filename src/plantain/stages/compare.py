@@ -13,7 +13,7 @@ def main() -> None:
     with stage("compare", section="report") as current:
         current.use("run")
         cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
-        for folder in ("data/prompts", "data/stats", "models", "prompts"):
+        for folder in ("data/prompts", "data/stats", "data/verdicts", "models", "prompts"):
             current.read(Path(folder))
         results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
         write_compare(results, current.out(Path("reports/index.html")))

@@ -13,6 +13,7 @@ def inputs(probe: str, model: str) -> list[Path]:
     """Everything that the page of a cell is made of."""
     return [
         Path("data/stats", model, probe),
+        Path("data/verdicts", model, f"{probe}.json"),
         Path("data/prompts", f"{probe}.parquet"),
         Path("data/prompts", f"{probe}.references.json"),
         Path("data/references", model, probe),
