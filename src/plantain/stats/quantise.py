@@ -71,7 +71,7 @@ def _rounded(values: Floats) -> NDArray[np.int32]:
     return np.ascontiguousarray(np.rint(values * QUANTA).astype(np.int32))
 
 
-def t_p_values(scores: NDArray[np.int64] | Floats, freedom: int) -> Floats:
+def t_p_values(scores: NDArray[np.int32], freedom: int) -> Floats:
     """Two-sided p-values of Student's t for absolute scores in quanta.
 
     1 - u^2 = df / (df + t^2), so p = I(1 - u^2; df / 2, 1 / 2), the regularised incomplete beta function.
