@@ -239,7 +239,11 @@ def _prompts(root: Path, cell: Cell, items: list[str]) -> None:
                          "rank": index + 1})  # fmt: skip
     folder = root / "data" / "prompts"
     folder.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(rows).write_parquet(folder / f"{cell.probe}.parquet")
+    records = pl.DataFrame(rows)
+    records.write_parquet(folder / f"{cell.probe}.parquet")
+    words = pl.col("prompt").str.split(" ").list.len().cast(pl.Int32).alias("tokens")
+    stats = root / "data" / "stats" / cell.model / cell.probe
+    records.select("item", "condition", words).write_parquet(stats / "tokens.parquet")
     kitchen = "A photographic kitchen scene, wooden countertops, soft daylight, no people present"
     reference = [{"name": "kitchen", "prompt": kitchen, "file": None, "file_sha256": None, "sha256": digest(kitchen)}]
     (folder / f"{cell.probe}.references.json").write_bytes(readable_json(reference))

@@ -97,6 +97,16 @@ def test_the_published_protocol_makes_no_claim_of_its_own(activations):
     assert result.summary["contrasts"]["target"]["card"]["exploratory"]
 
 
+def test_every_prompt_has_its_token_count(activations):
+    counts = activations.token_count.copy()
+    counts[2, 3, 0, 0] = 9
+    changed = Activations(**{**activations.__dict__, "token_count": counts})
+    table = analyse_cell(changed, groups(), CONTRASTS, {"heads": HEADS_PARAMS}).tables["tokens"]
+    assert table.height == ITEMS * len(CONDITIONS)
+    assert table.filter(item="item-2", condition="a_3")["tokens"].to_list() == [9]
+    assert table.filter(item="item-3", condition="a_3")["tokens"].to_list() == [5]
+
+
 def test_only_target_heads_is_confirmatory(activations):
     result = analyse_cell(activations, groups(), CONTRASTS, {"card": CARD_PARAMS, "heads": HEADS_PARAMS})
     flags = {name: entry["exploratory"] for name, entry in result.summary["contrasts"]["target"].items()}

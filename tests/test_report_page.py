@@ -191,3 +191,14 @@ def test_a_probe_without_reference_ranks_or_controls_has_a_page(tmp_path):
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "nothing tells this difference from any other" in html
     assert 'id="chart-rank"' not in html
+
+
+def test_the_prompts_table_counts_tokens(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    result = load_result(root, "otherview", "tiny")
+    rows = dict(sections.prompt_table(result))["mention"]
+    assert [row["tokens"] for row in rows[:3]] == [len(row["prompt"].split(" ")) for row in rows[:3]]
+    write_page(result, tmp_path / "page.html")
+    assert f'<td class="tokens">{rows[0]["tokens"]}</td>' in (tmp_path / "page.html").read_text()
+    (result.stats_folder / "tokens.parquet").unlink()
+    assert "tokens" not in dict(sections.prompt_table(load_result(root, "otherview", "tiny")))["mention"][0]

@@ -145,6 +145,11 @@ class Result:
         return pl.read_parquet(path)
 
     @cached_property
+    def token_counts(self) -> pl.DataFrame | None:
+        """``item``, ``condition``, ``tokens``: text tokens by the model's own tokenizer. None where not stored."""
+        return _parquet(self.stats_folder / "tokens.parquet")
+
+    @cached_property
     def prompts_sha256(self) -> str:
         """Digest of the prompt set: of its record digests, sorted."""
         return digest(sorted(self.records["sha256"].to_list()))

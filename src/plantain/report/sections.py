@@ -169,7 +169,10 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
 def prompt_table(result: Result) -> list[tuple[str, list[dict[str, Any]]]]:
     """(condition, rows) in order of the expansion."""
     columns = ["item", "condition", "prompt", "reference", "sha256"]
+    records = result.records.select(columns)
+    if result.token_counts is not None:
+        records = records.join(result.token_counts, on=["item", "condition"], how="left", maintain_order="left")
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in result.records.select(columns).iter_rows(named=True):
+    for row in records.iter_rows(named=True):
         found.setdefault(row["condition"], []).append(row | {"reference": ", ".join(row["reference"] or [])})
     return list(found.items())

@@ -43,7 +43,7 @@ def analyse_cell(
     """
     metrics: Metrics = {}
     summary: dict[str, Any] = {}
-    tables: dict[str, pl.DataFrame] = {}
+    tables = {"tokens": _token_counts(activations)}
     for name, params in analyses.items():
         units = unit_table(groups, params.unit)
         values = measure(activations, groups, params.unit, params.tokens, params.measure)
@@ -53,6 +53,13 @@ def analyse_cell(
             summary.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
     return CellResult(metrics, {"schema": "plantain.summary/1", "contrasts": summary}, tables)
+
+
+def _token_counts(activations: Activations) -> pl.DataFrame:
+    """Text tokens of every prompt, padding left out."""
+    text = activations.token_count[:, :, 0, activations.tokens.index("text")]
+    pairs = [(item, condition) for item in activations.items for condition in activations.conditions]
+    return pl.DataFrame(pairs, schema=["item", "condition"], orient="row").with_columns(tokens=pl.Series(text.ravel()))
 
 
 def _summary(found: Findings, numbers: dict[str, float], name: str) -> dict[str, Any]:
