@@ -15,7 +15,7 @@ from pathlib import Path
 from plantain.config import Params, VerdictParams, read_params
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import ANALYSIS, families
-from plantain.stats.calibration import TRUTHS, Truth, stop
+from plantain.stats.calibration import HARDER, TRUTHS, Truth, stop
 from plantain.stats.ladder_cell import confirmatory
 from plantain.stats.ladder_evidence import Evidence, Family, Reliability
 from plantain.stats.ladder_nulls import NullTable, null_path, read_null
@@ -41,8 +41,8 @@ def simulated(cells: int) -> Iterator[str]:
     rules = replace(VerdictParams(), flips=500, permutations=500)
     yield "| truth | should stop at | stopped at 0, 1, 2, 3, 4, 5, 6 (%) | as it should | a rung passed wrongly |"
     yield "|---|---|---|---|---|"
-    for truth in TRUTHS:
-        reached = Counter(stop(truth, rules, seed).rung for seed in range(cells))
+    for index, truth in enumerate((*TRUTHS, HARDER)):
+        reached = Counter(stop(truth, rules, 10_000 * index + seed).rung for seed in range(cells))
         yield _row(truth, reached, cells)
 
 

@@ -120,12 +120,7 @@ def stage(
 ) -> Iterator[Stage]:
     """Run a stage's body; commit its outs, receipt and journal line only if all went well.
 
-    Args:
-        name: the stage.
-        section: the section of environment.yaml that it depends on.
-        probe: the probe, where it sees one.
-        model: the model, where it sees one.
-        receipt: where the receipt goes instead of ``receipts/``: that of a result in git stands beside it.
+    ``receipt`` says where the receipt goes instead of ``receipts/``: that of a result in git stands beside it.
     """
     started = time.time()
     state = git_state(root())

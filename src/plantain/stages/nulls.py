@@ -4,18 +4,23 @@ The table goes into git with its receipt beside it, so that a run can rank a mod
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from plantain.capture.activations import Activations
 from plantain.capture.cell import capture_cell
-from plantain.model.lock import lock_path, read_lock
+from plantain.config import Method
+from plantain.errors import InputError
+from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.resolve import resolve
+from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import ANALYSIS, image_digests, inputs_by_contrast, shared
-from plantain.stages.common import run, stage
+from plantain.stages.common import Stage, run, stage
 from plantain.stages.records import prompt_set
 from plantain.stats.ladder_beside import null_settings
-from plantain.stats.ladder_nulls import NullTable, drawn, null_path, table_bytes
+from plantain.stats.ladder_nulls import DrawnContrast, Inputs, NullTable, drawn, null_path, table_bytes
 from plantain.stats.ladder_sample import Measured, sampled_records
 
 
@@ -31,31 +36,47 @@ def main() -> None:
         everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
         records = sampled_records(everything, contrasts, params.verdict)
         lock, groups = resolve(family, params)
-        parent = read_lock(current.read(lock_path(lock.files_model)))
-        references = current.read(Path("data/references", parent.name, probe))
+        references = current.read(Path("data/references", lock.files_model, probe))
         result = capture_cell(records, references, lock, replace(params.capture, seeds=params.capture.seeds[:1]))
         found = result.activations
-        draws = (Measured.of(found, groups, params.analyses[ANALYSIS], draw) for draw in range(len(found.draws)))
-        assert lock.method is not None
-        settings = null_settings(shared(params, parent), parent, lock.method)
-        images = image_digests(current, parent.name, probe)
-        inputs = inputs_by_contrast(contrasts, records, images, settings, params)
-        table = NullTable(
-            family=family,
-            method=lock.method,
-            of=parent.name,
-            probe=probe,
-            items=list(found.items),
-            seeds=list(found.seeds),
-            draws=lock.draws,
-            contrasts=drawn(draws, contrasts, inputs, params.verdict),
-        )
-        current.out(path).write_bytes(table_bytes(table))
+        draws = [Measured.of(found, groups, params.analyses[ANALYSIS], draw) for draw in range(len(found.draws))]
+        entries = drawn(draws, contrasts, _inputs(current, lock, contrasts, records), params.verdict)
+        current.out(path).write_bytes(table_bytes(_table(lock, probe, found, entries)))
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(found.header["capture_key"])
-        current.seeds = {"noise": table.seeds, "draws": list(lock.seeds)}
+        current.seeds = {"noise": list(found.seeds), "draws": list(lock.seeds)}
         current.device, current.dtype, current.notes = result.device, lock.dtype, result.notes
+
+
+def _inputs(
+    current: Stage, lock: ModelLock, contrasts: Sequence[ExpandedContrast], records: Sequence[Record]
+) -> dict[str, Inputs]:
+    """What decides the numbers of each contrast."""
+    parent = read_lock(current.read(lock_path(lock.files_model)))
+    settings = null_settings(shared(current.params, parent), parent, _method(lock))
+    images = image_digests(current, parent.name, str(current.probe))
+    return inputs_by_contrast(contrasts, records, images, settings, current.params)
+
+
+def _table(lock: ModelLock, probe: str, found: Activations, entries: dict[str, DrawnContrast]) -> NullTable:
+    return NullTable(
+        family=lock.name,
+        method=_method(lock),
+        of=lock.files_model,
+        probe=probe,
+        items=list(found.items),
+        seeds=list(found.seeds),
+        draws=lock.draws,
+        contrasts=entries,
+    )
+
+
+def _method(lock: ModelLock) -> Method:
+    if lock.method is None:
+        fix = "name a family: a model with `source: untrained` and `seeds: n`."
+        raise InputError(f"'{lock.name}' is not untrained.", file="params.yaml", field=f"models.{lock.name}", fix=fix)
+    return lock.method
 
 
 if __name__ == "__main__":

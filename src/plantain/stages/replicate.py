@@ -6,18 +6,20 @@ version, and a probe that has only such images keeps rung 6 untested.
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.capture.cell import capture_cell
+from plantain.capture.activations import Activations
+from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
 from plantain.config import CaptureParams, ReferenceParams, VerdictParams
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
-from plantain.probe.records import Record, ReferenceRecord
+from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
 from plantain.stages.beside import ANALYSIS, image_digests, inputs_by_contrast, shared
-from plantain.stages.common import run, stage
+from plantain.stages.common import Stage, run, stage
 from plantain.stages.records import prompt_set
 from plantain.stats.ladder_beside import replicas, replication_settings
 from plantain.stats.ladder_nulls import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
@@ -31,35 +33,52 @@ def main() -> None:
     receipt = path.with_suffix(".receipt.json")
     with stage("replicate", section="capture", probe=probe, model=model, receipt=receipt) as current:
         current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
-        params, rules = current.params, current.params.verdict
         contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
         everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
-        declared = read_references(current.read(Path("data/prompts", f"{probe}.references.json")))
-        records = sampled_records(everything, contrasts, rules)
+        records = sampled_records(everything, contrasts, current.params.verdict)
         lock = read_lock(current.read(lock_path(model)))
-        groups = read_units(current.read(Path("models", model, "units.parquet")))
-        with tempfile.TemporaryDirectory() as folder:
-            further = redraw(declared, lock, params.reference, rules, Path(folder))
-            crossed = [with_alternatives(record, further) for record in records]
-            capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(declared)))
-            result = capture_cell(crossed, Path(folder), lock, capture)
-        measured = Measured.of(result.activations, groups, params.analyses[ANALYSIS])
-        settings = replication_settings(shared(params, lock), lock, params.reference, rules)
-        inputs = inputs_by_contrast(contrasts, records, image_digests(current, model, probe), settings, params)
-        entries = {
-            one.name: ReplicatedContrast(
-                inputs=inputs[one.name],
-                cells=[(found.seed, found.reference, found.p) for found in replicas(measured, one, rules)],
-            )
-            for one in judged(contrasts, rules)
-        }
+        result = _captured(current, lock, records)
+        entries = _entries(current, lock, contrasts, records, result.activations)
         table = ReplicationTable(model=model, probe=probe, items=list(result.activations.items), contrasts=entries)
         current.out(path).write_bytes(table_bytes(table))
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(result.activations.header["capture_key"])
-        current.seeds = {"noise": capture.seeds}
+        current.seeds = {"noise": list(result.activations.seeds)}
         current.device, current.dtype, current.notes = result.device, lock.dtype, result.notes
+
+
+def _captured(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CaptureResult:
+    """The records with every noise seed and every version of their references."""
+    params, rules = current.params, current.params.verdict
+    declared = read_references(current.read(Path("data/prompts", f"{current.probe}.references.json")))
+    capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(declared)))
+    with tempfile.TemporaryDirectory() as folder:
+        versions = redraw(declared, lock, params.reference, rules, Path(folder))
+        crossed = [with_alternatives(record, versions) for record in records]
+        return capture_cell(crossed, Path(folder), lock, capture)
+
+
+def _entries(
+    current: Stage,
+    lock: ModelLock,
+    contrasts: Sequence[ExpandedContrast],
+    records: Sequence[Record],
+    activations: Activations,
+) -> dict[str, ReplicatedContrast]:
+    params, rules = current.params, current.params.verdict
+    groups = read_units(current.read(Path("models", lock.name, "units.parquet")))
+    measured = Measured.of(activations, groups, params.analyses[ANALYSIS])
+    settings = replication_settings(shared(params, lock), lock, params.reference, rules)
+    images = image_digests(current, lock.name, str(current.probe))
+    inputs = inputs_by_contrast(contrasts, records, images, settings, params)
+    return {
+        one.name: ReplicatedContrast(
+            inputs=inputs[one.name],
+            cells=[(found.seed, found.reference, found.p) for found in replicas(measured, one, rules)],
+        )
+        for one in judged(contrasts, rules)
+    }
 
 
 def redraw(

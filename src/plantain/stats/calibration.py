@@ -5,7 +5,7 @@ Measured on an untrained Klein 4B at full size: template means of 600 heads have
 between items. A cell is drawn from a factor model with those two numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +51,9 @@ class Truth:
     longer: bool = False
     """Side a is longer throughout, and the concept shift is really one of length."""
 
+    shared: float = SHARED
+    """Share of the variance between wordings that all networks have in common."""
+
     @property
     def strata(self) -> tuple[str, ...]:
         """Templates of equal token count; where side a is longer, none is as long as one of side b."""
@@ -68,6 +71,11 @@ TRUTHS = (
     Truth("concept", "2.5 template SD in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),
 )
 
+HARDER = replace(
+    TRUTHS[-1], name="concept, unrelated wordings", says="as above, nothing shared", shared=0.0
+)
+"""Untrained draws then scatter more, and fewer concepts exceed all of them; real draws share the text."""
+
 
 def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
     """Draw the evidence of one cell.
@@ -79,7 +87,7 @@ def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
     """
     rng = np.random.Generator(np.random.Philox(seed))
     text = rng.normal(size=(2 * SIDE, len(FACTORS)))
-    draw = _network(rng)
+    draw = _network(rng, truth.shared)
     templates = truth.templates * draw(2 * SIDE, text) + _planted(truth, rng, trained=True)
     noise = BETWEEN_ITEMS * np.stack([draw(2 * SIDE) for _ in range(ITEMS)])
     passes = templates + noise
@@ -119,7 +127,7 @@ class _Draw(Protocol):
     def __call__(self, number: int, text: Floats | None = None) -> Floats: ...
 
 
-def _network(rng: np.random.Generator) -> _Draw:
+def _network(rng: np.random.Generator, shared: float = SHARED) -> _Draw:
     """Loadings of one network; each call draws rows of heads with unit variance, partly from the text's own scores."""
     loadings = rng.normal(size=(len(FACTORS), HEADS)) * np.sqrt(FACTORS)[:, None]
     loadings /= np.sqrt(np.square(loadings).sum(axis=0))
@@ -127,7 +135,7 @@ def _network(rng: np.random.Generator) -> _Draw:
     def rows(number: int, text: Floats | None = None) -> Floats:
         scores = rng.normal(size=(number, len(FACTORS)))
         if text is not None:
-            scores = np.sqrt(SHARED) * text + np.sqrt(1 - SHARED) * scores
+            scores = np.sqrt(shared) * text + np.sqrt(1 - shared) * scores
         return np.asarray(scores @ loadings)
 
     return rows
@@ -148,7 +156,7 @@ def _untrained(truth: Truth, rules: VerdictParams, rng: np.random.Generator, tex
     counts = []
     for _ in range(rules.untrained_draws):
         noise = BETWEEN_ITEMS / np.sqrt(rules.items)
-        draw = _network(rng)
+        draw = _network(rng, truth.shared)
         means = truth.templates * draw(2 * SIDE, text) + noise * draw(2 * SIDE) + _planted(truth, rng, trained=False)
         counts.append(int(np.count_nonzero(np.abs(pooled_t(means[:SIDE], means[SIDE:])) > rules.threshold)))
     return tuple(counts)

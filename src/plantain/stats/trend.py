@@ -69,24 +69,27 @@ def rank_trend(
     if not np.ptp(order) > 0:
         raise InputError("The rank is the same for all items.", fix="Give items different ranks.")
     base = np.ones((len(table), 1))
-    other = None if nuisance is None else _column(nuisance, len(table), "nuisance")
-    full = base if other is None or not np.ptp(other) > 0 else np.column_stack([base, other])
-    if len(table) <= full.shape[1] + 1:
-        raise InputError(f"{len(table)} items are too few for a slope.", fix="Add items to the probe.")
+    full = _nuisance(nuisance, base)
     counts = np.concatenate(list(_counts(table, order, full, _permutations(len(table), permutations, seed), threshold)))
-    t = slopes(table, order, full)
-    centred = order - order.mean()
-    left = _residuals(centred[:, None], full)[:, 0]
     return Trend(
-        t=t,
+        t=slopes(table, order, full),
         threshold=threshold,
         count=int(counts[0]),
         count_p=float(np.count_nonzero(counts >= counts[0]) / len(counts)),
         count_unadjusted=int(np.count_nonzero(np.abs(slopes(table, order, base)) > threshold)),
-        inflation=_inflation(centred, left),
+        inflation=_inflation(order - order.mean(), full),
         permutations=len(counts),
         items=len(table),
     )
+
+
+def _nuisance(nuisance: ArrayLike | None, ones: Floats) -> Floats:
+    """The intercept and the nuisance that varies, ``(items, columns)``."""
+    other = None if nuisance is None else _column(nuisance, len(ones), "nuisance")
+    full = ones if other is None or not np.ptp(other) > 0 else np.column_stack([ones, other])
+    if len(ones) <= full.shape[1] + 1:
+        raise InputError(f"{len(ones)} items are too few for a slope.", fix="Add items to the probe.")
+    return full
 
 
 def slopes(table: Floats, rank: Floats, nuisance: Floats) -> Floats:
@@ -130,9 +133,10 @@ def _residuals(values: Floats, nuisance: Floats) -> Floats:
     return np.asarray(values - basis @ (basis.T @ values))
 
 
-def _inflation(centred: Floats, left: Floats) -> float:
-    remaining = float(left @ left)
-    return float(centred @ centred) / remaining if remaining > 1e-12 * float(centred @ centred) else float("inf")
+def _inflation(centred: Floats, nuisance: Floats) -> float:
+    total = float(centred @ centred)
+    remaining = float(np.square(_residuals(centred[:, None], nuisance)).sum())
+    return total / remaining if remaining > 1e-12 * total else float("inf")
 
 
 def _column(values: ArrayLike, items: int, what: str) -> Floats:
