@@ -89,11 +89,13 @@ def test_publishing_again_adds_and_changes_nothing(published):
     assert {run.info.run_id: (run.data.tags, run.data.metrics, run.info.end_time) for run in runs(published)} == before
 
 
-def test_a_lost_store_is_made_anew(published):
+def test_a_lost_store_is_made_anew(published, monkeypatch):
     names = sorted(run.info.run_name for run in runs(published))
-    shutil.rmtree(published / "mlflow")
-    sync(published, parameters())
-    assert sorted(run.info.run_name for run in runs(published)) == names
+    copy = published.with_name("copy")
+    shutil.copytree(published, copy, ignore=shutil.ignore_patterns("mlflow"))
+    monkeypatch.chdir(copy)
+    assert sync(copy, parameters()).created == len(names)
+    assert sorted(run.info.run_name for run in runs(copy)) == names
 
 
 def test_the_marker_and_the_ledger_are_the_same_on_every_machine(published):

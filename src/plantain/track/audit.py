@@ -109,7 +109,8 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         steps = chain(cell, lines)
         walk = Chain(cell, found.reader, lock)
         broken = [*walk.broken(step.held for step in steps), *walk.numbers()]
-        broken += _again(cell, found, level, passes) if not broken else []
+        if all(one.link == "code" for one in broken):
+            broken += _again(cell, found, level, passes)
         broken += [one for one in (*ledgered, *runs) if one.cell == cell.name]
         cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken)))
         links += walk.checked
@@ -124,7 +125,7 @@ def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunS
 
 
 def _again(cell: Cell, found: Found, level: Level, passes: int) -> Iterator[Broken]:
-    """Numbers and passes made again; pointless, and left out, where a link before them is broken."""
+    """Numbers and passes made again, by the code of this checkout."""
     if level is Level.hashes or "analyze" not in cell.held:
         return
     from plantain.track.recompute import check_capture, check_stats

@@ -58,6 +58,7 @@ class Chain:
         yield from self._code(held.receipt)
         for record in held.receipt.writes:
             yield from self._file(held.receipt, record, "wrote")
+        yield from self._folders(held.receipt)
 
     def _receipt(self, held: Held) -> Iterator[Broken]:
         self.checked += 1
@@ -86,7 +87,7 @@ class Chain:
         elif not same:
             problem = f"its bytes are not those that {receipt.stage} {verb} (SHA-256 {record.sha256[:12]})."
             yield self._at(kind(record.path), record.path, f"{problem} Restore it, or run `dvc repro`.")
-        elif credited is False:
+        elif credited is False and not self._in_folder(receipt, record.path):
             problem = f"dvc.lock credits {receipt.stage} with other bytes than it {verb}. Run `dvc repro`."
             yield self._at(kind(record.path), record.path, problem)
 
@@ -94,6 +95,24 @@ class Chain:
         """Whether what is there is what dvc.lock names; None where it names nothing."""
         credit: Credit | None = self._lock.credit(receipt, path) if self._lock else None
         return md5_of(self._reader, credit) == credit.md5 if credit else None
+
+    def _in_folder(self, receipt: Receipt, path: str) -> bool:
+        credit = self._lock.credit(receipt, path) if self._lock else None
+        return credit is not None and credit.is_folder
+
+    def _folders(self, receipt: Receipt) -> Iterator[Broken]:
+        """Folders that are not what dvc.lock names although each file is what the receipt names."""
+        records = [*receipt.reads, *receipt.writes]
+        for credit in self._lock.stages.get(stage_name(receipt), ()) if self._lock else ():
+            inside = [record for record in records if credit.covers(record.path)]
+            whole = all(self._is_same(record) for record in inside)
+            if credit.is_folder and inside and whole and md5_of(self._reader, credit) != credit.md5:
+                problem = f"dvc.lock credits {receipt.stage} with another content of this folder. Run `dvc repro`."
+                yield self._at(kind(inside[0].path), credit.path, problem)
+
+    def _is_same(self, record: FileRecord) -> bool:
+        found = self._reader.digests(record.path)
+        return found is not None and found.sha256 == record.sha256
 
     def _code(self, receipt: Receipt) -> Iterator[Broken]:
         for module, sha256 in receipt.code.items():

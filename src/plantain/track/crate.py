@@ -92,9 +92,13 @@ class _Builder:
     def _workflow(self) -> Any:
         language = self._add("https://dvc.org", "ComputerLanguage", name="DVC", url={"@id": "https://dvc.org"})
         content = self._content("dvc.yaml")
-        workflow = self._crate.add_workflow(str(content), "dvc.yaml", main=True, lang=language)
+        workflow = self._crate.add_workflow(str(content), "dvc.yaml", main=True)
+        self._crate.delete(workflow["programmingLanguage"])  # rocrate assumes CWL
+        workflow["programmingLanguage"] = language
         workflow["name"] = "plantain: from prompts to numbers"
         workflow["license"] = {"@id": LICENCE}
+        workflow["encodingFormat"] = _ENCODINGS[".yaml"]
+        workflow["version"] = plantain.__version__
         return workflow
 
     def _describe(self) -> None:
@@ -110,20 +114,17 @@ class _Builder:
         root["conformsTo"] = profiles
 
     def _action(self, workflow: Any, inputs: list[Any], results: list[Any]) -> Any:
-        times, named = self._times(), {}
+        times, named = self._times(), dict[str, str]()
         if times:
             started = min(step.execution.started for step in self._steps if step.execution)
             named = {"startTime": self._moment(started), "endTime": self._moment(max(times))}
-        version = plantain.__version__
-        agent = self._add("#plantain", "SoftwareApplication", name="plantain", version=version, softwareVersion=version)
-        action = self._add(
-            f"#run-{self._cell.capture_key}", "CreateAction", name=f"dvc repro, {self._cell.name}", **named
-        )
+        named["name"] = f"dvc repro, {self._cell.name}"
+        action = self._add(f"#run-{self._cell.capture_key}", "CreateAction", **named)
         action["instrument"] = workflow
-        action["agent"] = agent
+        action["description"] = "Every stage of the pipeline that this result rests on."
         action["object"] = inputs + self._numbers("params")
         action["result"] = results + self._numbers("metrics")
-        action["actionStatus"] = {"@id": "http://schema.org/CompletedActionStatus"}
+        action["actionStatus"] = "http://schema.org/CompletedActionStatus"
         return action
 
     def _numbers(self, what: str) -> list[Any]:

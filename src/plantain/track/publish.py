@@ -87,7 +87,7 @@ def _track(root: Path, tracking: TrackingParams, results: Results, reader: Reade
             tally = opened.tally
     except Exception as error:
         warning = describe_failure(error)
-        write_atomic(store.pending_path(), (warning + "\n").encode())
+        store.leave_pending(warning)
         return 0, 0, 0, warning
     store.pending_path().unlink(missing_ok=True)
     return tally.created, tally.changed - tally.created, len(specs), None

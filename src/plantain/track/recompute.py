@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
 
     receipt = cell.held["analyze"].receipt
     analyses = {name: _typed(AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
-    with _files(reader, _inputs(cell)) as folder:
+    with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the stage said them when it ran
         result = analyse_cell(
             read_activations(folder / f"data/activations/{cell.model}/{cell.probe}.safetensors"),
             read_units(folder / f"models/{cell.model}/units.parquet"),

@@ -152,7 +152,7 @@ def read_results(reader: Reader) -> Results:
     Raises:
         InputError: a file is not what it should be.
     """
-    cells = tuple(_cell(reader, probe, model) for probe, model in cell_names(reader))
+    cells = tuple(read_cell(reader, probe, model) for probe, model in cell_names(reader))
     singles = {stage: held for stage in SINGLE_STAGES if (held := _held(reader, receipt_path(stage)))}
     return Results(cells, singles if cells else {})
 
@@ -184,7 +184,8 @@ def parse_receipt(path: str, content: bytes) -> Held:
         raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
 
 
-def _cell(reader: Reader, probe: str, model: str) -> Cell:
+def read_cell(reader: Reader, probe: str, model: str) -> Cell:
+    """The receipts of one cell, as far as they exist."""
     paths = {stage: receipt_path(stage, model=model) for stage in MODEL_STAGES}
     paths |= {stage: receipt_path(stage, probe=probe) for stage in PROBE_STAGES}
     paths |= {stage: receipt_path(stage, model=model, probe=probe) for stage in CELL_STAGES}

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from plantain.config import TrackingParams
 from plantain.errors import PlantainError
+from plantain.files import write_atomic
 from plantain.places import mlflow_dir, root, state_dir
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ def locate(tracking: TrackingParams) -> Store:
 def pending_path() -> Path:
     """The mark that something waits to be published."""
     return state_dir() / "pending"
+
+
+def leave_pending(reason: str) -> None:
+    """Note that something waits, and why."""
+    write_atomic(pending_path(), f"{reason}\n".encode())
 
 
 def set_environment(timeout: float) -> None:
