@@ -52,7 +52,7 @@ def test_stopping_early_leaves_the_rest_undone_and_changes_nothing(model):
         with torch.inference_mode(), reducing(projections(model), LAYOUT, 16, stop=stop) as capture:
             model(**inputs())
         handle.remove()
-        found.append(capture.mean_square)
+        found.append(capture.mean_square())
         assert bool(ran) is not stop
     assert torch.equal(*(values.nan_to_num(-1.0) for values in found))
 
@@ -105,8 +105,20 @@ def test_padding_on_the_left_is_padding(model):
         handle.remove()
     start = 2 * 2 * 4
     squares = seen[0].pow(2).unflatten(-1, (-1, 16)).mean(-1)[0]
-    assert torch.equal(capture.mean_square[0, 1, start : start + squares.shape[-1]], squares[:2].mean(0))
+    assert torch.equal(capture.mean_square()[0, 1, start : start + squares.shape[-1]], squares[:2].mean(0))
     assert left.counts() == [[5, 2, NOISE, REFERENCE]]
+
+
+def test_waiting_for_one_another_changes_no_bit(model, monkeypatch):
+    found = []
+    for limit in (0, 1000, 1 << 30):
+        monkeypatch.setattr("plantain.capture.hooks._WAITING", limit)
+        layout = Layout(((0, 5), (0, 2)), TEXT, NOISE, REFERENCE)
+        with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True) as capture:
+            model(**inputs(rows=2))
+        found.append(capture.mean_square().nan_to_num(-1.0))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
 
 
 def test_chunks_of_a_long_activation_change_no_bit(monkeypatch):

@@ -74,6 +74,23 @@ class Scene:
         return noised(noise, clean, self.sigma)
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a pass must know of its transformer, looked up once: diffusers walks all parameters to tell it."""
+
+    device: torch.device
+    dtype: torch.dtype
+    channels: int
+    timestep: torch.Tensor
+    """1000 sigma, as the scheduler gives it."""
+
+    @classmethod
+    def of(cls, transformer: Any, scene: Scene) -> "Target":
+        """The target of the passes of ``scene``."""
+        at = timestep(scene.scheduler, scene.sigma, scene.positions)
+        return cls(transformer.device, transformer.dtype, transformer.config.in_channels // 4 * 4, at)
+
+
 @torch.inference_mode()
 def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, device: str) -> Scene:
     """Encode every reference image once; the VAE is loaded for that and freed again."""
@@ -89,33 +106,31 @@ def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, dev
 def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams) -> Runner:
     """A function that measures one batch by calling ``transformer`` directly."""
     hooked = projections(transformer)
-    at = timestep(scene.scheduler, scene.sigma, scene.positions)
+    target = Target.of(transformer, scene)
 
     @torch.inference_mode()
     def run(batch: Batch) -> Measured:
         texts = [embeddings(one.prompt) for one in batch]
-        inputs, layout = assemble(batch, texts, scene, transformer, at)
+        inputs, layout = assemble(batch, texts, scene, target)
         with reducing(hooked, layout, params.group_width, stop=True) as capture:
             transformer(**inputs)
-        return capture.mean_square.cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
+        return capture.mean_square().cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
 
     return run
 
 
-def assemble(
-    batch: Batch, texts: list[Embedding], scene: Scene, transformer: Any, at: torch.Tensor
-) -> tuple[dict[str, Any], Layout]:
+def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target) -> tuple[dict[str, Any], Layout]:
     """Arguments of the transformer call for ``batch``, and where its token sets stand.
 
     Ids, packing, dtypes and the timestep's round trip follow sections 3 to 7 of the pipeline's ``__call__``.
     """
-    device, channels = transformer.device, transformer.config.in_channels // 4 * 4
+    device = target.device
     embeds = torch.cat([text.values for text in texts]).to(device)
-    grid = torch.cat([scene.latents(one, channels) for one in batch]).to(device=device, dtype=embeds.dtype)
-    ids = Flux2KleinPipeline._prepare_latent_ids(grid).to(device)
+    grid = torch.cat([scene.latents(one, target.channels) for one in batch]).to(device=device, dtype=embeds.dtype)
+    ids = _image_ids(grid.shape[2], grid.shape[3], device).expand(len(batch), -1, -1)
     latents = Flux2KleinPipeline._pack_latents(grid)
     noise_positions = latents.shape[1]
-    moment = at.to(device).expand(len(batch)).to(latents.dtype)
+    moment = target.timestep.to(device).expand(len(batch)).to(latents.dtype)
     references = [scene.references[one.reference] for one in batch if one.reference is not None]
     if references:
         latents = torch.cat([latents, torch.cat([one.latents for one in references])], dim=1)
@@ -127,11 +142,11 @@ def assemble(
         reference=latents.shape[1] - noise_positions,
     )
     inputs = {
-        "hidden_states": latents.to(transformer.dtype),
+        "hidden_states": latents.to(target.dtype),
         "timestep": moment / 1000,
         "guidance": None,
         "encoder_hidden_states": embeds,
-        "txt_ids": Flux2KleinPipeline._prepare_text_ids(embeds).to(device),
+        "txt_ids": _text_ids(embeds.shape[1], device),
         "img_ids": ids,
         "return_dict": False,
     }
@@ -141,6 +156,19 @@ def assemble(
 @lru_cache(maxsize=4)
 def _noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(gaussian(seed, shape))
+
+
+@lru_cache(maxsize=8)
+def _image_ids(height: int, width: int, device: torch.device) -> torch.Tensor:
+    ids: torch.Tensor = Flux2KleinPipeline._prepare_latent_ids(torch.empty(1, 0, height, width))
+    return ids.to(device)
+
+
+@lru_cache(maxsize=4)
+def _text_ids(length: int, device: torch.device) -> torch.Tensor:
+    # One row serves every batch: the transformer reads the first.
+    ids: torch.Tensor = Flux2KleinPipeline._prepare_text_ids(torch.empty(1, length, 0))
+    return ids.to(device)
 
 
 def _condition(pipeline: Any, path: Path, device: str) -> Conditioning:

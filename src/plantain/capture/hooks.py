@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -12,6 +12,9 @@ from plantain.model.geometry import Projection
 
 _CHUNK = 1 << 22
 """Values squared in float32 at a time (16 MiB), so that a hook needs no copy of a whole activation."""
+
+_WAITING = 1 << 22
+"""Group means that may wait to be reduced together (16 MiB)."""
 
 
 class _Stop(Exception):
@@ -52,19 +55,53 @@ class Layout:
         return {index: span for index, span in found.items() if span[1] > span[0]}
 
 
-@dataclass
 class Capture:
-    """What the hooks of one forward filled in."""
+    """What the hooks of one forward saw, reduced as it comes.
 
-    mean_square: torch.Tensor
-    """float32 (rows, tokens, groups), NaN where a set is empty or not seen."""
-    fired: set[str] = field(default_factory=set)
-    """Names of the projections that ran."""
+    Group means of several projections wait for one another, so that a small model pays for few operations; those of a
+    large one are reduced to token sets at once.
+    """
 
+    def __init__(self, projections: Sequence[Projection], layout: Layout, group_width: int) -> None:
+        self.fired: set[str] = set()
+        """Names of the projections that ran."""
+        self._projections, self._layout, self._group_width = projections, layout, group_width
+        self._waiting: list[tuple[int, torch.Tensor]] = []
+        self._values = 0
+        self._pieces: dict[tuple[int, int, int], torch.Tensor] = {}
 
-def group_count(projections: Sequence[Projection], group_width: int) -> int:
-    """Length of the group axis."""
-    return sum(_width(projection) // group_width for projection in projections)
+    def add(self, index: int, activation: torch.Tensor) -> None:
+        """Take what the projection at ``index`` sees, (rows, positions, channels)."""
+        means = token_means(activation, self._group_width)
+        self._waiting.append((index, means))
+        self._values += means.numel()
+        self.fired.add(self._projections[index].name)
+        if self._values > _WAITING:
+            self._reduce()
+
+    def mean_square(self) -> torch.Tensor:
+        """float32 (rows, tokens, groups), NaN where a set is empty or not seen."""
+        self._reduce()
+        widths = [_width(projection) // self._group_width for projection in self._projections]
+        absent = torch.full((max(widths),), float("nan"), device=self._projections[0].module.weight.device)
+        rows = range(len(self._layout.text))
+        return torch.stack([torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows])
+
+    def _along(self, row: int, token: int, widths: Sequence[int], absent: torch.Tensor) -> torch.Tensor:
+        pieces = [self._pieces.get((row, token, index), absent[:width]) for index, width in enumerate(widths)]
+        return torch.cat(pieces)
+
+    def _reduce(self) -> None:
+        alike: dict[tuple[str, int], list[tuple[int, torch.Tensor]]] = {}
+        for index, means in self._waiting:
+            alike.setdefault((self._projections[index].stream, means.shape[-1]), []).append((index, means))
+        for (stream, _), members in alike.items():
+            stacked = torch.stack([means for _, means in members]) if len(members) > 1 else members[0][1][None]
+            for row in range(len(self._layout.text)):
+                for token, (first, last) in self._layout.spans(row, stream).items():
+                    found = stacked[:, row, first:last].mean(1).unbind(0)
+                    self._pieces |= {(row, token, index): one for (index, _), one in zip(members, found, strict=True)}
+        self._waiting, self._values = [], 0
 
 
 @contextmanager
@@ -80,19 +117,13 @@ def reducing(projections: Sequence[Projection], layout: Layout, group_width: int
     Raises:
         InputError: on leaving, if a projection never ran, ran twice, or saw something else than ``layout`` says.
     """
-    device = projections[0].module.weight.device
-    shape = (len(layout.text), len(TOKENS), group_count(projections, group_width))
-    capture = Capture(torch.full(shape, float("nan"), dtype=torch.float32, device=device))
+    capture = Capture(projections, layout, group_width)
     handles = []
-    start = 0
     try:
-        for projection in projections:
-            width = _width(projection) // group_width
-            target = capture.mean_square[:, :, start : start + width]
-            done = len(projections) if stop else None
-            hook = _hook(projection, layout, group_width, capture, target=target, stop_after=done)
+        for index, projection in enumerate(projections):
+            expected = (len(layout.text), layout.length(projection.stream), _width(projection))
+            hook = _hook(index, projection.name, expected, capture, len(projections) if stop else None)
             handles.append(projection.module.register_forward_pre_hook(hook))
-            start += width
         with suppress(_Stop):
             yield capture
         _refuse_unseen(projections, capture)
@@ -111,28 +142,11 @@ def token_means(activation: torch.Tensor, group_width: int) -> torch.Tensor:
 
 
 def _hook(
-    projection: Projection,
-    layout: Layout,
-    group_width: int,
-    capture: Capture,
-    *,
-    target: torch.Tensor,
-    stop_after: int | None,
+    index: int, name: str, expected: tuple[int, ...], capture: Capture, stop_after: int | None
 ) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
-    spans = [
-        (row, first, last, target[row, index])
-        for row in range(len(layout.text))
-        for index, (first, last) in layout.spans(row, projection.stream).items()
-    ]
-
-    expected = (len(layout.text), layout.length(projection.stream), _width(projection))
-
     def reduce(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        _refuse_other(projection.name, expected, tuple(inputs[0].shape), capture)
-        means = token_means(inputs[0], group_width)
-        for row, first, last, place in spans:
-            torch.mean(means[row, first:last], 0, out=place)
-        capture.fired.add(projection.name)
+        _refuse_other(name, expected, tuple(inputs[0].shape), capture)
+        capture.add(index, inputs[0])
         if len(capture.fired) == stop_after:
             raise _Stop
 

@@ -57,6 +57,6 @@ def pipeline_runner(
                 text_encoder_out_layers=tuple(lock.text_encoder_out_layers),
                 output_type="latent",
             )
-        return capture.mean_square.cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
+        return capture.mean_square().cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
 
     return run
