@@ -58,7 +58,7 @@ def test_the_template_renders_what_qwen3_renders(tokenizer):
 
 def test_a_sentence_of_25_unknown_words_fits_96_positions(tokenizer):
     sentence = (
-        "Seventeen melancholy saxophonists cautiously improvised beneath flickering lanterns while curious hedgehogs "
+        "Melancholy saxophonists cautiously improvised beneath flickering lanterns while curious hedgehogs "
         "wandered past abandoned railway carriages, quietly wondering whether tomorrow might finally bring warmer "
         "weather again"
     )

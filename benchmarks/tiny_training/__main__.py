@@ -6,6 +6,7 @@
     python benchmarks/train_tiny.py flow            the transformer
     python benchmarks/train_tiny.py flow --operation mention-only
     python benchmarks/train_tiny.py ship            bfloat16 weights into src/plantain/model/tiny/weights
+    python benchmarks/train_tiny.py measure         the figures and pictures of docs/tiny.md
 
 `decoder` and `flow` continue from their last checkpoint in --out. docs/tiny.md has the recipe of the shipped weights.
 """
@@ -23,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from tiny_batches import sentences
 from tiny_flow import Learner, Plan, train
 from tiny_log import Log
+from tiny_measure import report
 from tiny_sheet import Painter
 
 from plantain.model.tiny import architecture, vocabulary
@@ -83,7 +85,7 @@ def _write(name: str, tensors: dict[str, torch.Tensor]) -> None:
 def main() -> None:
     """Run one phase."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("phase", choices=["vocabulary", "encoder", "decoder", "flow", "ship"])
+    parser.add_argument("phase", choices=["vocabulary", "encoder", "decoder", "flow", "ship", "measure"])
     parser.add_argument("--out", type=Path, default=Path(".plantain/tiny-training"), help="checkpoints and logs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--operation", choices=[*Operation], default=Operation.full)
@@ -109,6 +111,8 @@ def run(options: argparse.Namespace) -> None:
         tiny_autoencoder.prepare(encoder, options.seed)
     elif options.phase == "ship":
         ship(options.out)
+    elif options.phase == "measure":
+        report(options.out, PROMPTS.with_name("docs") / "images")
     else:
         options.rate = options.rate or {"decoder": 3e-3, "flow": 2e-3}[options.phase]
         name = options.phase if options.phase == "decoder" else f"flow-{options.operation}"

@@ -62,7 +62,8 @@ def generate(
 
 def distances(picture: Floats, candidates: Floats) -> Floats:
     """Root mean square difference of ``picture`` (64, 64, 3) to each of ``candidates`` (..., 64, 64, 3)."""
-    return np.sqrt(np.square(candidates - picture).mean(axis=(-1, -2, -3), dtype=np.float64)).astype(np.float32)
+    squares: Floats = np.square(candidates - picture).mean(axis=(-1, -2, -3), dtype=np.float64)
+    return np.sqrt(squares).astype(np.float32)
 
 
 @dataclass(frozen=True)

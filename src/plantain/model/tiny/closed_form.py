@@ -48,6 +48,11 @@ def _zero(layer: nn.Module) -> None:
         parameter.zero_()
 
 
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
+
+
 def _identity(conv: nn.Conv2d) -> None:
     """Pass the leading channels on unchanged; the others become 0."""
     _zero(conv)
@@ -57,7 +62,7 @@ def _identity(conv: nn.Conv2d) -> None:
 
 
 def _widen(resnet: nn.Module) -> None:
-    if resnet.conv_shortcut is not None:
+    if isinstance(resnet.conv_shortcut, nn.Conv2d):
         _identity(resnet.conv_shortcut)
 
 
@@ -72,8 +77,8 @@ def _compress(conv: nn.Conv2d, level: Tensor) -> Tensor:
     basis = basis * basis.sum(1, keepdim=True).sign()
     _zero(conv)
     conv.weight[:kept, :channels, :2, :2] = basis.reshape(kept, channels, 2, 2).float()
-    conv.bias[:kept] = -(basis @ mean).float()
-    return nn.functional.conv2d(level, conv.weight[:kept, :channels, :2, :2], conv.bias[:kept], stride=2)
+    _bias(conv)[:kept] = -(basis @ mean).float()
+    return nn.functional.conv2d(level, conv.weight[:kept, :channels, :2, :2], _bias(conv)[:kept], stride=2)
 
 
 def _places(latents: int, channels: int, groups: int) -> list[tuple[int, int]]:
@@ -88,11 +93,11 @@ def _arrange(shortcut: nn.Conv2d, deviation: Tensor, groups: int) -> None:
     _zero(shortcut)
     signs = torch.ones(shortcut.out_channels)
     signs[1::2] = -1.0
-    shortcut.bias.copy_(_CONSTANT * signs)
+    _bias(shortcut).copy_(_CONSTANT * signs)
     for latent, (plus, minus) in enumerate(_places(len(deviation), shortcut.out_channels, groups)):
         shortcut.weight[plus, latent] = 1.0 / deviation[latent]
         shortcut.weight[minus, latent] = -1.0 / deviation[latent]
-        shortcut.bias[[plus, minus]] = 0.0
+        _bias(shortcut)[[plus, minus]] = 0.0
 
 
 def _read_out(norm: nn.GroupNorm, conv: nn.Conv2d, latents: int) -> None:

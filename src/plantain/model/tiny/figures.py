@@ -5,6 +5,7 @@ at 90 stretches out to the side and one at 180 points up.
 """
 
 import colorsys
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numba
@@ -34,26 +35,30 @@ _STANDING = (0.0, -10.0, -10.0, 10.0, 10.0)
 _EXPRESSIVE_SEED, _ARMS_SEED = 20_251, 20_252
 
 
+def _floats(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float32)
+
+
 def angles(body: int, pose: Pose) -> Floats:
     """Nine angles: upper and lower arm, left then right; lean; thigh and shin, left then right.
 
     The canonical poses are the same for all; a body's expressive pose, and what its arms do alone, are its own.
     """
     if pose is Pose.t_pose:
-        return np.float32([-90, -90, 90, 90, *_STANDING])
+        return _floats([-90, -90, 90, 90, *_STANDING])
     if pose is Pose.a_pose:
-        return np.float32([-40, -40, 40, 40, *_STANDING])
+        return _floats([-40, -40, 40, 40, *_STANDING])
     rng = np.random.Generator(np.random.Philox([_ARMS_SEED if pose is Pose.arms else _EXPRESSIVE_SEED, body]))
     if pose is Pose.arms:
         upper = np.array([-1.0, 1.0]) * (115 + 55 * rng.random(2))
         lower = upper + np.array([-1.0, 1.0]) * (80 * rng.random(2) - 50)
-        return np.float32([upper[0], lower[0], upper[1], lower[1], *_STANDING])
+        return _floats([upper[0], lower[0], upper[1], lower[1], *_STANDING])
     arm = np.array([-1.0, 1.0]) * (100 + 70 * rng.random(2))
     bend = arm + 90 * (rng.random(2) - 0.5)
     lean = (15 + 25 * rng.random()) * (1 if rng.random() < 0.5 else -1)
     thigh = np.array([-1.0, 1.0]) * (25 + 60 * rng.random(2))
     shin = thigh * (0.2 - 0.8 * rng.random(2))
-    return np.float32([arm[0], bend[0], arm[1], bend[1], lean, thigh[0], shin[0], thigh[1], shin[1]])
+    return _floats([arm[0], bend[0], arm[1], bend[1], lean, thigh[0], shin[0], thigh[1], shin[1]])
 
 
 def draw_figures(bodies: NDArray[np.int64], poses: list[Pose]) -> Floats:
@@ -64,7 +69,7 @@ def draw_figures(bodies: NDArray[np.int64], poses: list[Pose]) -> Floats:
 
 def _picture(body: int, pose: Pose) -> Floats:
     out = _setting(body)
-    colour = np.float32(colorsys.hsv_to_rgb((body * GOLDEN) % 1.0, 0.85, (0.95, 0.55)[body % 2]))
+    colour = _floats(colorsys.hsv_to_rgb((body * GOLDEN) % 1.0, 0.85, (0.95, 0.55)[body % 2]))
     _paint(_limbs(angles(body, pose), 0.9 + 0.2 * ((body * 7) % BODIES) / BODIES), colour, out)
     return out
 

@@ -1,0 +1,116 @@
+"""An examination of a pipeline of the embedded shape: thirty rooms that no training saw, one creature in each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from diffusers import Flux2KleinPipeline
+from numpy.typing import NDArray
+
+from plantain.model.tiny import behaviour, classroom, figures, world
+from plantain.model.tiny.creatures import CREATURES, Creature
+from plantain.model.tiny.lessons import Lesson, Outcome
+
+Floats = NDArray[np.float32]
+
+VIEWPOINT, MENTION = 0, 1
+"""Roles, in the order of ``world.everyone``."""
+
+_ASKED: dict[str, tuple[Outcome, Callable[[int], int]]] = {
+    "viewpoint": (Outcome.viewpoint, lambda number: 1 + number % 6),
+    "mention": (Outcome.mention, lambda number: 1 + number % 6),
+    "decoy": (Outcome.unchanged, lambda number: 1 + number % 4),
+    "viewpoint_held_out": (Outcome.viewpoint, lambda number: 7 + number % 2),
+    "mention_held_out": (Outcome.mention, lambda number: 7 + number % 2),
+}
+"""What is asked in every room, and in which wording of its side: all taught ones in turn, then the held-out ones."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Pictures (30, 64, 64, 3) for each thing that was asked, all of one room from the same noise."""
+
+    rooms: world.Rooms
+    references: Floats
+    candidates: Floats
+    """Renders of every room: (30 rooms, 2 roles, 30 creatures, 64, 64, 3)."""
+    pictures: dict[str, Floats]
+
+    def readings(self, asked: str) -> list[behaviour.Reading]:
+        """What each picture is nearest to."""
+        pairs = zip(self.pictures[asked], self.candidates, strict=True)
+        return [behaviour.read(picture, candidates) for picture, candidates in pairs]
+
+    def role(self, asked: str, role: int) -> float:
+        """Share of pictures that are nearest to a render of ``role`` (chance: one half)."""
+        return float(np.mean([reading.role == role for reading in self.readings(asked)]))
+
+    def exact(self, asked: str, role: int) -> float:
+        """Share of pictures that are nearest to the right role and creature (chance: one in sixty)."""
+        wanted = [behaviour.Reading(role, number) for number in range(len(CREATURES))]
+        return float(np.mean([got == want for got, want in zip(self.readings(asked), wanted, strict=True)]))
+
+    def flipped(self) -> float:
+        """Share of rooms in which the phrase alone turns the nearest render from one role into the other."""
+        both = zip(self.readings("viewpoint"), self.readings("mention"), strict=True)
+        return float(np.mean([(first.role, second.role) == (VIEWPOINT, MENTION) for first, second in both]))
+
+    def heights(self) -> list[float]:
+        """Camera heights in metres read back from the views, in the order of the creatures."""
+        triples = zip(self.pictures["viewpoint"], range(len(CREATURES)), CREATURES, strict=True)
+        return [behaviour.read_height(picture, self._room(number), one) for picture, number, one in triples]
+
+    def shown(self, asked: str, view: Callable[[Creature], world.Shots]) -> float:
+        """Share of pictures, taken by the camera of ``view``, in which the creature stands."""
+        found = [
+            behaviour.shows(self.pictures[asked][number], self._room(number), creature, view(creature))
+            for number, creature in enumerate(CREATURES)
+        ]
+        return float(np.mean(found))
+
+    def error(self, asked: str, role: int) -> float:
+        """Squared error to the right render, divided by that of copying the reference."""
+        numbers = np.arange(len(CREATURES))
+        right = self.candidates[numbers, role, numbers]
+        made = np.square(self.pictures[asked] - right).mean()
+        return float(made / np.square(self.references - right).mean())
+
+    def decoy_change(self) -> float:
+        """Median RMS change by a decoy, divided by the median RMS change that a viewpoint asks for."""
+        numbers = np.arange(len(CREATURES))
+        moved = self.candidates[numbers, VIEWPOINT, numbers] - self.references
+        kept = self.pictures["decoy"] - self.references
+        rms = [np.sqrt(np.square(gap).mean(axis=(1, 2, 3))) for gap in (kept, moved)]
+        return float(np.median(rms[0]) / np.median(rms[1]))
+
+    def _room(self, number: int) -> world.Rooms:
+        return self.rooms.take(np.array([number]))
+
+
+def sentence(lessons: tuple[Lesson, ...], outcome: Outcome, subject: int, wording: int) -> str:
+    """The prompt of ``outcome`` for ``subject`` in its ``wording``."""
+    return next(one.prompt for one in lessons if (one.outcome, one.subject, one.wording) == (outcome, subject, wording))
+
+
+def examine(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int, seed: int = 4_242) -> Examination:
+    """Ask ``pipe`` for five pictures in each of thirty rooms; ``lessons`` are those of the full operation."""
+    rooms = behaviour.fresh_rooms(seed)
+    references = world.render(rooms, world.doorway(len(rooms)))
+    numbers = range(len(CREATURES))
+    candidates = np.stack([world.everyone(rooms.take(np.array([number]))) for number in numbers])
+    made = []
+    for number in numbers:
+        texts = [sentence(lessons, outcome, number, wording(number)) for outcome, wording in _ASKED.values()]
+        made.append(behaviour.generate(pipe, texts, references[number], steps=steps, seed=number))
+    return Examination(rooms, references, candidates, dict(zip(_ASKED, np.stack(made, axis=1), strict=True)))
+
+
+def examine_poses(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int, first_wording: int = 1) -> float:
+    """Share of drawings of 25 bodies in four poses whose pose is read back (chance: one quarter)."""
+    right = []
+    for body in range(figures.BODIES):
+        texts = [sentence(lessons, Outcome(pose), body, first_wording + body % 4) for pose in classroom.POSES]
+        pictures = behaviour.generate(pipe, texts, None, steps=steps, seed=body)
+        pairs = zip(pictures, classroom.POSES, strict=True)
+        right += [behaviour.read_pose(picture, body) is pose for picture, pose in pairs]
+    return float(np.mean(right))
