@@ -40,9 +40,9 @@ def main() -> None:
             found = judge(gather(current, probe, model), frame)
             write_atomic(folder / model / f"{probe}.json", readable_json(found.record))
             numbers.setdefault(probe, {})[model] = found.metrics
-            current.metrics[f"{probe}@{model}"] = {"verdict": found.metrics}
             print(f"{probe}@{model}: {found.record['sentence']}")
         current.out(Path("reports/verdicts.json")).write_bytes(readable_json(numbers))
+        current.metrics = numbers
 
 
 def gather(current: Stage, probe: str, model: str) -> Cell:
