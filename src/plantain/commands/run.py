@@ -11,22 +11,36 @@ from plantain.errors import InputError
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
+Study = Annotated[bool, typer.Option("--study", help="Then draw untrained models, seeds and images: minutes to hours.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
 
 
-def run(probes: Probes = None, model: Models = None, dry_run: DryRun = False) -> None:
+def run(probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
     params = read_params()
+    cells = _chosen(params, probes, model)
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
-        print_forecast(params, _chosen(params, probes, model))
+        print_forecast(params, cells)
         return
-    if not probes and not model:
-        raise typer.Exit(_dvc("repro"))
-    reports = [f"report@{probe}-{name}" for probe, name in _chosen(params, probes, model)]
-    code = _dvc("repro", *reports)
-    raise typer.Exit(code or _dvc("repro", "--single-item", "cells", "compare", "publish"))
+    everything = not probes and not model
+    code = _run(cells, everything)
+    if study and not code:
+        from plantain.commands.study import study as run_study
+
+        code = run_study(params, cells) or _run(cells, everything)
+    raise typer.Exit(code)
+
+
+def _run(cells: list[tuple[str, str]], everything: bool) -> int:
+    if everything:
+        return _dvc("repro")
+    names = [f"{probe}-{model}" for probe, model in cells]
+    code = _dvc("repro", "cells", *(f"analyze@{name}" for name in names))
+    # From here on stages look at all cells at once: those alone are run, or every cell would be.
+    beside = ["verdict", *(f"report@{name}" for name in names), "compare", "publish"]
+    return code or _dvc("repro", "--single-item", *beside)
 
 
 def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ numbers that it did not make (DVC issue 11058). A stage therefore hashes what it
 before it commits its outs.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -151,6 +152,13 @@ def stage(
             experiment=os.environ.get("DVC_EXP_NAME"),
         )
     )
+
+
+def cells_with_results(current: Stage) -> list[tuple[str, str]]:
+    """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
+    cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
+    named = [(str(cell["probe"]), str(cell["model"])) for cell in cells]
+    return [(probe, model) for probe, model in named if Path("data/stats", model, probe).exists()]
 
 
 def imported_code() -> dict[str, str]:

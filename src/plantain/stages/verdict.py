@@ -12,7 +12,7 @@ from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import ANALYSIS, families, image_digests, shared
-from plantain.stages.common import Stage, run, stage
+from plantain.stages.common import Stage, cells_with_results, run, stage
 from plantain.stages.environment import declared_versions
 from plantain.stats.ladder_beside import Sources
 from plantain.stats.ladder_cell import Cell, Frame, judge
@@ -32,11 +32,9 @@ def main() -> None:
         current.used["environment.capture"] = declared_versions()["capture"]
         current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
         frame = Frame(ANALYSIS, current.params.analyses[ANALYSIS], current.params.verdict)
-        cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
         folder = current.out(Path("data/verdicts"))
         numbers: dict[str, dict[str, dict[str, float]]] = {}
-        for one in cells:
-            probe, model = one["probe"], one["model"]
+        for probe, model in cells_with_results(current):
             found = judge(gather(current, probe, model), frame)
             write_atomic(folder / model / f"{probe}.json", readable_json(found.record))
             numbers.setdefault(probe, {})[model] = found.metrics
