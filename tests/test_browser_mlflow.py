@@ -1,0 +1,79 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from browser import ARTIFACTS, browser
+from track_helpers import make_results, parameters
+
+from plantain.track.publish import publish
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def server(root):
+    """`plantain ui` as a person starts it; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "plantain.cli", "ui", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=root, env=os.environ | {"DO_NOT_TRACK": "true"}, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(f"{address}/health", process)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(url, process):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail("the server did not answer within two minutes")
+
+
+@pytest.fixture
+def published(tracked):
+    shutil.copy2(ROOT / "params.yaml", tracked)
+    make_results(tracked)
+    report = publish(tracked, parameters())
+    assert report.warning is None
+    return tracked
+
+
+def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(published):
+    with browser() as opened, server(published) as address:
+        page = opened.new_page(viewport={"width": 1600, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/#/experiments/1/runs")
+        row = page.get_by_role("link", name="otherview@tiny", exact=True)
+        row.wait_for()
+        assert page.get_by_text("Dataset", exact=True).first.is_visible()
+        assert page.get_by_text("otherview (").first.is_visible()
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTIFACTS / "mlflow_runs.png")
+        row.click()
+        page.get_by_role("tab", name="Artifacts").click()
+        page.get_by_text("index.html").first.click()
+        page.frame_locator("iframe").locator("body").wait_for()
+        page.screenshot(path=ARTIFACTS / "mlflow_page.png")
