@@ -1,5 +1,4 @@
 import json
-import sys
 import zipfile
 from hashlib import sha256
 from importlib import resources
@@ -88,6 +87,7 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(exported, 
     """Offline: the two JSON-LD contexts come from the rocrate package, with the terms of version 1.1 set back."""
     services = pytest.importorskip("rocrate_validator.services")
     import requests
+    import requests_cache
     from rocrate_validator.models import Severity
 
     bioschemas = "https://bioschemas.org/ComputationalWorkflow"
@@ -105,7 +105,7 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(exported, 
         return answer
 
     monkeypatch.setattr(requests.Session, "send", send)
-    monkeypatch.setattr(sys.modules["requests_cache"].CachedSession, "send", send)
+    monkeypatch.setattr(requests_cache.CachedSession, "send", send)
     for profile in ("process-run-crate-0.5", "workflow-run-crate-0.5"):
         settings = services.ValidationSettings(
             rocrate_uri=str(exported[0]), profile_identifier=profile, requirement_severity=Severity.REQUIRED

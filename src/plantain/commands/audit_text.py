@@ -39,8 +39,14 @@ def _cell(cell: CellAudit, audit: Audit, detail: bool) -> Iterator[str]:
     asked = f"prompts {prompts.set_sha256[:12]} ({len(prompts.records)} records)" if prompts else "prompts unknown"
     analyses = sum(len(found) for found in cell.metrics.values())
     yield f"{'ok    ' if cell.ok else 'BROKEN'}  {cell.cell.name}{at}  {asked}, {analyses} analyses"
+    code = [broken.path for broken in cell.broken if broken.link == "code"]
     for broken in cell.broken:
-        yield f"        {broken.link} {broken.path}: {broken.problem}"
+        if broken.link != "code" or detail:
+            yield f"        {broken.link} {broken.path}: {broken.problem}"
+    if code and not detail:
+        yield f"        code: {len(code)} modules are not those that ran, first {code[0]}. Run `dvc repro`."
+    if code and cell.recomputed:
+        yield "        The code that is here gives the same numbers from the same activations."
     if detail:
         yield from _numbers(cell)
         for step in reversed(cell.steps):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plantain.config import Params
+from plantain.errors import InputError
 from plantain.track import journal
 from plantain.track.checks import Broken, Chain, check_ledger, count
 from plantain.track.dvclock import read_lock
@@ -35,6 +36,8 @@ class CellAudit:
     metrics: Metrics
     """Those of the contrast asked for, or all."""
     broken: tuple[Broken, ...]
+    recomputed: bool
+    """Whether every number came out the same when computed again."""
 
     @property
     def ok(self) -> bool:
@@ -47,6 +50,7 @@ class CellAudit:
         return {
             "address": self.cell.name,
             "ok": self.ok,
+            "recomputed": self.recomputed,
             "prompts": prompts.model_dump() if prompts else None,
             "capture_key": self.cell.capture_key,
             "numbers": self.metrics,
@@ -109,10 +113,12 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         steps = chain(cell, lines)
         walk = Chain(cell, found.reader, lock)
         broken = [*walk.broken(step.held for step in steps), *walk.numbers()]
-        if all(one.link == "code" for one in broken):
-            broken += _again(cell, found, level, passes)
+        tried = level is not Level.hashes and all(one.link in ("code", "report") for one in broken)
+        again = list(_again(cell, found, level, passes)) if tried else []
+        broken += again
         broken += [one for one in (*ledgered, *runs) if one.cell == cell.name]
-        cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken)))
+        same = tried and not again
+        cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken), same))
         links += walk.checked
     rest = [one for one in runs if one.cell not in names and len(names) == len(found.results.cells)]
     return Audit(level, found.rev, tuple(cells), tuple(rest), links, tracker)
@@ -126,13 +132,15 @@ def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunS
 
 def _again(cell: Cell, found: Found, level: Level, passes: int) -> Iterator[Broken]:
     """Numbers and passes made again, by the code of this checkout."""
-    if level is Level.hashes or "analyze" not in cell.held:
-        return
     from plantain.track.recompute import check_capture, check_stats
 
-    yield from check_stats(cell, found.reader)
-    if level is Level.capture:
-        yield from check_capture(cell, found.reader, passes)
+    try:
+        yield from check_stats(cell, found.reader)
+        if level is Level.capture:
+            yield from check_capture(cell, found.reader, passes)
+    except InputError as error:
+        path, numbers = str(error.file or "receipts"), count(_metrics(cell, None))
+        yield Broken("statistics", path, f"the numbers cannot be made again: {error}", cell.name, numbers)
 
 
 def _metrics(cell: Cell, contrast: str | None) -> Metrics:
