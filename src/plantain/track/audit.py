@@ -10,7 +10,7 @@ from plantain.config import Params
 from plantain.errors import InputError
 from plantain.track import journal
 from plantain.track.checks import Broken, Chain, check_ledger, count
-from plantain.track.dvclock import read_lock
+from plantain.track.dvclock import DvcLock, read_lock
 from plantain.track.find import Found
 from plantain.track.lineage import Step, chain
 from plantain.track.mlflow_check import check_runs
@@ -106,7 +106,6 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
     lines = journal.executions()
     lock = read_lock(found.reader)
     runs, tracker = check_runs(_runs(found, lines, root), params.tracking)
-    names = {cell.name for cell in found.cells}
     ledgered = list(check_ledger(found.reader, found.results, found.cells))
     cells, links = [], 0
     for cell in found.cells:
@@ -120,8 +119,16 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         same = tried and not again
         cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken), same))
         links += walk.checked
-    rest = [one for one in runs if one.cell not in names and len(names) == len(found.results.cells)]
-    return Audit(level, found.rev, tuple(cells), tuple(rest), links, tracker)
+    rest = _rest(found, lock, {one.path for cell in cells for one in cell.broken})
+    rest += [one for one in runs if one.cell not in {cell.name for cell in found.results.cells}]
+    whole = len(found.cells) == len(found.results.cells)
+    return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker)
+
+
+def _rest(found: Found, lock: DvcLock | None, said: set[str]) -> list[Broken]:
+    """Broken links of the stages that see all cells, beyond those that were said of single cells."""
+    walk = Chain(None, found.reader, lock)
+    return [one for one in walk.broken(found.results.singles.values()) if one.path not in said]
 
 
 def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunSpec]:

@@ -31,9 +31,9 @@ class Broken:
 
 
 class Chain:
-    """Checks one cell, upstream first; what breaks twice is said once."""
+    """Checks one cell, or with None the stages that see all cells, upstream first; what breaks twice is said once."""
 
-    def __init__(self, cell: Cell, reader: Reader, lock: DvcLock | None) -> None:
+    def __init__(self, cell: Cell | None, reader: Reader, lock: DvcLock | None) -> None:
         self._cell = cell
         self._reader = reader
         self._lock = lock
@@ -41,7 +41,7 @@ class Chain:
 
     def broken(self, held: Iterable[Held]) -> Iterator[Broken]:
         """Every broken link of ``held``, in order, one a path."""
-        for stage in missing_stages(self._cell):
+        for stage in missing_stages(self._cell) if self._cell else ():
             problem = "there is no receipt. Run `dvc pull` where a remote holds it, else `dvc repro`."
             yield self._at("receipt", f"receipts/{stage}", problem)
         seen: set[str] = set()
@@ -128,6 +128,8 @@ class Chain:
 
     def numbers(self) -> Iterator[Broken]:
         """Numbers of ``metrics.json`` that are not the receipt's."""
+        if self._cell is None:
+            return
         analyze = self._cell.held.get("analyze")
         path = f"reports/{self._cell.model}/{self._cell.probe}/metrics.json"
         content = self._reader.read(path)
@@ -138,6 +140,8 @@ class Chain:
             yield self._at("metrics", path, f"{name} is {said}, and the receipt says {stated}.")
 
     def _at(self, link: str, path: str, problem: str) -> Broken:
+        if self._cell is None:
+            return Broken(link, path, problem, "all results", 0)
         analyze = self._cell.held.get("analyze")
         undermined = link not in ("report", "ledger", "MLflow") and analyze is not None
         numbers = count(analyze.receipt.metrics) if analyze and undermined else 0
