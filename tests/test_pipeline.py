@@ -112,10 +112,9 @@ def test_after_a_pull_one_changed_prompt_reruns_what_reads_prompts(clone):
     assert sorted(stages) == sorted([*cells, "prompts@mini", "verdict", "compare", "publish"])
 
 
-def test_changed_prompts_then_restored_come_back_without_a_run(clone):
+def test_changed_prompts_then_restored_capture_nothing_and_give_the_same_bytes(clone):
     clone.git("checkout", "--quiet", ".")
-    stages = clone.repro()
-    assert stages == ["publish"]
+    assert {stage.partition("@")[0] for stage in clone.repro()} <= {"analyze", "verdict", "publish"}
     assert clone.git("status", "--porcelain") == ""
 
 

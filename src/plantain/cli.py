@@ -1,43 +1,78 @@
-"""``plantain …``: the commands put together. Each lives in its own module of ``plantain.commands``."""
+"""``plantain …``: the commands put together.
+
+A command's module is imported when it is called, so that none waits for the libraries of another.
+"""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from plantain import __version__
-from plantain.commands.audit import audit
-from plantain.commands.cache import app as cache
-from plantain.commands.compare import compare
-from plantain.commands.diff import diff
-from plantain.commands.doctor import doctor
-from plantain.commands.export import app as export
-from plantain.commands.headline import headline
-from plantain.commands.model import app as model
-from plantain.commands.probe import app as probe
-from plantain.commands.prompts import app as prompts
-from plantain.commands.run import run
-from plantain.commands.selftest import selftest
-from plantain.commands.show import show
-from plantain.commands.sync import sync
-from plantain.commands.ui import ui
 from plantain.errors import PlantainError
 
+COMMANDS = {
+    "run": "Run the pipeline, or the stages of some probes and models.",
+    "show": "Print verdict, headline numbers and a profile over blocks.",
+    "headline": "Print the headline numbers of every cell and where to look.",
+    "compare": "Write a page with results side by side.",
+    "diff": "What differs between two results, and what can have caused it.",
+    "audit": "Follow every number to its prompts and check each link.",
+    "sync": "Make MLflow agree with the receipts.",
+    "ui": "Open the MLflow UI on this machine's loopback address.",
+    "doctor": "What is wrong with this checkout, and the fix of each.",
+    "selftest": "Compare nominal with observed error rates on simulated data.",
+    "prompts": "Check, show and compare probes.",
+    "probe": "Begin a probe of your own.",
+    "model": "Show the geometry of a model, or fetch its weights.",
+    "published": "Check the figures of the published cards.",
+    "cache": "Show and prune the store of shards and embeddings.",
+    "export": "Write a result as an archive.",
+    "version": "Print the version.",
+}
+"""Every command and what it is for; ``plantain.commands.<name>`` holds a function of that name, or an ``app``."""
+
+
+class LazyCommands(TyperGroup):
+    """A group whose commands are imported one at a time."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """Import the module of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"plantain.commands.{cmd_name}")
+        found = getattr(module, "app", None)
+        if found is None:
+            found = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+            found.command(cmd_name)(getattr(module, cmd_name))
+        built: TyperCommand | TyperGroup = get_command(found)  # type: ignore[assignment]
+        return built
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 app = typer.Typer(
+    cls=LazyCommands,
     help="Experiment tracking for interpretability probes of image generators.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, show, headline, compare, diff, audit, sync, ui, doctor, selftest):
-    app.command()(command)
-for name, group in (("prompts", prompts), ("probe", probe), ("model", model), ("cache", cache), ("export", export)):
-    app.add_typer(group, name=name)
 
 
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print(__version__)
+@app.callback()
+def _root() -> None:
+    """Experiment tracking for interpretability probes of image generators."""
 
 
 def main() -> None:

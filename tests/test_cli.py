@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from plantain import __version__
+from plantain.cli import COMMANDS
+
+HEAVY = ["torch", "diffusers", "transformers", "mlflow", "dvc", "numba", "matplotlib"]
+
+
+def plantain(*arguments, cwd=None):
+    command = [sys.executable, "-m", "plantain.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    program = "import sys; sys.argv = ['plantain', '--help']\ntry:\n    from plantain.cli import main; main()\n"
+    program += f"except SystemExit: pass\nprint('LOADED', sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert "LOADED []" in done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "model"])
+def test_every_command_has_its_own_help(name):
+    done = plantain(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"{name} [OPTIONS]" in done.stdout
+
+
+def test_the_version_is_that_of_the_package():
+    assert plantain("version").stdout.strip() == __version__
+
+
+def test_an_unknown_command_is_wrong_usage():
+    done = plantain("shwo")
+    assert done.returncode == 2
+    assert "No such command" in done.stderr
+
+
+def test_wrong_input_is_one_sentence_with_exit_code_2(tmp_path):
+    (tmp_path / "params.yaml").write_text("run: {probes: [a-b], models: []}\n")
+    done = plantain("run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("plantain: params.yaml:")
+    assert "Traceback" not in done.stderr
