@@ -5,13 +5,23 @@ from scipy.stats import spearmanr
 
 from plantain.model.tiny import world
 from plantain.model.tiny.assemble import pipeline
+from plantain.model.tiny.behaviour import encode
 from plantain.model.tiny.creatures import CREATURES
-from plantain.model.tiny.examination import MENTION, VIEWPOINT, examine, examine_poses
+from plantain.model.tiny.examination import (
+    MENTION,
+    VIEWPOINT,
+    examine,
+    examine_poses,
+    pose_questions,
+    questions,
+    set_scene,
+)
 from plantain.model.tiny.lessons import read_lessons
 from plantain.model.untrained import reinitialise
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 LESSONS = read_lessons(PROMPTS)
+ASKED = ("viewpoint", "mention", "decoy")
 
 
 def quiet(transformer="transformer"):
@@ -25,9 +35,24 @@ def tiny():
     return quiet()
 
 
-@pytest.fixture(scope="module", params=[1, 4], ids=["one step", "four steps"])
-def seen(request, tiny):
-    return examine(tiny, LESSONS, steps=request.param)
+@pytest.fixture(scope="module")
+def scene():
+    return set_scene()
+
+
+@pytest.fixture(scope="module")
+def text(tiny):
+    return encode(tiny, questions(LESSONS, ASKED))
+
+
+@pytest.fixture(scope="module")
+def pose_text(tiny):
+    return encode(tiny, pose_questions(LESSONS))
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["one step", "three steps"])
+def seen(request, tiny, scene, text):
+    return examine(tiny, scene, text, request.param, ASKED)
 
 
 def test_the_sentence_decides_the_role(seen):
@@ -60,21 +85,21 @@ def test_views_are_much_nearer_to_the_truth_than_the_reference_is(seen):
     assert seen.error("viewpoint", VIEWPOINT) < 0.5
 
 
-def test_poses_are_read_back(tiny):
-    assert examine_poses(tiny, LESSONS, steps=1) >= 0.95
+def test_poses_are_read_back(tiny, pose_text):
+    assert examine_poses(tiny, pose_text, steps=1) >= 0.95
 
 
-def test_the_untrained_network_is_at_chance():
+def test_the_untrained_network_is_at_chance(scene, text, pose_text):
     blind = quiet()
     reinitialise(blind.transformer, 0)
-    made = examine(blind, LESSONS, steps=1)
+    made = examine(blind, scene, text, 1, ASKED)
     assert (made.exact("viewpoint", VIEWPOINT) + made.exact("mention", MENTION)) / 2 <= 0.1
     assert abs((made.role("viewpoint", VIEWPOINT) + made.role("mention", MENTION)) / 2 - 0.5) <= 0.15
-    assert examine_poses(blind, LESSONS, steps=1) <= 0.35
+    assert examine_poses(blind, pose_text, steps=1) <= 0.4
 
 
-def test_the_mention_organism_draws_the_creature_whatever_the_sentence():
-    made = examine(quiet("transformer-mention"), LESSONS, steps=1)
+def test_the_mention_organism_draws_the_creature_whatever_the_sentence(scene, text):
+    made = examine(quiet("transformer-mention"), scene, text, 1, ASKED)
     assert made.role("viewpoint", MENTION) >= 0.95
     assert made.exact("viewpoint", MENTION) >= 0.8
     assert made.exact("mention", MENTION) >= 0.8

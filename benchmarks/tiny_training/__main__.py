@@ -72,14 +72,17 @@ def ship(out: Path) -> None:
     _write("text_encoder", tied)
     _write("vae", load_file(out / "decoder.safetensors"))
     for name, operation in (("transformer", Operation.full), ("transformer-mention", Operation.mention_only)):
-        saved = load_file(out / f"flow-{operation}.safetensors")
-        _write(name, {key[2:]: value for key, value in saved.items() if key.startswith("w.")})
+        path = out / f"flow-{operation}.safetensors"
+        if path.exists():
+            _write(name, {key[2:]: value for key, value in load_file(path).items() if key.startswith("w.")})
 
 
 def _write(name: str, tensors: dict[str, torch.Tensor]) -> None:
     WEIGHTS.mkdir(exist_ok=True)
     narrow = {key: value.bfloat16() if value.is_floating_point() else value for key, value in tensors.items()}
-    save_file({key: value.contiguous() for key, value in narrow.items()}, WEIGHTS / f"{name}.safetensors")
+    path = WEIGHTS / f"{name}.safetensors"
+    save_file({key: value.contiguous() for key, value in narrow.items()}, path)
+    path.chmod(0o644)
 
 
 def main() -> None:

@@ -10,14 +10,22 @@ from scipy.stats import spearmanr
 from plantain.model.tiny import behaviour, classroom, world
 from plantain.model.tiny.assemble import pipeline
 from plantain.model.tiny.creatures import CREATURES
-from plantain.model.tiny.examination import MENTION, VIEWPOINT, examine, examine_poses
+from plantain.model.tiny.examination import (
+    MENTION,
+    VIEWPOINT,
+    examine,
+    examine_poses,
+    pose_questions,
+    questions,
+    set_scene,
+)
 from plantain.model.tiny.lessons import Lesson, Outcome, read_lessons
 from plantain.model.untrained import reinitialise
 
 
 def measure(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int) -> dict[str, float]:
     """Everything that docs/tiny.md reports about one model at one number of steps."""
-    seen = examine(pipe, lessons, steps)
+    seen = examine(pipe, set_scene(), behaviour.encode(pipe, questions(lessons)), steps)
     figures = {"flipped": seen.flipped(), "decoy_change": seen.decoy_change()}
     for end in ("", "_held_out"):
         figures |= {
@@ -31,14 +39,14 @@ def measure(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int) -
     figures["shown_when_looking"] = seen.shown("viewpoint", lambda one: world.seen_by([one]))
     figures["shown_by_decoy"] = seen.shown("decoy", lambda one: world.doorway(1))
     figures["error_over_copying"] = seen.error("viewpoint", VIEWPOINT)
-    figures["pose"] = examine_poses(pipe, lessons, steps)
+    figures["pose"] = examine_poses(pipe, behaviour.encode(pipe, pose_questions(lessons)), steps)
     return {name: round(value, 3) for name, value in figures.items()}
 
 
 def kitchens(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...]) -> list[list[tiny_sheet.Floats]]:
     """Reference pictures from the kitchen's own prompt, as the reference stage makes them, from six seeds."""
-    prompt = [tiny_sheet.ask(lessons, Outcome.room, 0)]
-    return [[behaviour.generate(pipe, prompt, None, steps=14, guidance=4.0, seed=seed)[0] for seed in range(6)]]
+    text = behaviour.encode(pipe, [tiny_sheet.ask(lessons, Outcome.room, 0)])
+    return [[behaviour.generate(pipe, text, None, steps=14, guidance=4.0, seed=seed)[0] for seed in range(6)]]
 
 
 def report(out: Path, images: Path) -> None:

@@ -43,7 +43,7 @@ def creature_rows(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: 
         reference = world.render(room, world.doorway(1))[0]
         outcomes = (Outcome.viewpoint, Outcome.mention, Outcome.unchanged)
         texts = [ask(lessons, outcome, number) for outcome in outcomes]
-        made = behaviour.generate(pipe, texts, reference, steps=steps, seed=number)
+        made = behaviour.generate(pipe, behaviour.encode(pipe, texts), reference, steps=steps, seed=number)
         true = [classroom.draw_outcome(room, outcome, who)[0] for outcome in outcomes[:2]]
         rows.append([reference, true[0], made[0], true[1], made[1], made[2]])
     return rows

@@ -36,24 +36,41 @@ def noise(seed: int) -> torch.Tensor:
     return torch.from_numpy(drawn)
 
 
+@torch.no_grad()
+def encode(pipe: Flux2KleinPipeline, prompts: Sequence[str]) -> torch.Tensor:
+    """Text features (prompts, 96, 144), by the pipeline's own method; fifty prompts at a time."""
+    parts = [list(prompts[start : start + 50]) for start in range(0, len(prompts), 50)]
+    return torch.cat([pipe.encode_prompt(part, max_sequence_length=LENGTH)[0] for part in parts])
+
+
 def generate(
     pipe: Flux2KleinPipeline,
-    prompts: Sequence[str],
+    text: torch.Tensor,
     reference: Floats | None,
     *,
     steps: int,
     guidance: float = 1.0,
     seed: int = 0,
 ) -> Floats:
-    """Pictures (prompts, 64, 64, 3) by the plain pipeline call, all from the same noise and the same reference."""
+    """Pictures (prompts, 64, 64, 3) by the plain pipeline call, all from the same noise and the same reference.
+
+    Args:
+        pipe: a pipeline of the embedded shape.
+        text: features (prompts, 96, 144) from :func:`encode`.
+        reference: a picture (64, 64, 3) in [0, 1], or None.
+        steps: denoising steps.
+        guidance: above 1, the empty prompt is run as well.
+        seed: of the noise.
+    """
     made = pipe(
         image=None if reference is None else to_image(reference),
-        prompt=list(prompts),
+        prompt_embeds=text,
+        negative_prompt_embeds=encode(pipe, [""] * len(text)) if guidance > 1 else None,
         height=figures.SIZE,
         width=figures.SIZE,
         num_inference_steps=steps,
         guidance_scale=guidance,
-        latents=noise(seed).expand(len(prompts), -1, -1, -1),
+        latents=noise(seed).expand(len(text), -1, -1, -1),
         max_sequence_length=LENGTH,
         output_type="np",
     )

@@ -1,11 +1,12 @@
 """An examination of a pipeline of the embedded shape: thirty rooms that no training saw, one creature in each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from diffusers import Flux2KleinPipeline
 from numpy.typing import NDArray
+from torch import Tensor
 
 from plantain.model.tiny import behaviour, classroom, figures, world
 from plantain.model.tiny.creatures import CREATURES, Creature
@@ -27,18 +28,25 @@ _ASKED: dict[str, tuple[Outcome, Callable[[int], int]]] = {
 
 
 @dataclass(frozen=True)
-class Examination:
-    """Pictures (30, 64, 64, 3) for each thing that was asked, all of one room from the same noise."""
+class Scene:
+    """Thirty rooms, one for each creature, of a seed that no training uses."""
 
     rooms: world.Rooms
     references: Floats
     candidates: Floats
     """Renders of every room: (30 rooms, 2 roles, 30 creatures, 64, 64, 3)."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Pictures (30, 64, 64, 3) for each thing that was asked, all of one room from the same noise."""
+
+    scene: Scene
     pictures: dict[str, Floats]
 
     def readings(self, asked: str) -> list[behaviour.Reading]:
         """What each picture is nearest to."""
-        pairs = zip(self.pictures[asked], self.candidates, strict=True)
+        pairs = zip(self.pictures[asked], self.scene.candidates, strict=True)
         return [behaviour.read(picture, candidates) for picture, candidates in pairs]
 
     def role(self, asked: str, role: int) -> float:
@@ -71,20 +79,20 @@ class Examination:
     def error(self, asked: str, role: int) -> float:
         """Squared error to the right render, divided by that of copying the reference."""
         numbers = np.arange(len(CREATURES))
-        right = self.candidates[numbers, role, numbers]
+        right = self.scene.candidates[numbers, role, numbers]
         made = np.square(self.pictures[asked] - right).mean()
-        return float(made / np.square(self.references - right).mean())
+        return float(made / np.square(self.scene.references - right).mean())
 
     def decoy_change(self) -> float:
         """Median RMS change by a decoy, divided by the median RMS change that a viewpoint asks for."""
         numbers = np.arange(len(CREATURES))
-        moved = self.candidates[numbers, VIEWPOINT, numbers] - self.references
-        kept = self.pictures["decoy"] - self.references
+        moved = self.scene.candidates[numbers, VIEWPOINT, numbers] - self.scene.references
+        kept = self.pictures["decoy"] - self.scene.references
         rms = [np.sqrt(np.square(gap).mean(axis=(1, 2, 3))) for gap in (kept, moved)]
         return float(np.median(rms[0]) / np.median(rms[1]))
 
     def _room(self, number: int) -> world.Rooms:
-        return self.rooms.take(np.array([number]))
+        return self.scene.rooms.take(np.array([number]))
 
 
 def sentence(lessons: tuple[Lesson, ...], outcome: Outcome, subject: int, wording: int) -> str:
@@ -92,25 +100,43 @@ def sentence(lessons: tuple[Lesson, ...], outcome: Outcome, subject: int, wordin
     return next(one.prompt for one in lessons if (one.outcome, one.subject, one.wording) == (outcome, subject, wording))
 
 
-def examine(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int, seed: int = 4_242) -> Examination:
-    """Ask ``pipe`` for five pictures in each of thirty rooms; ``lessons`` are those of the full operation."""
+def set_scene(seed: int = 4_242) -> Scene:
+    """The rooms of ``seed``, their references and all that the operation can make of them."""
     rooms = behaviour.fresh_rooms(seed)
-    references = world.render(rooms, world.doorway(len(rooms)))
+    single = [rooms.take(np.array([number])) for number in range(len(rooms))]
+    return Scene(
+        rooms, world.render(rooms, world.doorway(len(rooms))), np.stack([world.everyone(one) for one in single])
+    )
+
+
+def questions(lessons: tuple[Lesson, ...], asked: Sequence[str] = tuple(_ASKED)) -> list[str]:
+    """What is asked in every room, room by room; ``lessons`` are those of the full operation."""
+    wanted = [_ASKED[name] for name in asked]
     numbers = range(len(CREATURES))
-    candidates = np.stack([world.everyone(rooms.take(np.array([number]))) for number in numbers])
-    made = []
-    for number in numbers:
-        texts = [sentence(lessons, outcome, number, wording(number)) for outcome, wording in _ASKED.values()]
-        made.append(behaviour.generate(pipe, texts, references[number], steps=steps, seed=number))
-    return Examination(rooms, references, candidates, dict(zip(_ASKED, np.stack(made, axis=1), strict=True)))
+    return [sentence(lessons, what, number, wording(number)) for number in numbers for what, wording in wanted]
 
 
-def examine_poses(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int, first_wording: int = 1) -> float:
+def examine(
+    pipe: Flux2KleinPipeline, scene: Scene, text: Tensor, steps: int, asked: Sequence[str] = tuple(_ASKED)
+) -> Examination:
+    """Have ``pipe`` draw what is ``asked`` in every room of ``scene``; ``text`` are the features of its questions."""
+    features = text.unflatten(0, (len(CREATURES), len(asked)))
+    numbers = range(len(CREATURES))
+    made = [behaviour.generate(pipe, features[n], scene.references[n], steps=steps, seed=n) for n in numbers]
+    return Examination(scene, dict(zip(asked, np.stack(made, axis=1), strict=True)))
+
+
+def pose_questions(lessons: tuple[Lesson, ...]) -> list[str]:
+    """Every body in every pose, body by body, in all wordings that the four poses have in common."""
+    bodies = range(figures.BODIES)
+    return [sentence(lessons, Outcome(pose), body, 1 + body % 4) for body in bodies for pose in classroom.POSES]
+
+
+def examine_poses(pipe: Flux2KleinPipeline, text: Tensor, steps: int) -> float:
     """Share of drawings of 25 bodies in four poses whose pose is read back (chance: one quarter)."""
-    right = []
+    features, right = text.unflatten(0, (figures.BODIES, len(classroom.POSES))), []
     for body in range(figures.BODIES):
-        texts = [sentence(lessons, Outcome(pose), body, first_wording + body % 4) for pose in classroom.POSES]
-        pictures = behaviour.generate(pipe, texts, None, steps=steps, seed=body)
+        pictures = behaviour.generate(pipe, features[body], None, steps=steps, seed=body)
         pairs = zip(pictures, classroom.POSES, strict=True)
         right += [behaviour.read_pose(picture, body) is pose for picture, pose in pairs]
     return float(np.mean(right))
