@@ -54,7 +54,9 @@ def test_from_pretrained_gives_real_classes_in_float32(built):
 def test_the_plain_call_needs_nothing_but_a_prompt_and_a_size(built):
     pipe = Flux2KleinPipeline.from_pretrained(built[0])
     pipe.set_progress_bar_config(disable=True)
-    image = pipe("Render this kitchen", height=64, width=64, num_inference_steps=1, max_sequence_length=96).images[0]
+    image = pipe(
+        prompt="Render this kitchen", height=64, width=64, num_inference_steps=1, max_sequence_length=96
+    ).images[0]
     assert image.size == (64, 64)
 
 

@@ -56,14 +56,20 @@ def test_the_template_renders_what_qwen3_renders(tokenizer):
     assert set(MARKUP) <= set(tokenizer.all_special_tokens)
 
 
-def test_a_sentence_of_25_unknown_words_fits_96_positions(tokenizer):
-    sentence = (
-        "Melancholy saxophonists cautiously improvised beneath flickering lanterns while curious hedgehogs "
-        "wandered past abandoned railway carriages, quietly wondering whether tomorrow might finally bring warmer "
-        "weather again"
-    )
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "An old fisherman quietly mends torn nets beside the harbour while gulls circle above wooden boats and barefoot "
+        "children gather shells along the shore today",
+        "The suspension bridge collapsed after engineers ignored repeated warnings about corroded cables, although "
+        "inspectors had photographed every damaged section during the previous autumn and winter",
+    ],
+)
+def test_a_sentence_of_25_unknown_words_fits_96_positions(tokenizer, sentence):
     assert len(sentence.split()) == 25
-    assert len(tokenizer(chat(tokenizer, sentence)).input_ids) <= 96
+    tokens = tokenizer(chat(tokenizer, sentence)).input_ids
+    assert len(tokens) <= 80
+    assert len(tokens) > 25 + 13
 
 
 @pytest.mark.parametrize("text", ["naïve café", "日本語のテキスト", "🙂 42 km/h", "tabs\tand\nlines", "ZQXJ vvv"])

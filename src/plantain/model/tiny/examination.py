@@ -120,7 +120,7 @@ def examine(
     pipe: Flux2KleinPipeline, scene: Scene, text: Tensor, steps: int, asked: Sequence[str] = tuple(_ASKED)
 ) -> Examination:
     """Have ``pipe`` draw what is ``asked`` in every room of ``scene``; ``text`` are the features of its questions."""
-    features = text.unflatten(0, (len(CREATURES), len(asked)))
+    features = text.view(len(CREATURES), len(asked), *text.shape[1:])
     numbers = range(len(CREATURES))
     made = [behaviour.generate(pipe, features[n], scene.references[n], steps=steps, seed=n) for n in numbers]
     return Examination(scene, dict(zip(asked, np.stack(made, axis=1), strict=True)))
@@ -134,7 +134,7 @@ def pose_questions(lessons: tuple[Lesson, ...]) -> list[str]:
 
 def examine_poses(pipe: Flux2KleinPipeline, text: Tensor, steps: int) -> float:
     """Share of drawings of 25 bodies in four poses whose pose is read back (chance: one quarter)."""
-    features, right = text.unflatten(0, (figures.BODIES, len(classroom.POSES))), []
+    features, right = text.view(figures.BODIES, len(classroom.POSES), *text.shape[1:]), []
     for body in range(figures.BODIES):
         pictures = behaviour.generate(pipe, features[body], None, steps=steps, seed=body)
         pairs = zip(pictures, classroom.POSES, strict=True)
