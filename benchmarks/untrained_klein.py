@@ -33,7 +33,7 @@ ROWS = {
 }
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, paraphrases: bool) -> None:
     """A clone that asks the two reduced probes of ``klein-random``."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     yaml = YAML()
@@ -41,10 +41,10 @@ def prepare(folder: Path) -> None:
     for probe, (a, b) in SIDES.items():
         path = folder / "prompts" / f"{probe}.yaml"
         tree = yaml.load(path)
-        kept = (a, b, f"{a}_2", f"{b}_2")
+        kept = (a, b, f"{a}_2", f"{b}_2") if paraphrases else (a, b)
         tree["conditions"] = {name: tree["conditions"][name] for name in kept}
         tree["contrasts"] = {"published": tree["contrasts"]["published"]} | {
-            f"paraphrase_{side}": {"a": side, "b": f"{side}_2", "role": "control"} for side in (a, b)
+            f"paraphrase_{side}": {"a": side, "b": f"{side}_2", "role": "control"} for side in (a, b) if paraphrases
         }
         yaml.dump(tree, path)
     params = folder / "params.yaml"
@@ -83,11 +83,13 @@ def _shown(value: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep the clone here; it resumes where it stopped")
-    chosen = parser.parse_args().folder
+    parser.add_argument("--published-only", action="store_true", help="leave the paraphrases out: half the passes")
+    options = parser.parse_args()
+    chosen = options.folder
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen or Path(temporary, "plantain")
         if not folder.exists():
-            prepare(folder)
+            prepare(folder, not options.published_only)
         run(folder)
         print("\n\n".join(table(folder, probe) for probe in SIDES))
 
