@@ -59,8 +59,8 @@ def test_the_template_renders_what_qwen3_renders(tokenizer):
 @pytest.mark.parametrize(
     "sentence",
     [
-        "An old fisherman quietly mends torn nets beside the harbour while gulls circle above wooden boats and barefoot "
-        "children gather shells along the shore today",
+        "An old fisherman quietly mends torn nets beside the harbour while gulls circle above wooden boats and "
+        "barefoot children gather shells along the shore today",
         "The suspension bridge collapsed after engineers ignored repeated warnings about corroded cables, although "
         "inspectors had photographed every damaged section during the previous autumn and winter",
     ],

@@ -53,9 +53,8 @@ def body_rows(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int)
     """For some bodies: each pose as it should be, and as it is made."""
     rows = []
     for body in BODIES:
-        made = behaviour.generate(
-            pipe, [ask(lessons, Outcome(pose), body) for pose in classroom.POSES], None, steps=steps
-        )
+        text = behaviour.encode(pipe, [ask(lessons, Outcome(pose), body) for pose in classroom.POSES])
+        made = behaviour.generate(pipe, text, None, steps=steps)
         true = figures.draw_figures(np.full(len(classroom.POSES), body), list(classroom.POSES))
         rows.append([picture for pair in zip(true, made, strict=True) for picture in pair])
     return rows
