@@ -87,7 +87,7 @@ def free_port():
 
 def check_that_nothing_is_lost(root, report, seconds):
     assert "plantain sync" in report.warning
-    assert seconds < 5
+    assert seconds < 30, "MLflow's own retries would take minutes"
     assert (root / ".plantain/pending").read_text().strip() == report.warning
     assert (root / "mlflow/published.json").exists()
     assert json.loads((root / "reports/ledger.json").read_text())["numbers"]
@@ -140,7 +140,7 @@ def server(migrated_store, tmp_path_factory):
         options = {"cwd": folder, "stdout": log, "stderr": log, "start_new_session": True}
         process = subprocess.Popen([*command, *store], env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}, **options)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not answers(address):
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.2)

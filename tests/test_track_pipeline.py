@@ -59,10 +59,10 @@ def edited(ran, tmp_path_factory):
     workspace.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
     receipt = workspace.path / "receipts/capture/tiny/mini.json"
     options = {"cwd": workspace.path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = workspace.environment | {"STAND_IN_WAITS": "60"}
+    environment = workspace.environment | {"STAND_IN_WAITS": "300"}
     command = [sys.executable, "-m", "dvc", "repro"]
     process = subprocess.Popen(command, env=environment, start_new_session=True, **options)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while receipt.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
