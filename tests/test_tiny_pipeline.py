@@ -104,4 +104,4 @@ def test_the_truth_names_the_contrasts_of_the_shipped_probes(request):
     for model in truth.values():
         for probe, contrasts in model.items():
             assert set(contrasts) == set(read_yaml(prompts / f"{probe}.yaml").data["contrasts"])
-            assert set(contrasts.values()) <= {"real", "lexical", "null"}
+            assert set(contrasts.values()) <= {"real", "lexical", "mixed", "null"}

@@ -17,7 +17,7 @@ BODY_DEPTH = 2.0
 
 
 @numba.njit(cache=True)
-def draw(furniture, colours, wall, floor, camera, body, out):  # noqa: PLR0917  # pragma: no cover
+def draw(furniture, colours, wall, floor, camera, body, out):  # pragma: no cover
     """Fill ``out`` (items, rows, columns, 3) with the pictures of ``plantain.model.tiny.world.render``."""
     size = out.shape[1]
     origin, ray = np.zeros(3), np.zeros(3)
@@ -62,7 +62,7 @@ def _shell(origin, ray, wall, floor, pixel):  # pragma: no cover
 
 
 @numba.njit(cache=True)
-def _pieces(origin, ray, furniture, colours, best, pixel):  # noqa: PLR0917  # pragma: no cover
+def _pieces(origin, ray, furniture, colours, best, pixel):  # pragma: no cover
     """Boxes nearer than ``best``; returns the distance of the nearest."""
     for piece in range(furniture.shape[0]):
         near, far, axis = -1e9, 1e9, 0
