@@ -64,7 +64,10 @@ def test_equal_inputs_give_an_equal_receipt_and_a_journal_line_each(workspace):
 def test_an_input_edited_meanwhile_commits_nothing(workspace):
     Path("out").mkdir()
     Path("out/copy.txt").write_text("old")
-    with pytest.raises(PlantainError, match=r"input\.txt: changed while"), stage("prompts", section="prompts") as current:
+    with (
+        pytest.raises(PlantainError, match=r"input\.txt: changed while"),
+        stage("prompts", section="prompts") as current,
+    ):
         current.read(Path("input.txt"))
         current.out(Path("out/copy.txt")).write_text("new")
         Path("input.txt").write_text("two")

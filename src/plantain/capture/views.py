@@ -76,7 +76,7 @@ def unit_table(groups: pl.DataFrame, kind: UnitKind) -> pl.DataFrame:
     return _VIEWS[kind](groups).table
 
 
-def measure(  # noqa: PLR0917 - the choice of an analysis, in the order of its name
+def measure(
     activations: Activations,
     groups: pl.DataFrame,
     kind: UnitKind | View,

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ from typing import Any
 from plantain.config import Params, read_params
 from plantain.errors import InputError, PlantainError
 from plantain.files import sha256_file
-from plantain.places import root
 from plantain.stages.environment import observed_versions
 from plantain.track import journal
 from plantain.track.git import git_state
@@ -124,7 +124,7 @@ def stage(
     ``receipt`` says where the receipt goes instead of ``receipts/``: that of a result in git stands beside it.
     """
     started = time.time()
-    state = git_state(root())
+    state = git_state(Path())
     params, raw = read_params(), read_yaml(Path("params.yaml")).data
     current = Stage(name, probe, model, section, params, raw)
     current.used[f"environment.{section}"] = observed_versions(section)
@@ -152,6 +152,9 @@ def stage(
             experiment=os.environ.get("DVC_EXP_NAME"),
         )
     )
+    if params.tracking.live and probe and model:
+        # In a process of its own: mlflow is no import of a stage, and its failure is no failure of the stage.
+        subprocess.run([sys.executable, "-m", "plantain.track.live", name, probe, model], check=False)
 
 
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:

@@ -71,9 +71,7 @@ TRUTHS = (
     Truth("concept", "2.5 template SD in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),
 )
 
-HARDER = replace(
-    TRUTHS[-1], name="concept, unrelated wordings", says="as above, nothing shared", shared=0.0
-)
+HARDER = replace(TRUTHS[-1], name="concept, unrelated wordings", says="as above, nothing shared", shared=0.0)
 """Untrained draws then scatter more, and fewer concepts exceed all of them; real draws share the text."""
 
 

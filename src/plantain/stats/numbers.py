@@ -5,7 +5,6 @@ import numpy as np
 from plantain.files import six_digits
 from plantain.stats.findings import Findings
 
-
 _Numbers = dict[str, float | None]
 
 
