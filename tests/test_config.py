@@ -28,6 +28,7 @@ def test_the_shipped_params_are_typed():
         ("  sigma: 1.0", "  sigma: 0", "capture.sigma", "outside (0, 1]"),
         ("  batch_size: 1 ", "  batch_size: 0 ", "capture.batch_size", "not a batch size"),
         ("  seeds: [0]", "  seeds: [0, 0]", "capture.seeds", "distinct"),
+        ("thresholds: [3.0, 5.0]", "thresholds: [2.0, 5.0]", "analyses.card.thresholds", "the first is 3"),
         ("flips: 201", "flips: some", "analyses.card.flips", "not a number of flips"),
         ("    of: tiny\n", "    of: klein-base-4b-untrained\n", "models.tiny-untrained.of", "not a model with weights"),
         ("    repo: black-forest-labs/FLUX.2-klein-base-4B\n", "", "models.klein-base-4b", "needs `repo`"),

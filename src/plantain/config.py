@@ -162,8 +162,9 @@ def _check_analysis(source: YamlFile, name: str, analysis: AnalysisParams) -> No
         )
     if not 0.0 < analysis.confidence < 1.0:
         raise source.error("confidence lies in (0, 1).", "analyses", name, "confidence", fix="use 0.95.")
-    if not analysis.thresholds or min(analysis.thresholds) <= 0:
-        raise source.error("thresholds are positive.", "analyses", name, "thresholds", fix="use [3.0, 5.0].")
+    if analysis.thresholds[:1] != [3.0] or min(analysis.thresholds) <= 0:
+        problem = "thresholds are positive, and the first is 3, which every headline counts."
+        raise source.error(problem, "analyses", name, "thresholds", fix="use [3.0, 5.0].")
 
 
 _LEAST = {"flips": 20, "permutations": 20, "min_templates": 2, "untrained_draws": 1, "items": 2}

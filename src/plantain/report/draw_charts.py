@@ -34,11 +34,12 @@ def null_distribution(result: Result, analysis: Analysis) -> Figure | None:
         "whole pairs.\nThe null: these sentences do not differ. Grey: controls.",
     )
     height = figure.get_size_inches()[1]
+    thresholds = [column for column in null.columns if column != "flip"]
     grid = figure.add_gridspec(
-        2, 2, left=0.225, right=0.975, top=upper - 0.14 / height, bottom=0.25 / height,
+        2, len(thresholds), left=0.225, right=0.975, top=upper - 0.14 / height, bottom=0.25 / height,
         height_ratios=[1.0, 0.13 * len(rows)], hspace=0.08, wspace=0.1,
     )  # fmt: skip
-    for index, threshold in enumerate(("t3", "t5")):
+    for index, threshold in enumerate(thresholds):
         above = figure.add_subplot(grid[0, index])
         below = figure.add_subplot(grid[1, index], sharex=above)
         _histogram(above, analysis, null, threshold)
