@@ -74,6 +74,7 @@ def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(publish
         page.screenshot(path=ARTIFACTS / "mlflow_runs.png")
         row.click()
         page.get_by_role("tab", name="Artifacts").click()
+        page.get_by_text("report", exact=True).first.click()
         page.get_by_text("index.html").first.click()
         page.frame_locator("iframe").locator("body").wait_for()
         page.screenshot(path=ARTIFACTS / "mlflow_page.png")
