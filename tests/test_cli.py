@@ -29,6 +29,13 @@ def test_every_command_has_its_own_help(name):
     assert f"{name} [OPTIONS]" in done.stdout
 
 
+@pytest.mark.parametrize(("group", "command"), [("published", "check"), ("probe", "new"), ("export", "crate")])
+def test_a_group_of_one_command_is_still_a_group(group, command):
+    done = plantain(group, command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"{group} {command} [OPTIONS]" in done.stdout
+
+
 def test_the_version_is_that_of_the_package():
     assert plantain("version").stdout.strip() == __version__
 

@@ -35,6 +35,10 @@ COMMANDS = {
 """Every command and what it is for; ``plantain.commands.<name>`` holds a function of that name, or an ``app``."""
 
 
+def _group() -> None:
+    pass
+
+
 class LazyCommands(TyperGroup):
     """A group whose commands are imported one at a time."""
 
@@ -51,6 +55,9 @@ class LazyCommands(TyperGroup):
         if found is None:
             found = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
             found.command(cmd_name)(getattr(module, cmd_name))
+        elif found.registered_callback is None:
+            # Without a callback typer folds an app of one command into that command.
+            found.callback()(_group)
         built: TyperCommand | TyperGroup = get_command(found)  # type: ignore[assignment]
         return built
 

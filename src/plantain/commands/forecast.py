@@ -39,7 +39,7 @@ def _lock(params: Params, model: str) -> ModelLock:
 def _row(found: Plan) -> list[str]:
     mebibytes = 1 << 20
     disk = (found.activation_bytes + found.cache_bytes) / mebibytes
-    memory = f"{found.memory_bytes / mebibytes:,.0f} MiB ({found.largest})"
+    memory = f"{found.memory_bytes / mebibytes:,.0f} MiB"
     counts = [f"{number:,}" for number in (found.passes, found.prompts, found.images)]
     return [*counts, _duration(found.seconds), f"{disk:,.0f} MiB", memory]
 
