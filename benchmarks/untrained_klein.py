@@ -64,8 +64,8 @@ def table(folder: Path, probe: str) -> str:
     metrics = json.loads((folder / "reports" / MODEL / probe / "metrics.json").read_text())
     card = read_yaml(ROOT / "reports" / "published" / f"{probe}.yaml").data["metrics"]
     names = [name for name in metrics if name != "published"]
-    lines = [f"| {probe} | card | untrained | {' | '.join(f'untrained, {name}' for name in names)} |"]
-    lines.append("|---" * (3 + len(names)) + "|")
+    columns = [probe, "card", "untrained", *(f"untrained, {name}" for name in names)]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for key, label in ROWS.items():
         values = [card.get(key), *(metrics[name]["card"].get(key) for name in ("published", *names))]
         lines.append(f"| {label} | {' | '.join(_shown(value) for value in values)} |")
