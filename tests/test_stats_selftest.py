@@ -59,7 +59,7 @@ def test_rows_are_the_same_for_the_same_seed():
 
 
 def test_seeds_as_rows_would_be_caught():
-    # Four noise seeds of an item taken for four items: what DESIGN forbids, and what the self-test must see.
+    # Four noise seeds of an item taken for four items: which is forbidden, and what the self-test must see.
     def seeds_as_rows(random):
         items = np.repeat(simulate.independent(random, 8, 30), 4, axis=0)
         return item_null(items + 0.3 * random.standard_normal(items.shape), seed=0)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from mlflow import MlflowClient
 from plantain.track import artifacts
 from plantain.track.projection import DatasetSpec, RunSpec
 from plantain.track.stale import is_stale
