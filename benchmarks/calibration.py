@@ -1,6 +1,6 @@
 """Where does the ladder of claims stop where the truth is known? The two tables of docs/verdict.md.
 
-python benchmarks/calibration.py simulated     cells drawn at the geometry of FLUX.2 Klein (7 minutes of one core)
+python benchmarks/calibration.py simulated     cells drawn at the geometry of FLUX.2 Klein (15 minutes of one core)
 python benchmarks/calibration.py networks      the trained organism and untrained draws, after `plantain run --study`
 """
 
@@ -23,7 +23,7 @@ from plantain.stats.ladder_sample import Measured, sampled_records, strata_of
 from plantain.stats.reliability import split_half
 from plantain.stats.verdict import Ladder, climb
 
-CELLS = 200
+CELLS = 500
 PARENT = "tiny"
 
 

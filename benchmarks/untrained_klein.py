@@ -1,8 +1,8 @@
 """The full-size control: the whole pipeline on an untrained transformer of Klein 4B's geometry, beside the cards.
 
-Run with ``python benchmarks/untrained_klein.py``: 9 GB of memory, and about half an hour on two cores. It works in a
-clone of this repository, with the model ``klein-random`` and four conditions of each probe: the published pair and one
-other wording of either side, so that two paraphrases of one idea stand beside the published contrast.
+Run with ``python benchmarks/untrained_klein.py``: 9 GB of memory. It works in a clone of this repository, with the
+model ``klein-random`` and the twelve wordings of each probe's target: the published pair, two paraphrases of one idea
+on either side, and the target itself, which the verdict is about.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ROWS = {
 }
 
 
-def prepare(folder: Path, paraphrases: bool) -> None:
+def prepare(folder: Path) -> None:
     """A clone that asks the two reduced probes of ``klein-random``."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     yaml = YAML()
@@ -41,11 +41,12 @@ def prepare(folder: Path, paraphrases: bool) -> None:
     for probe, (a, b) in SIDES.items():
         path = folder / "prompts" / f"{probe}.yaml"
         tree = yaml.load(path)
-        kept = (a, b, f"{a}_2", f"{b}_2") if paraphrases else (a, b)
-        tree["conditions"] = {name: tree["conditions"][name] for name in kept}
-        tree["contrasts"] = {"published": tree["contrasts"]["published"]} | {
-            f"paraphrase_{side}": {"a": side, "b": f"{side}_2", "role": "control"} for side in (a, b) if paraphrases
+        declared = tree["contrasts"]
+        tree["contrasts"] = {name: declared[name] for name in ("published", "target")} | {
+            f"paraphrase_{side}": {"a": side, "b": f"{side}_2", "role": "control"} for side in (a, b)
         }
+        wordings = (*declared["target"]["a"], *declared["target"]["b"])
+        tree["conditions"] = {name: tree["conditions"][name] for name in wordings}
         yaml.dump(tree, path)
     params = folder / "params.yaml"
     text = params.read_text().replace("models: [tiny, tiny-untrained]", f"models: [{MODEL}]", 1)
@@ -53,17 +54,16 @@ def prepare(folder: Path, paraphrases: bool) -> None:
 
 
 def run(folder: Path) -> None:
-    """Every stage up to the analysis, in ``folder``."""
+    """Every stage up to the verdict, in ``folder``."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    targets = [f"analyze@{probe}-{MODEL}" for probe in SIDES]
-    subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=folder, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "verdict"], cwd=folder, env=environment, check=True)
 
 
 def table(folder: Path, probe: str) -> str:
     """Published, the same contrast untrained, and two paraphrases untrained, as a Markdown table."""
     metrics = json.loads((folder / "reports" / MODEL / probe / "metrics.json").read_text())
     card = read_yaml(ROOT / "reports" / "published" / f"{probe}.yaml").data["metrics"]
-    names = [name for name in metrics if name != "published"]
+    names = sorted(name for name in metrics if name.startswith("paraphrase"))
     columns = [probe, "card", "untrained", *(f"untrained, {name}" for name in names)]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for key, label in ROWS.items():
@@ -72,6 +72,13 @@ def table(folder: Path, probe: str) -> str:
     heads = [metrics[name]["heads"]["heads_over_t3_fraction"] for name in ("published", *names)]
     lines.append(f"| true heads over abs t 3, share | | {' | '.join(_shown(value) for value in heads)} |")
     return "\n".join(lines)
+
+
+def verdict(folder: Path, probe: str) -> str:
+    """The sentence of the ladder and the numbers beside it."""
+    found = json.loads((folder / "data" / "verdicts" / MODEL / f"{probe}.json").read_text())
+    numbers = ", ".join(f"{key} {_shown(value)}" for key, value in found["metrics"].items())
+    return f"{probe}@{MODEL}: {found['sentence']}\n{numbers}"
 
 
 def _shown(value: float | None) -> str:
@@ -83,15 +90,15 @@ def _shown(value: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep the clone here; it resumes where it stopped")
-    parser.add_argument("--published-only", action="store_true", help="leave the paraphrases out: half the passes")
     options = parser.parse_args()
     chosen = options.folder
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen or Path(temporary, "plantain")
         if not folder.exists():
-            prepare(folder, not options.published_only)
+            prepare(folder)
         run(folder)
         print("\n\n".join(table(folder, probe) for probe in SIDES))
+        print("\n\n".join(verdict(folder, probe) for probe in SIDES))
 
 
 if __name__ == "__main__":
