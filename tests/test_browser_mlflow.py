@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser import ARTIFACTS, browser
-from track_helpers import make_results, parameters
+from track_helpers import judge, make_results, parameters
 
 from plantain.track.publish import publish
 
@@ -26,14 +26,18 @@ def free_port():
 
 @contextmanager
 def server(root):
-    """`plantain ui` as a person starts it; yields its address."""
+    """`plantain ui` as a person starts it; yields the address that it prints."""
     port = free_port()
     command = [sys.executable, "-m", "plantain.cli", "ui", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=root, env=os.environ | {"DO_NOT_TRACK": "true"}, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
+    environment = os.environ | {"DO_NOT_TRACK": "true"}
+    process = subprocess.Popen(
+        command, cwd=root, env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
+    )
     try:
-        _wait(f"{address}/health", process)
-        yield address
+        printed = process.stdout.readline()
+        assert f"http://127.0.0.1:{port}/" in printed
+        _wait(f"http://127.0.0.1:{port}/health", process)
+        yield printed.split()[-1]
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
@@ -56,6 +60,7 @@ def _wait(url, process):
 def published(tracked):
     shutil.copy2(ROOT / "params.yaml", tracked)
     make_results(tracked)
+    judge(tracked)
     report = publish(tracked, parameters())
     assert report.warning is None
     return tracked
@@ -65,13 +70,25 @@ def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(publish
     with browser() as opened, server(published) as address:
         page = opened.new_page(viewport={"width": 1600, "height": 900})
         page.set_default_timeout(60_000)
-        page.goto(f"{address}/#/experiments/1/runs")
+        page.goto(address)
         row = page.get_by_role("link", name="otherview@tiny", exact=True)
         row.wait_for()
-        assert page.get_by_text("Dataset", exact=True).first.is_visible()
         assert page.get_by_text("otherview (").first.is_visible()
+        for column in ("heads_over_t3", "max_abs_t"):
+            assert page.get_by_text(column, exact=True).count() == 0, "not among the chosen columns"
+        titles = [page.get_by_text(name, exact=True) for name in ("verdict_rung", "concept_information", "Dataset")]
+        places = [title.bounding_box()["x"] for title in titles]
+        assert places == sorted(places)
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=ARTIFACTS / "mlflow_runs.png")
+        page.goto(f"{address}&compareRunsMode=CHART")
+        page.reload()
+        chart = page.get_by_text("blocks/effect", exact=True).first
+        chart.wait_for()
+        page.locator(".js-plotly-plot .scatterlayer").first.wait_for()
+        page.screenshot(path=ARTIFACTS / "mlflow_blocks.png")
+        page.goto(address)
+        page.reload()
         row.click()
         page.get_by_role("tab", name="Artifacts").click()
         page.get_by_text("report", exact=True).first.click()

@@ -114,7 +114,7 @@ def test_the_marker_and_the_ledger_are_the_same_on_every_machine(published):
 def test_another_analysis_supersedes_and_a_restored_one_says_where_it_was_computed(published):
     make_cell(published, "dense", "tiny", seed=5.0, threshold=4.0, at=1_700_000_100.0)
     report = publish(published, parameters())
-    assert report.created == 4, "the analyses; all else has the receipts it had"
+    assert report.created == 5, "the analyses, and the parent with their profile; all else has the receipts it had"
     query = "tags.probe = 'dense' and tags.contrast = 'target' and tags.analysis = 'heads'"
     old = one(published, f"{query} and tags.superseded = 'true'")
     new = one(published, f"{query} and tags.superseded = 'false'")
@@ -124,7 +124,7 @@ def test_another_analysis_supersedes_and_a_restored_one_says_where_it_was_comput
 
     make_cell(published, "dense", "tiny", executed=False)
     report = publish(published, parameters())
-    assert report.created == 0
+    assert report.created == 1, "the parent alone"
     back = one(published, f"{query} and tags.superseded = 'false'")
     assert back.info.run_id == old.info.run_id
     moment = datetime.fromtimestamp(1_700_000_000, UTC).isoformat()

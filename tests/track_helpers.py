@@ -40,6 +40,25 @@ def metrics(seed: float, names: tuple[str, ...] = ("published", "target")) -> di
     return {name: {"heads": values, "card": {**values, "heads_over_t3": 99.0 + seed}} for name in names}
 
 
+def blocks(seed: float) -> list[dict]:
+    """Rows a block as the analysis keeps them: two joint blocks, one single block in two parts, out of order."""
+    places = (("single", 0, "mlp"), ("single", 0, "attention"), ("joint", 1, "attention"), ("joint", 0, "attention"))
+    numbers = {"median_abs_d": 0.5, "max_abs_t": 4.0, "lower_bound": None, "units": 4}
+    return [
+        {"block_kind": kind, "block": block, "part": part, "stream": "all", "over_t3": at, **numbers}
+        | {"median_abs_effect": seed + at}
+        for at, (kind, block, part) in enumerate(places)
+    ]
+
+
+def summary(root: Path, probe: str, model: str, seed: float) -> FileRecord:
+    path = root / f"data/stats/{model}/{probe}/summary.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {name: {analysis: {"blocks": blocks(seed)} for analysis in ("heads", "card")} for name in metrics(seed)}
+    path.write_text(json.dumps({"contrasts": found}))
+    return record(root, path.relative_to(root).as_posix())
+
+
 def write(root: Path, receipt: Receipt, *, executed: bool = True, at: float = 1_700_000_000.0) -> Receipt:
     path = receipt_path(receipt.stage, model=receipt.model, probe=receipt.probe)
     write_receipt(root / path, receipt)
@@ -80,7 +99,8 @@ def make_cell(
     write(root, empty("capture", **own, **capture), **put)
     analyses = {name: {"unit": "head", "thresholds": [threshold]} for name in ("heads", "card")}
     found = metrics(seed)
-    write(root, empty("analyze", **own, params={"analyses": analyses}, metrics=found), **put)
+    done = {"params": {"analyses": analyses}, "metrics": found, "writes": [summary(root, probe, model, seed)]}
+    write(root, empty("analyze", **own, **done), **put)
     folder = root / f"reports/{model}/{probe}"
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (40, 20), (int(seed) % 255, 10, 10)).save(folder / "figures/heatmap.png")
@@ -99,6 +119,14 @@ def make_results(
     path = root / "reports/cells.json"
     path.write_text(json.dumps({"cells": cells}))
     write(root, empty("compare", notes={"cells": len(cells)}), executed=bool(more.get("executed", True)))
+
+
+def judge(root: Path, rung: float = 3.0) -> None:
+    """A verdict on the analyses that stand."""
+    numbers = {"verdict_rung": rung, "concept_information": 0.25}
+    reads = [record(root, f"data/stats/tiny/{probe}/summary.json") for probe in ("otherview", "dense")]
+    found = {probe: {"tiny": numbers} for probe in ("otherview", "dense")}
+    write(root, empty("verdict", reads=reads, metrics=found))
 
 
 @dataclass

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import read_params
-from plantain.track.store import StoreError, locate, pending_path, set_environment
+from plantain.config import TrackingParams, read_params
+from plantain.track.store import Store, StoreError, experiment_id, locate, opened, pending_path, set_environment
 from plantain.track.sync import sync
+from plantain.track.view import share_view, view_address
 
 Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.")]
 
@@ -24,13 +25,26 @@ def ui(port: Port = 5000) -> None:
         except StoreError as error:
             print(f"plantain: {error}", file=sys.stderr)
     if place.database is None:
-        print(f"The runs are on the server {place.uri}.")
+        print(f"The runs are on the server: {_shared(place, params.tracking, place.uri)}")
         return
     set_environment(params.tracking.timeout)
-    print(f"MLflow on http://127.0.0.1:{port} (stop with Ctrl-C).", flush=True)
+    address = _shared(place, params.tracking, f"http://127.0.0.1:{port}")
+    print(f"The table of runs: {address}\nStop with Ctrl-C.", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     options = ["--backend-store-uri", place.uri, "--default-artifact-root", str(place.artifacts)]
     try:
         raise typer.Exit(subprocess.run([*command, *options], check=False).returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def _shared(place: Store, tracking: TrackingParams, server: str) -> str:
+    """Where the table of runs opens, its columns chosen; the bare address where the store does not answer."""
+    try:
+        with opened(place, tracking.timeout) as client:
+            number = experiment_id(client, place, tracking.experiment)
+            share_view(client, number)
+            return view_address(server, number)
+    except StoreError as error:
+        print(f"plantain: {error}", file=sys.stderr)
+        return server

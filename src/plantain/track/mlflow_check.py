@@ -34,7 +34,8 @@ def check_runs(specs: Iterable[RunSpec], tracking: TrackingParams) -> tuple[list
 
 def _run(spec: RunSpec, run: "Run") -> Iterator[Broken]:
     cell = "@".join(spec.tags[name] for name in ("probe", "model") if name in spec.tags) or spec.name
-    for name, value in spec.metrics.items():
+    last = {name: points[-1][1] for name, points in spec.series.items()}
+    for name, value in (spec.metrics | last).items():
         found = run.data.metrics.get(name)
         if found != value:
             problem = f"{name} of {spec.name} is {found}, and the receipt says {value}. Run `plantain sync`."

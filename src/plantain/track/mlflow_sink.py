@@ -11,12 +11,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from plantain.track import artifacts
+from plantain.track.profiles import SECTION, series_sha256
 from plantain.track.projection import DatasetSpec, RunSpec
 from plantain.track.stale import is_stale
 
 IDENTITY: Final = "plantain.identity"
 PLACE: Final = "plantain.place"
 SUPERSEDED: Final = "superseded"
+SERIES: Final = "plantain.series"
+"""Digest of the profiles that a run holds: of a profile itself MLflow's search returns the last point only."""
+_PARENT: Final = "mlflow.parentRunId"
 _PAGE: Final = 1000
 _BATCH: Final = 90
 _DIGEST_LENGTH: Final = 32
@@ -58,8 +62,11 @@ class Sink:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
         runs = self.load()
         holders = {spec.place: spec.identity for spec in specs}
+        gone: set[str | None] = set()
         for spec in {spec.identity: spec for spec in specs}.values():
-            self._ensure(spec, superseded=holders[spec.place] != spec.identity)
+            superseded = holders[spec.place] != spec.identity or spec.parent in gone
+            gone |= {spec.identity} if superseded else set()
+            self._ensure(spec, superseded=superseded)
         self._supersede(runs, set(holders))
         self._close_stale(runs)
 
@@ -92,12 +99,14 @@ class Sink:
     def _ensure(self, spec: RunSpec, *, superseded: bool) -> None:
         tags = {**spec.tags, **artifacts.tags(spec), SUPERSEDED: str(superseded).lower()}
         tags |= {IDENTITY: spec.identity, PLACE: spec.place}
+        tags |= {SERIES: series_sha256(spec.series)} if spec.series else {}
         if spec.parent:
-            tags["mlflow.parentRunId"] = self.tally.run_ids[spec.parent]
+            tags[_PARENT] = self.tally.run_ids[spec.parent]
         run = next(iter(self._known.get(spec.identity, [])), None)
         if run is not None and _contradicts(run, spec):
             self._client.delete_run(run.info.run_id)
             self._done.add(run.info.run_id)
+            tags = _added_by_hand(run) | tags
             run = None
         if run is None:
             run = self._client.create_run(self._experiment, _milliseconds(spec.started), tags, spec.name)
@@ -114,6 +123,7 @@ class Sink:
         metrics = [Metric(name, value, moment, 0) for name, value in spec.metrics.items()]
         params = [Param(name, value) for name, value in spec.params.items()]
         self._client.log_batch(run_id, metrics=metrics, params=params[:_BATCH])
+        self._log_series(run_id, spec)
         for start in range(_BATCH, len(params), _BATCH):
             self._client.log_batch(run_id, params=params[start : start + _BATCH])
         if spec.datasets:
@@ -128,6 +138,8 @@ class Sink:
         gone = [name for name in _MUTABLE_ABSENT if name in held and name not in tags]
         metrics = {name: value for name, value in spec.metrics.items() if run.data.metrics.get(name) != value}
         unfinished = run.info.status != "FINISHED"
+        if SERIES in changed and not unfinished:
+            self._log_series(run_id, spec)
         if changed:
             self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in changed.items()])
         for name in gone:
@@ -142,17 +154,25 @@ class Sink:
             self._client.set_terminated(run_id, "FINISHED", max(_milliseconds(spec.ended), int(run.info.end_time) + 1))
         self.tally.updated += bool(changed or gone or metrics or unfinished)
 
+    def _log_series(self, run_id: str, spec: RunSpec) -> None:
+        moment = _milliseconds(spec.ended)
+        points = [Metric(name, value, moment, step) for name, found in spec.series.items() for step, value in found]
+        for start in range(0, len(points), _PAGE):
+            self._client.log_batch(run_id, metrics=points[start : start + _PAGE])
+
     def _log_artifacts(self, run_id: str, spec: RunSpec) -> None:
         with tempfile.TemporaryDirectory() as folder:
             if artifacts.lay_out(spec, Path(folder)):
                 self._client.log_artifacts(run_id, folder)
 
     def _supersede(self, runs: list[Run], places: set[str]) -> None:
-        """Tag the runs that stood where others stand now."""
+        """Tag the runs that stood where others stand now, and their children."""
         done = self._done | set(self.tally.run_ids.values())
-        for run in runs:
-            tags = run.data.tags
-            if tags[PLACE] in places and run.info.run_id not in done and tags.get(SUPERSEDED) != "true":
+        left = [run for run in runs if run.info.run_id not in done]
+        gone = {run.info.run_id for run in left if run.data.tags[PLACE] in places}
+        gone |= {run.info.run_id for run in left if run.data.tags.get(_PARENT) in gone}
+        for run in left:
+            if run.info.run_id in gone and run.data.tags.get(SUPERSEDED) != "true":
                 self._client.set_tag(run.info.run_id, SUPERSEDED, "true")
                 self.tally.superseded += 1
 
@@ -166,16 +186,25 @@ class Sink:
 
 
 def _contradicts(run: Run, spec: RunSpec) -> bool:
-    """Whether ``run`` holds what MLflow cannot take back: another parameter value, or a number that should not be.
+    """Whether ``run`` holds what MLflow cannot take back: another parameter value or profile, a number too many.
 
-    A parent's numbers may change with the analysis; those of any other run follow from its receipt, so that a
+    A second profile would be drawn over the first. A parent's numbers may change with the analysis; those of any other run follow from its receipt, so that a
     different value there was not written by plantain.
     """
     params = any(spec.params.get(name) != value for name, value in run.data.params.items())
-    extra = any(name not in spec.metrics for name in run.data.metrics)
+    numbers = {name: value for name, value in run.data.metrics.items() if not name.startswith(SECTION)}
+    extra = any(name not in spec.metrics for name in numbers)
+    profile = SERIES in run.data.tags and bool(spec.series) and run.data.tags[SERIES] != series_sha256(spec.series)
     fixed = spec.kind != "cell"
-    altered = any(spec.metrics.get(name) != value for name, value in run.data.metrics.items())
-    return params or extra or (fixed and altered)
+    altered = any(spec.metrics.get(name) != value for name, value in numbers.items())
+    return params or extra or profile or (fixed and altered)
+
+
+def _added_by_hand(run: Run) -> dict[str, str]:
+    """Tags that somebody gave a run: they go over to the run that takes its place."""
+    ours = {SUPERSEDED, *_MUTABLE_ABSENT}
+    own = {name for name in run.data.tags if name in ours or name.startswith(("mlflow.", "plantain."))}
+    return {name: text for name, text in run.data.tags.items() if name not in own}
 
 
 def _dataset(spec: DatasetSpec) -> DatasetInput:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,8 @@ from plantain.track.flat import flat
 from plantain.track.git import remote_url
 from plantain.track.history import Revision
 from plantain.track.journal import Execution
+from plantain.track.profiles import Series, profiles, summary_path, written
+from plantain.track.receipt import Metrics
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 from plantain.track.times import Times
 
@@ -45,6 +48,8 @@ class RunSpec:
     ended: float
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    series: Series = field(default_factory=dict)
+    """Profiles over blocks, by metric name."""
     datasets: tuple[DatasetSpec, ...] = ()
     images: tuple[str, ...] = ()
     """Figures, by path; shown in the run and in the image grid."""
@@ -73,7 +78,12 @@ def project(
 ) -> list[RunSpec]:
     """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
     times = Times.of(journal, revision)
-    runs = [run for cell in results.cells if cell.capture_key for run in _cell_runs(cell, reader, times)]
+    runs = [
+        run
+        for cell in results.cells
+        if cell.capture_key
+        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times)
+    ]
     runs += [_single(stage, held, results, times) for stage, held in results.singles.items()]
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
@@ -81,28 +91,54 @@ def project(
     return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
 
 
-def headline(cell: Cell) -> dict[str, float]:
-    """The parent's metrics: the confirmatory ones under plain names, the card's as ``card.<metric>``."""
+def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
+    """The parent's metrics: the confirmatory and the verdict's under plain names, the card's as ``card.<metric>``."""
     if "analyze" not in cell.held:
         return {}
     metrics = cell.held["analyze"].receipt.metrics
-    plain = next((metrics[name]["heads"] for name in ("target", "published") if "heads" in metrics.get(name, {})), {})
+    main = confirmatory(metrics, "heads")
+    plain = {**metrics[main]["heads"], **verdict} if main else {}
     card = next((metrics[name]["card"] for name in ("published", "target") if "card" in metrics.get(name, {})), {})
     return {**plain, **{f"card.{name}": value for name, value in card.items()}}
 
 
-def _cell_runs(cell: Cell, reader: Reader, times: Times) -> list[RunSpec]:
-    parent = _parent(cell, reader, times)
+def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
+    """The numbers of a cell's verdict; none where it was given on another analysis than the one that stands."""
+    held, analyze = results.singles.get("verdict"), cell.held.get("analyze")
+    if held is None or analyze is None:
+        return {}
+    path = summary_path(cell)
+    seen = next((record.sha256 for record in held.receipt.reads if record.path == path), None)
+    same = seen == written(analyze, path)
+    return held.receipt.metrics.get(cell.probe, {}).get(cell.model, {}) if same else {}
+
+
+def confirmatory(metrics: Metrics, analysis: str) -> str | None:
+    """The contrast whose numbers in ``analysis`` speak for a cell."""
+    return next((name for name in ("target", "published") if analysis in metrics.get(name, {})), None)
+
+
+def _cell_runs(cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times) -> list[RunSpec]:
+    blocks = profiles(cell, reader)
+    parent = _parent(cell, verdict, blocks, reader, times)
     stages = [stage for stage in (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES) if stage in cell.held]
-    children = [run for stage in stages for run in _children(cell, stage, reader, times)]
+    children = [
+        replace(run, series=blocks.get((run.tags.get("contrast", ""), run.tags.get("analysis", "")), {}))
+        for stage in stages
+        for run in _children(cell, stage, reader, times)
+    ]
     return [parent, *(replace(run, parent=parent.identity) for run in children)]
 
 
-def _parent(cell: Cell, reader: Reader, times: Times) -> RunSpec:
+def _parent(
+    cell: Cell, verdict: Mapping[str, float], blocks: Mapping[tuple[str, str], Series], reader: Reader, times: Times
+) -> RunSpec:
     spans = [times.span(held) for held in cell.held.values()]
     own = {"probe": cell.probe, "model": cell.model}
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
-    card = run_card(cell, headline(cell), reader)
+    numbers = headline(cell, verdict)
+    main = confirmatory(cell.held["analyze"].receipt.metrics, "heads") if "analyze" in cell.held else None
+    card = run_card(cell, numbers, reader)
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
     page = f"reports/{cell.model}/{cell.probe}/index.html"
     return RunSpec(
@@ -114,7 +150,8 @@ def _parent(cell: Cell, reader: Reader, times: Times) -> RunSpec:
         started=min(start for start, _ in spans),
         ended=max(end for _, end in spans),
         params=_parent_params(cell),
-        metrics=headline(cell),
+        metrics=numbers,
+        series=blocks.get((main or "", "heads"), {}),
         datasets=_datasets(cell),
         images=_figures(cell, reader),
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
