@@ -188,8 +188,8 @@ class Sink:
 def _contradicts(run: Run, spec: RunSpec) -> bool:
     """Whether ``run`` holds what MLflow cannot take back: another parameter value or profile, a number too many.
 
-    A second profile would be drawn over the first. A parent's numbers may change with the analysis; those of any other run follow from its receipt, so that a
-    different value there was not written by plantain.
+    A second profile would be drawn over the first. A parent's numbers may change with the analysis; those of any
+    other run follow from its receipt, so that a different value there was not written by plantain.
     """
     params = any(spec.params.get(name) != value for name, value in run.data.params.items())
     numbers = {name: value for name, value in run.data.metrics.items() if not name.startswith(SECTION)}
