@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from plantain.capture.batching import Pass
-from plantain.capture.encode import encode
+from plantain.capture.encode import encode, trunk
 from plantain.capture.forward import Target, assemble, fast_runner, prepare_scene
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.plan import pass_positions
@@ -62,15 +62,14 @@ class Bench:
         self.lock, self.device = lock, device
         self.params = CaptureParams(group_width=lock.group_width)
         self.pipeline: Any = load_pipeline(lock, device)
+        self.trunk = trunk(self.pipeline.text_encoder, lock)
         self.image = scratch / "reference.png"
         pixels = torch.randint(0, 255, (lock.height, lock.width, 3), generator=torch.Generator().manual_seed(0))
         Image.fromarray(pixels.to(torch.uint8).numpy()).save(self.image)
         self.scene = prepare_scene({"reference": self.image}, lock, 1.0, device)
         prompts = [f"Render this kitchen from the viewpoint of {creature}" for creature in CREATURES][:passes]
         self.passes = [Pass(prompt, "c", 0, 0, prompt, "reference") for prompt in prompts]
-        self.texts = {
-            prompt: encode(prompt, self.pipeline.tokenizer, self.pipeline.text_encoder, lock) for prompt in prompts
-        }
+        self.texts = {prompt: encode(prompt, self.pipeline.tokenizer, self.trunk, lock) for prompt in prompts}
         self.fast = fast_runner(self.pipeline.transformer, self.scene, self.texts.__getitem__, self.params)  # type: ignore[arg-type]
         self.store = Store("shards", print, scratch / "shards")
         self.hooked = projections(self.pipeline.transformer)
@@ -127,7 +126,7 @@ class Bench:
 
     def encode(self, one: Pass) -> None:
         """One prompt through the text encoder."""
-        encode(one.prompt, self.pipeline.tokenizer, self.pipeline.text_encoder, self.lock)
+        encode(one.prompt, self.pipeline.tokenizer, self.trunk, self.lock)
 
     @torch.inference_mode()
     def reference(self, _one: Pass) -> None:

@@ -51,7 +51,9 @@ def test_values_are_those_of_this_capture_version(tmp_path, monkeypatch):
 def fixed_lock() -> ModelLock:
     names = ("transformer", "text_encoder", "tokenizer", "vae", "scheduler")
     parts = {n: Component(class_name=n, config_sha256="c" + n, weights_sha256="w" + n, bytes=1) for n in names}
-    shape = Geometry(joint_blocks=1, single_blocks=1, heads=1, head_width=32, mlp_width=32, groups=8, parameters=9)
+    shape = Geometry(
+        joint_blocks=1, single_blocks=1, heads=1, head_width=32, mlp_width=32, groups=8, parameters=9, text_width=8
+    )
     return ModelLock(
         trained=True,
         name="fixed",

@@ -27,6 +27,8 @@ def test_the_forecast_is_what_happens(folder):
     path = folder / "a.safetensors"
     write_activations(path, result.activations)
     np.testing.assert_allclose(forecast.activation_bytes, path.stat().st_size, rtol=0.1)
+    kept = sum(file.stat().st_size for file in (folder / "cache").rglob("*.safetensors"))
+    np.testing.assert_allclose(forecast.cache_bytes, kept, rtol=0.1)
     assert not forecast.rate.measured
     after = plan(put, [], lock, params, ReferenceParams())
     assert after.rate.measured
@@ -40,7 +42,14 @@ def test_operations_of_the_full_size_model():
 
     class Lock:
         geometry = Geometry(
-            joint_blocks=5, single_blocks=20, heads=24, head_width=128, mlp_width=9216, groups=17280, parameters=0
+            joint_blocks=5,
+            single_blocks=20,
+            heads=24,
+            head_width=128,
+            mlp_width=9216,
+            groups=17280,
+            parameters=0,
+            text_width=7680,
         )
 
     assert pass_flops(Lock, 512 + 2 * 4096) == pytest.approx(76.6e12, rel=0.01)

@@ -1,12 +1,15 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 from scipy import stats
 from workspace import Workspace, copy_repository
 
+ROOT = Path(__file__).resolve().parent.parent
 CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
 METRICS = {
     *("units", "alive_units", "pairs", "max_abs_t", "effect", "heads_over_d08", "heads_over_d08_fraction"),
@@ -79,9 +82,27 @@ def test_the_dvc_views_answer(done):
     workspace, _ = done
     assert "heads_over_t3" in workspace.dvc("metrics", "show")
     assert "capture" in workspace.dvc("dag", "--collapse-foreach-matrix", "--mermaid")
+
+
+def test_dvc_plots_draws_the_declared_plots_of_a_cell_and_nothing_else(done):
+    workspace, _ = done
+    for _ in ("block_profile", "null", "heatmap"):
+        workspace.replace("dvc.yaml", "reports/tiny/otherview/", "reports/tiny/mini/")
     workspace.dvc("plots", "show", "--out", "plots_page")
-    assert (workspace.path / "plots_page" / "index.html").exists()
+    page = (workspace.path / "plots_page" / "index.html").read_text()
+    declared = YAML(typ="safe").load((workspace.path / "dvc.yaml").read_text())["plots"]
+    assert page.count("vegaEmbed(") == len(declared), "a chart for every declared plot, and none that DVC made up"
+    for values in ('"share_over_t3": "0.', '"flips": "', '"block": "s19"'):
+        assert values in page.replace("'", '"')
+    workspace.git("checkout", "dvc.yaml")
     workspace.run("rm", "-r", "plots_page")
+
+
+def test_the_declared_plots_are_those_of_the_default_run():
+    pipeline, params = (YAML(typ="safe").load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    drawn = {str(Path(file).parent) for plot in pipeline["plots"] for one in plot.values() for file in one["y"]}
+    run = params["run"]
+    assert drawn == {f"reports/{model}/{probe}/figures" for probe in run["probes"] for model in run["models"]}
 
 
 @pytest.fixture(scope="module")

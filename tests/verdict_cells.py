@@ -35,7 +35,9 @@ RULES = VerdictParams(flips=300, permutations=500)
 ANALYSIS = AnalysisParams(unit=UnitKind.head, tokens=Tokens.image, measure=Measure.log_rms, split_flips=200)
 TARGET = ExpandedContrast("target", A, B, Role.target, STRATA, None)
 CONTROL = ExpandedContrast("control", A[:4], A[2:], Role.control, (None,) * 8, None)
-GEOMETRY = Geometry(joint_blocks=0, single_blocks=5, heads=12, head_width=32, mlp_width=0, groups=60, parameters=1)
+GEOMETRY = Geometry(
+    joint_blocks=0, single_blocks=5, heads=12, head_width=32, mlp_width=0, groups=60, parameters=1, text_width=8
+)
 IMAGES = {"kitchen": "1" * 64}
 
 

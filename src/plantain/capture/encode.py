@@ -4,6 +4,7 @@ The encoding is the pipeline's own static method, so its values are the pipeline
 embedding and where the real text stands in it, so that a later run needs neither encoder nor tokenizer.
 """
 
+import copy
 import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Embeddings:
                 share(left, count, partial(self._encode, tokenizer), self._progress)
 
     def _encode(self, tokenizer: Any, prompts: Sequence[str], progress: Progress) -> None:
-        encoder = load_text_encoder(self._lock, self._device)
+        encoder = trunk(load_text_encoder(self._lock, self._device), self._lock)
         for prompt in prompts:
             self._keep(prompt, encode(prompt, tokenizer, encoder, self._lock))
             progress.advance()
@@ -112,6 +113,17 @@ def encode(prompt: str, tokenizer: Any, encoder: Any, lock: ModelLock) -> Embedd
         hidden_states_layers=list(lock.text_encoder_out_layers),
     )
     return Embedding(values.cpu(), text_span(prompt, tokenizer, lock.max_sequence_length))
+
+
+def trunk(encoder: Any, lock: ModelLock) -> Any:
+    """The part of a text encoder that the pipeline reads: no language-model head, no layer above the last one read.
+
+    The values are the same: hidden state k is what enters layer k. The encoder itself is left as it is.
+    """
+    body = copy.copy(encoder.base_model)
+    body.config = copy.deepcopy(body.config)
+    body.config.num_hidden_layers = min(body.config.num_hidden_layers, max(lock.text_encoder_out_layers) + 1)
+    return body
 
 
 def text_span(prompt: str, tokenizer: Any, length: int) -> tuple[int, int]:

@@ -15,8 +15,6 @@ PATCH: Final = 16 * 16
 """Pixels that one position of the transformer covers."""
 
 _ITEM_BYTES: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
-_ENCODER_WIDTH: Final = 2560
-"""Width of Klein 4B's text encoder; a lock does not hold it, and it only scales the space of the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def plan(
     stored = count * len(TOKENS) * lock.geometry.groups * 4
     size = 1 if params.batch_size == "auto" else int(params.batch_size)
     largest, memory = _peak(lock, size * row_bytes(lock, positions))
-    embedded = lock.max_sequence_length * len(lock.text_encoder_out_layers) * _ENCODER_WIDTH * _item(lock)
+    embedded = lock.max_sequence_length * lock.geometry.text_width * _item(lock)
     return Plan(
         passes=count,
         prompts=prompts,

@@ -7,7 +7,7 @@ attention output followed by the SwiGLU output of the MLP, for all tokens.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from torch import nn
@@ -84,6 +84,7 @@ def geometry(transformer: nn.Module, group_width: int) -> Geometry:
         mlp_width=max(projection.mlp_width for projection in found),
         groups=sum(projection.module.in_features for projection in found) // group_width,
         parameters=sum(parameter.numel() for parameter in transformer.parameters()),
+        text_width=int(cast(Any, transformer).config.joint_attention_dim),
     )
 
 

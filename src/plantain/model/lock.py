@@ -38,6 +38,8 @@ class Geometry(BaseModel):
     groups: int
     """Rows of the unit table, the text stream of the joint blocks included."""
     parameters: int
+    text_width: int
+    """Channels of one position of a prompt embedding: the encoder's width times the layers that are read."""
 
 
 class ModelLock(BaseModel):
