@@ -33,7 +33,7 @@ ui: $(INSTALLED)  ## the MLflow UI on loopback
 
 bench: $(INSTALLED)  ## every benchmark, with the peers installed
 	pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	for script in benchmarks/statistics.py benchmarks/capture.py benchmarks/report.py benchmarks/pipeline.py; do python $$script; done
+	for script in benchmarks/stats.py benchmarks/capture.py benchmarks/report.py benchmarks/pipeline.py; do python $$script; done
 
 install: $(INSTALLED)
 

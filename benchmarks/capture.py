@@ -3,10 +3,12 @@
     python benchmarks/capture.py                 the embedded model of params.yaml
     python benchmarks/capture.py --full          the full-size untrained transformer, 9 GB of memory
     python benchmarks/capture.py --model klein-base-4b --size 1024
+    python benchmarks/capture.py --model klein-base-4b --size 1024 --tune
 
 The variants take turns within every round, so that a machine that slows down slows all of them. A time is the fastest
 of the rounds, which other work on the machine disturbs least, and of these the median over prompts. On CUDA the share
-of the matrix-product rate measured in the same run and the peak of the memory are given too.
+of the matrix-product rate measured in the same run and the peak of the memory are given too. ``--tune`` times attention
+kernels, compiled blocks and batch sizes instead, against the plain pass.
 """
 
 import argparse
@@ -14,29 +16,35 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 from PIL import Image
 
 from plantain.capture.batching import Pass
 from plantain.capture.encode import encode, trunk
 from plantain.capture.forward import Target, assemble, fast_runner, prepare_scene
 from plantain.capture.hooks import Layout, reducing
+from plantain.capture.kernels import is_missing_kernel
+from plantain.capture.memory import is_out_of_memory
 from plantain.capture.plan import pass_positions
 from plantain.capture.rates import pass_flops
 from plantain.capture.shards import Store
 from plantain.capture.workers import set_threads_for
-from plantain.config import CaptureParams, read_params
+from plantain.config import AttentionKernel, CaptureParams, read_params
 from plantain.model.geometry import projections
-from plantain.model.load import load_pipeline, resolve_device
+from plantain.model.load import load_pipeline, load_transformer, resolve_device
 from plantain.model.lock import ModelLock
 from plantain.model.resolve import resolve
 
 CREATURES = ("an adult human", "a dog", "a bee", "a bat", "a cat", "an octopus", "a child", "a robot")
+SIZES = (1, 4, 8)
+"""Batches that ``--tune`` tries."""
 PRODUCT = 8192
 """Side of the matrices whose product gives the rate that CUDA passes are compared with."""
 
@@ -48,8 +56,11 @@ def main() -> None:
     set_threads_for(lock.components["transformer"], device)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(lock, device, Path(scratch), options.passes)
-        times = bench.run(options.rounds)
-    table = _table(lock, device, times, options) + _accelerator(lock, device, times)
+        if options.tune:
+            table = tuned(bench, options.rounds)
+        else:
+            times = bench.run(options.rounds)
+            table = _table(lock, device, times, options) + _accelerator(lock, device, times)
     print("\n".join(table))
     if options.write:
         options.write.write_text("\n".join(table) + "\n", encoding="utf-8")
@@ -144,7 +155,23 @@ class Bench:
         image = vae.decode(torch.zeros(shape, device=self.device, dtype=vae.dtype), return_dict=False)[0]
         self.pipeline.image_processor.postprocess(image, output_type="pil")
 
-    def _timed(self, call: Callable[[Pass], Any], one: Pass) -> float:
+    def tuned(self, kernel: AttentionKernel, compiled: bool, size: int, rounds: int) -> float | None:
+        """Seconds a pass in batches of ``size``, computed in another way; None where that way is not there."""
+        params = replace(self.params, attention=kernel, compile=compiled)
+        transformer = load_transformer(self.lock, self.device)
+        run = fast_runner(transformer, self.scene, self.texts.__getitem__, params)  # type: ignore[arg-type]
+        batch = tuple(self.passes[index % len(self.passes)] for index in range(size))
+        try:
+            run(batch)
+            return min(self._timed(run, batch) for _ in range(rounds)) / size
+        except RuntimeError as error:
+            if is_missing_kernel(error) or is_out_of_memory(error):
+                return None
+            raise
+        finally:
+            _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)
+
+    def _timed(self, call: Callable[[Any], Any], one: Any) -> float:
         clock = _clock(self.device)
         _wait(self.device)
         began = clock()
@@ -153,11 +180,53 @@ class Bench:
         return clock() - began
 
 
+def tuned(bench: Bench, rounds: int) -> list[str]:
+    """A row a way to compute: attention kernel, compiled or not, batch size; its time a pass."""
+    work = pass_flops(bench.lock, pass_positions(bench.lock, True))
+    peak = _product_rate(bench.device, getattr(torch, bench.lock.dtype))
+    lines = [
+        f"{bench.lock.name}: {bench.lock.dtype}, {bench.lock.width} x {bench.lock.height} px, {bench.device}; "
+        f"a matrix product of the same run: {peak / 1e12:.3g} TFLOP/s; fastest of {rounds} rounds",
+        "",
+        "| attention | compiled | batch | ms a pass | of the plain pass | of the matrix product |",
+        "|---|---|---|---|---|---|",
+    ]
+    plain = None
+    for compiled in (False, True):
+        for kernel in AttentionKernel:
+            for size in SIZES:
+                seconds = bench.tuned(kernel, compiled, size, rounds)
+                plain = plain or seconds
+                cells = (kernel, "yes" if compiled else "no", size)
+                numbers = (
+                    ("not there", "", "")
+                    if seconds is None
+                    else (f"{seconds * 1e3:.1f}", f"{seconds / plain:.2f}", f"{100 * work / seconds / peak:.0f}%")
+                )
+                lines.append(f"| {' | '.join(str(cell) for cell in (*cells, *numbers))} |")
+    return lines
+
+
+def _product_rate(device: str, dtype: torch.dtype) -> float:
+    """Operations a second of a large matrix product."""
+    side = PRODUCT if device.startswith("cuda") else 2048
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    products = []
+    for _ in range(12):
+        _wait(device)
+        began = time.perf_counter()
+        a @ b
+        _wait(device)
+        products.append(time.perf_counter() - began)
+    return 2 * side**3 / float(np.median(products[2:]))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--full", action="store_true", help="the full-size untrained transformer (klein-random)")
     parser.add_argument("--model", default="tiny", help="a model of params.yaml")
     parser.add_argument("--size", type=int, help="height and width in pixels instead of the model's")
+    parser.add_argument("--tune", action="store_true", help="attention kernels, compiled blocks and batch sizes")
     parser.add_argument("--passes", type=int, default=4, help=f"prompts, at most {len(CREATURES)}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds after the first, which is not counted")
     parser.add_argument("--write", type=Path, help="file for the table")
@@ -196,15 +265,7 @@ def _table(lock: ModelLock, device: str, times: dict[str, float], options: argpa
 def _accelerator(lock: ModelLock, device: str, times: dict[str, float]) -> list[str]:
     if not device.startswith("cuda"):
         return []
-    a, b = (torch.randn(PRODUCT, PRODUCT, device=device, dtype=torch.bfloat16) for _ in range(2))
-    products = []
-    for _ in range(12):
-        _wait(device)
-        began = time.perf_counter()
-        a @ b
-        _wait(device)
-        products.append(time.perf_counter() - began)
-    peak = 2 * PRODUCT**3 / float(np.median(products[2:]))
+    peak = _product_rate(device, torch.bfloat16)
     reached = pass_flops(lock, pass_positions(lock, True)) / times["fast pass, embedding reused"]
     memory = torch.cuda.max_memory_allocated() / 2**30
     return [

@@ -27,6 +27,7 @@ def test_the_shipped_params_are_typed():
         ("[otherview, dense]", "[dense, dense]", "run.probes", "distinct"),
         ("  sigma: 1.0", "  sigma: 0", "capture.sigma", "outside (0, 1]"),
         ("  batch_size: 1 ", "  batch_size: 0 ", "capture.batch_size", "not a batch size"),
+        ("  attention: native", "  attention: quick", "capture.attention", "expected one of [native"),
         ("  seeds: [0]", "  seeds: [0, 0]", "capture.seeds", "distinct"),
         ("thresholds: [3.0, 5.0]", "thresholds: [2.0, 5.0]", "analyses.card.thresholds", "the first is 3"),
         ("flips: 201", "flips: some", "analyses.card.flips", "not a number of flips"),
@@ -57,3 +58,13 @@ def test_an_untrained_model_needs_exactly_one_of_seed_and_seeds(tmp_path):
     path.write_text(SHIPPED.read_text().replace("reinit\n    seed: 0\n", "reinit\n", 1))
     with pytest.raises(InputError, match="exactly one of seed and seeds"):
         read_params(path)
+
+
+def test_the_plain_pipeline_path_takes_no_other_kernels(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = SHIPPED.read_text().replace("  compile: false", "  compile: true", 1)
+    path.write_text(text.replace("  path: fast ", "  path: pipeline ", 1))
+    with pytest.raises(InputError, match="the plain pipeline path computes the plain way") as caught:
+        read_params(path)
+    assert caught.value.field == "capture.path"
+    assert path.read_text().splitlines()[caught.value.line - 1].startswith("  path: pipeline")

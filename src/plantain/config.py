@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from plantain.declared import (
     AnalysisParams,
+    AttentionKernel,
     CaptureParams,
     CapturePath,
     Family,
@@ -30,6 +31,7 @@ __all__ = [
     "MODEL_NAME",
     "NAME",
     "AnalysisParams",
+    "AttentionKernel",
     "CaptureParams",
     "CapturePath",
     "Family",
@@ -147,6 +149,9 @@ def _check_capture(source: YamlFile, capture: CaptureParams) -> None:
     size = capture.batch_size
     if size != "auto" and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
         raise source.error(f"{size!r} is not a batch size.", "capture", "batch_size", fix="use 1 or more, or auto.")
+    if capture.path is CapturePath.pipeline and capture.kernels():
+        fix = "set capture.path: fast, or leave attention and compile out."
+        raise source.error("the plain pipeline path computes the plain way.", "capture", "path", fix=fix)
     if capture.group_width < 1:
         raise source.error("a group has at least one channel.", "capture", "group_width", fix="use 16.")
 

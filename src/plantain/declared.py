@@ -31,6 +31,16 @@ class CapturePath(StrEnum):
     pipeline = "pipeline"
 
 
+class AttentionKernel(StrEnum):
+    """Which of torch's attention kernels computes; ``native`` leaves the choice to torch."""
+
+    native = "native"
+    cudnn = "cudnn"
+    flash = "flash"
+    efficient = "efficient"
+    math = "math"
+
+
 class Measure(StrEnum):
     """What is compared: the RMS magnitude of a unit, or its natural logarithm."""
 
@@ -112,6 +122,14 @@ class CaptureParams:
     batch_size: Any = 1
     """A positive integer, or ``auto``."""
     group_width: int = 16
+    attention: AttentionKernel = AttentionKernel.native
+    compile: bool = False
+    """Whether the transformer's blocks are compiled."""
+
+    def kernels(self) -> dict[str, Any]:
+        """What keys say of how is computed: nothing where it is the plain way, as before there was another."""
+        plain = self.attention is AttentionKernel.native and not self.compile
+        return {} if plain else {"attention": str(self.attention), "compile": self.compile}
 
 
 @dataclass

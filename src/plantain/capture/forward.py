@@ -19,12 +19,12 @@ from PIL import Image
 from plantain.capture.assembly import Measured
 from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embedding, Embeddings, release
-from plantain.capture.hooks import Layout, reducing
+from plantain.capture.hooks import Layout
+from plantain.capture.kernels import watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
 from plantain.config import CaptureParams
 from plantain.errors import InputError
-from plantain.model.geometry import projections
 from plantain.model.load import load_scheduler, load_vae
 from plantain.model.lock import ModelLock
 
@@ -105,14 +105,14 @@ def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, dev
 
 def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams) -> Runner:
     """A function that measures one batch by calling ``transformer`` directly."""
-    hooked = projections(transformer)
+    watch = watcher(transformer, params)
     target = Target.of(transformer, scene)
 
     @torch.inference_mode()
     def run(batch: Batch) -> Measured:
         texts = [embeddings(one.prompt) for one in batch]
         inputs, layout = assemble(batch, texts, scene, target)
-        with reducing(hooked, layout, params.group_width, stop=True) as capture:
+        with watch(layout) as capture:
             transformer(**inputs)
         return capture.mean_square().cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
 

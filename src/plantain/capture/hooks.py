@@ -1,6 +1,6 @@
 """Hooks that reduce what a projection sees to group mean squares, and never outlive their use."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -65,7 +65,9 @@ class Capture:
     def __init__(self, projections: Sequence[Projection], layout: Layout, group_width: int) -> None:
         self.fired: set[str] = set()
         """Names of the projections that ran."""
-        self._projections, self._layout, self._group_width = projections, layout, group_width
+        self.layout = layout
+        """Token sets of the pass."""
+        self._projections, self._group_width = projections, group_width
         self._waiting: list[tuple[int, torch.Tensor]] = []
         self._values = 0
         self._pieces: dict[tuple[int, int, int], torch.Tensor] = {}
@@ -84,7 +86,7 @@ class Capture:
         self._reduce()
         widths = [_width(projection) // self._group_width for projection in self._projections]
         absent = torch.full((max(widths),), float("nan"), device=self._projections[0].module.weight.device)
-        rows = range(len(self._layout.text))
+        rows = range(len(self.layout.text))
         return torch.stack([torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows])
 
     def _along(self, row: int, token: int, widths: Sequence[int], absent: torch.Tensor) -> torch.Tensor:
@@ -97,39 +99,83 @@ class Capture:
             alike.setdefault((self._projections[index].stream, means.shape[-1]), []).append((index, means))
         for (stream, _), members in alike.items():
             stacked = torch.stack([means for _, means in members]) if len(members) > 1 else members[0][1][None]
-            for row in range(len(self._layout.text)):
-                for token, (first, last) in self._layout.spans(row, stream).items():
+            for row in range(len(self.layout.text)):
+                for token, (first, last) in self.layout.spans(row, stream).items():
                     found = stacked[:, row, first:last].mean(1).unbind(0)
                     self._pieces |= {(row, token, index): one for (index, _), one in zip(members, found, strict=True)}
         self._waiting, self._values = [], 0
 
 
+class Taps:
+    """One hook on every projection, for as many forwards as are wanted.
+
+    All projections share one function: compiled blocks are compiled once for all of them, with the hooks that they had
+    then, and the hook itself stays out of what is compiled.
+    """
+
+    def __init__(self, projections: Sequence[Projection], group_width: int, *, compiled: bool = False) -> None:
+        """Put the hooks in place.
+
+        Args:
+            projections: in the order of the group axis.
+            group_width: channels in a group.
+            compiled: whether the blocks around the projections are compiled.
+        """
+        self._projections, self._group_width = projections, group_width
+        self._places = {id(projection.module): index for index, projection in enumerate(projections)}
+        self._capture: Capture | None = None
+        self._stop = False
+        # Kept apart, since it loads torch's compiler.
+        hook = torch.compiler.disable(self._take) if compiled else self._take  # type: ignore[no-untyped-call]
+        self._handles = [projection.module.register_forward_pre_hook(hook) for projection in projections]
+
+    @contextmanager
+    def watch(self, layout: Layout, *, stop: bool) -> Iterator[Capture]:
+        """See one forward, which the body of the ``with`` runs.
+
+        Args:
+            layout: token sets of the pass.
+            stop: leave the forward as soon as every projection has been seen.
+
+        Raises:
+            InputError: on leaving, if a projection never ran, ran twice, or saw something else than ``layout`` says.
+        """
+        self._capture, self._stop = Capture(self._projections, layout, self._group_width), stop
+        try:
+            with suppress(_Stop):
+                yield self._capture
+            _refuse_unseen(self._projections, self._capture)
+        finally:
+            self._capture = None
+
+    def remove(self) -> None:
+        """Take the hooks away."""
+        for handle in self._handles:
+            handle.remove()
+
+    def _take(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if self._capture is None:
+            return
+        index = self._places[id(module)]
+        _refuse_other(self._projections[index], inputs[0], self._capture)
+        self._capture.add(index, inputs[0])
+        if self._stop and len(self._capture.fired) == len(self._projections):
+            raise _Stop
+
+
 @contextmanager
 def reducing(projections: Sequence[Projection], layout: Layout, group_width: int, *, stop: bool) -> Iterator[Capture]:
-    """Hook every projection for one forward; the body of the ``with`` runs that forward.
-
-    Args:
-        projections: in the order of the group axis.
-        layout: token sets of the pass.
-        group_width: channels in a group.
-        stop: leave the forward as soon as every projection has been seen.
+    """Hook every projection for one forward alone; as :meth:`Taps.watch`.
 
     Raises:
-        InputError: on leaving, if a projection never ran, ran twice, or saw something else than ``layout`` says.
+        InputError: as :meth:`Taps.watch`.
     """
-    capture = Capture(projections, layout, group_width)
-    handles = []
+    taps = Taps(projections, group_width)
     try:
-        for index, projection in enumerate(projections):
-            expected = (len(layout.text), layout.length(projection.stream), _width(projection))
-            hook = _hook(index, projection.name, expected, capture, len(projections) if stop else None)
-            handles.append(projection.module.register_forward_pre_hook(hook))
-        with suppress(_Stop):
+        with taps.watch(layout, stop=stop) as capture:
             yield capture
-        _refuse_unseen(projections, capture)
     finally:
-        for handle in handles:
-            handle.remove()
+        taps.remove()
 
 
 def token_means(activation: torch.Tensor, group_width: int) -> torch.Tensor:
@@ -141,23 +187,13 @@ def token_means(activation: torch.Tensor, group_width: int) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _hook(
-    index: int, name: str, expected: tuple[int, ...], capture: Capture, stop_after: int | None
-) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
-    def reduce(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        _refuse_other(name, expected, tuple(inputs[0].shape), capture)
-        capture.add(index, inputs[0])
-        if len(capture.fired) == stop_after:
-            raise _Stop
-
-    return reduce
-
-
 def _width(projection: Projection) -> int:
     return int(projection.attention_width + projection.mlp_width)
 
 
-def _refuse_other(name: str, expected: tuple[int, ...], seen: tuple[int, ...], capture: Capture) -> None:
+def _refuse_other(projection: Projection, activation: torch.Tensor, capture: Capture) -> None:
+    name, seen = projection.name, tuple(activation.shape)
+    expected = (len(capture.layout.text), capture.layout.length(projection.stream), _width(projection))
     if seen != expected:
         fix = "use a plain FLUX.2 pipeline, without key-value caching, token merging or tensor parallelism."
         raise InputError(f"{name} saw a tensor of shape {seen} where {expected} was expected.", fix=fix)

@@ -94,7 +94,7 @@ def shard_frame(lock: ModelLock, params: CaptureParams, size: int, draw: int, de
         "sigma": float(params.sigma),
         "group_width": params.group_width,
         "batch_size": size,
-    }
+    } | params.kernels()
 
 
 def shard_key(frame: Mapping[str, Any], batch: Batch, images: Mapping[str, str]) -> str:
@@ -138,7 +138,7 @@ def capture_digests(
         "seeds": list(params.seeds),
         "batch_size": params.batch_size,
         "group_width": params.group_width,
-    }
+    } | params.kernels()
     return found | {"capture_key": digest(found | {"capture": declared})}
 
 

@@ -10,6 +10,7 @@ from plantain.capture.assembly import Measured
 from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embeddings, release
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
+from plantain.capture.kernels import is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.pipeline_path import pipeline_runner
 from plantain.capture.plan import PATCH
@@ -17,6 +18,7 @@ from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.workers import share
 from plantain.config import CaptureParams, CapturePath
+from plantain.errors import InputError
 from plantain.model.load import load_pipeline, load_transformer
 from plantain.model.lock import ModelLock
 
@@ -107,6 +109,9 @@ def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddin
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise OutOfMemory from None
+        if is_missing_kernel(error):
+            found = f"torch has no attention kernel '{cell.params.attention}' for this model on {cell.device}."
+            raise InputError(found, field="capture.attention", fix="set capture.attention: native.") from None
         raise
     release(cell.device, cell.lock.components["transformer"])
 

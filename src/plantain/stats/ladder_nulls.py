@@ -162,6 +162,7 @@ def shared_inputs(
     }
     sizes = [lock.dtype, lock.height, lock.width, lock.max_sequence_length, lock.text_encoder_out_layers]
     ways = [str(capture.path), float(capture.sigma), capture.seeds[0], capture.batch_size, capture.group_width]
+    ways += sorted(capture.kernels().items())
     return {
         "model": digest([parts, sizes]),
         "capture": digest(ways),

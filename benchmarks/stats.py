@@ -1,7 +1,7 @@
 """The same paired differences through plantain and its peers, side by side, against the bare matrix product.
 
-    python benchmarks/statistics.py               10,000 flips of 30 pairs x 16,320 units
-    python benchmarks/statistics.py --exact       all flips: 25 pairs x 16,320 units, 30 pairs x 600 units
+    python benchmarks/stats.py               10,000 flips of 30 pairs x 16,320 units
+    python benchmarks/stats.py --exact       all flips: 25 pairs x 16,320 units, 30 pairs x 600 units
 
 Every measurement is a fresh process; rounds go through all contestants in turn, so that other load on the machine falls
 on all of them. Peers that keep every flip of every unit run fewer flips, and their times are scaled by the flips.
