@@ -9,6 +9,10 @@ from safetensors.numpy import load_file
 from scipy import stats
 from workspace import Workspace, copy_repository
 
+from plantain.capture.activations import read_activations, write_activations
+from plantain.track.recompute import check_capture
+from plantain.track.results import FolderReader, read_cell
+
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
 METRICS = {
@@ -103,6 +107,24 @@ def test_the_declared_plots_are_those_of_the_default_run():
     drawn = {str(Path(file).parent) for plot in pipeline["plots"] for one in plot.values() for file in one["y"]}
     run = params["run"]
     assert drawn == {f"reports/{model}/{probe}/figures" for probe in run["probes"] for model in run["models"]}
+
+
+def test_passes_run_again_are_those_of_the_activations_and_a_changed_one_is_named(done, monkeypatch):
+    workspace, _ = done
+    monkeypatch.chdir(workspace.path)
+    reader = FolderReader(workspace.path)
+    cell = read_cell(reader, "mini", "tiny")
+    assert list(check_capture(cell, reader, passes=10)) == []
+    path = workspace.path / "data/activations/tiny/mini.safetensors"
+    stored = read_activations(path)
+    stored.mean_square[0, 2, 1, 0, 0, 2, 0] *= 1.001
+    path.unlink()
+    write_activations(path, stored)
+    (broken,) = check_capture(cell, reader, passes=10)
+    workspace.dvc("checkout", "--force", str(path))
+    item, condition = stored.items[2], stored.conditions[1]
+    assert broken.link == "activations"
+    assert f"item '{item}' in condition '{condition}'" in broken.problem
 
 
 @pytest.fixture(scope="module")
