@@ -34,6 +34,15 @@ class Geometry:
         return self.heads * self.head_width // 16
 
 
+CARD = """
+card: otherview-plantain
+probe: otherview
+model: FLUX.2 Klein 4B
+contrast: published
+analysis: card
+metrics: {heads_over_t3: 12091, heads_over_t3_fraction: 0.74, null_p99_t3: 654, unheard_of: 1}
+"""
+
 TINY = Geometry()
 KLEIN = Geometry(heads=24, head_width=128)
 

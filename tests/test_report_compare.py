@@ -5,11 +5,12 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from report_fixture import KLEIN, Cell, write_cell
+from report_fixture import CARD, KLEIN, Cell, write_cell
 
 from plantain.report import comparing
 from plantain.report.compare import write_compare
 from plantain.report.data import load_result
+from plantain.report.published import abreast
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,24 @@ def test_a_control_that_is_the_same_network_is_found_out(tmp_path):
     write_cell(tmp_path, Cell(model="tiny-untrained", of="tiny", controls=()))
     reasons = comparing.unfair([get(tmp_path), get(tmp_path, model="tiny-untrained")])
     assert ["one network" in reason for reason in reasons] == [True]
+
+
+def test_the_card_ours_and_the_untrained_stand_side_by_side(root, tmp_path):
+    folder = root / "reports" / "published"
+    folder.mkdir(parents=True)
+    (folder / "otherview.yaml").write_text(CARD)
+    results = [get(root), get(root, model="tiny-untrained"), get(root, "dense")]
+    (found,) = abreast(results)
+    assert [result.model for result in found.models] == ["tiny", "tiny-untrained"]
+    over = [result.card.metrics["heads_over_t3"] for result in results[:2]]
+    shares = [result.card.metrics["heads_over_t3_fraction"] for result in results[:2]]
+    first = found.rows[0]
+    assert first.card == "12,091 (74%)"
+    assert first.models == [f"{count:,.0f} ({share:.0%})" for count, share in zip(over, shares, strict=True)]
+    assert over[0] != over[1]
+    assert [row.label for row in found.rows[1:]] == ["null p99, |t| over 3"]
+    said = " ".join(text_of(results, tmp_path).split())
+    assert f"12,091 (74%) {first.models[0]} {first.models[1]}" in said
 
 
 def test_changed_prompts_are_found_and_shown(root, tmp_path_factory, tmp_path):

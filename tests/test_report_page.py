@@ -6,7 +6,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from report_fixture import KLEIN, NASTY, Cell, write_cell
+from report_fixture import CARD, KLEIN, NASTY, Cell, write_cell
 
 from plantain.errors import InputError
 from plantain.files import readable_json
@@ -16,15 +16,6 @@ from plantain.report.page import write_page
 from plantain.report.published import beside
 from plantain.stats.ladder_evidence import NAMES, Rung, Status
 from plantain.stats.verdict import rung_record
-
-CARD = """
-card: otherview-plantain
-probe: otherview
-model: FLUX.2 Klein 4B
-contrast: published
-analysis: card
-metrics: {heads_over_t3: 12091, heads_over_t3_fraction: 0.74, null_p99_t3: 654, unheard_of: 1}
-"""
 
 
 @pytest.fixture(scope="module")

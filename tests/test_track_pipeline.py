@@ -114,6 +114,23 @@ def flip(path, at=-1):
     path.write_bytes(data)
 
 
+def test_rules_changed_after_looking_and_an_edited_table_show(repository):
+    folder = repository.path / "reports" / "nulls" / "tiny-reinit"
+    folder.mkdir(parents=True)
+    (folder / "mini.json").write_text("{}")
+    (repository.path / "reports/verdicts.json").write_text("{}")
+    repository.commit("Verdicts")
+    repository.replace("params.yaml", "reliability: 0.7", "reliability: 0.1")
+    output = plantain(repository, "audit", "--level", "hashes", check=False)
+    assert "NOTE    rules of the verdict changed after verdicts were published (not committed yet)" in output
+    assert "reliability 0.7 -> 0.1" in output
+    ok, answer = audit(repository, "--level", "hashes")
+    assert answer["rule_changes"][0]["rules"] == {"reliability": [0.7, 0.1]}
+    assert not ok
+    assert answer["first_broken"]["path"] == "reports/nulls/tiny-reinit/mini.json"
+    assert "there is no receipt beside it" in answer["first_broken"]["problem"]
+
+
 def test_a_flipped_byte_of_the_activations_is_named_with_the_numbers_it_undermines(repository):
     flip(repository.path / "data/activations/tiny/mini.safetensors")
     broken = first(repository)

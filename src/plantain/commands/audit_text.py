@@ -19,6 +19,8 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
         yield from _cell(cell, audit, detail)
     for broken in audit.broken:
         yield f"BROKEN  {broken}"
+    for change in audit.rules:
+        yield f"NOTE    {change}"
     if audit.tracker:
         yield f"MLflow was not asked: {audit.tracker}"
     yield _conclusion(audit)

@@ -18,6 +18,7 @@ from plantain.report.data import Analysis, Result
 from plantain.report.maps import limit
 from plantain.report.page import template
 from plantain.report.payload import encode, rows
+from plantain.report.published import abreast
 from plantain.report.style import (
     CONTROL,
     DARK_STOPS,
@@ -66,6 +67,7 @@ def write_compare(results: Sequence[Result], path: Path) -> None:
         untrained=[result.address for result in results if wording.is_untrained(result.lock)],
         subsets=comparing.SUBSETS,
         table=_table(results),
+        cards=abreast(results),
         links=_links(results, path),
         data={"maps": maps, "limits": _limits(results, maps), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
     )

@@ -1,5 +1,6 @@
 """What a public model card reports for a probe, beside what was measured here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,62 @@ def beside(result: Result) -> list[tuple[Published, Analysis, list[Beside]]]:
     return found
 
 
+@dataclass(frozen=True)
+class Row:
+    """One metric: the card's number and that of every model."""
+
+    label: str
+    card: str
+    models: list[str]
+    """In the order of :attr:`Abreast.models`; a dash where a model has no such number."""
+
+
+@dataclass(frozen=True)
+class Abreast:
+    """One card beside every model that was asked the same question by the same protocol."""
+
+    card: Published
+    probe: str
+    models: list[Result]
+    rows: list[Row]
+
+
+def abreast(results: Sequence[Result]) -> list[Abreast]:
+    """Every card of the results' probes beside the results; cards whose protocol no result repeats are left out."""
+    found = []
+    for probe in dict.fromkeys(result.probe for result in results):
+        same = [result for result in results if result.probe == probe]
+        for card in read_published(same[0].root, probe):
+            models = [(result, a) for result in same if (a := result.analysis(card.contrast, card.analysis))]
+            if models:
+                rows = [_row(card, name, [analysis for _, analysis in models]) for name in _shared(card, models)]
+                found.append(Abreast(card, probe, [result for result, _ in models], rows))
+    return found
+
+
+def _shared(card: Published, models: Sequence[tuple[Result, Analysis]]) -> list[str]:
+    known = {row.name for _, analysis in models for row in metric_rows(analysis)}
+    return [name for name in card.metrics if name in known]
+
+
+def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
+    labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
+    return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
+
+
 def _rows(card: Published, analysis: Analysis) -> list[Beside]:
-    labels = {row.name: row for row in metric_rows(analysis)}
-    rows = []
-    for name, value in card.metrics.items():
-        if name in labels:
-            share = card.metrics.get(f"{name}_fraction")
-            said = f"{wording.number(value, 4)} ({wording.percent(share)})" if share else wording.number(value, 4)
-            ours = analysis.metrics.get(f"{name}_fraction")
-            here = labels[name].value + (f" ({wording.percent(ours)})" if share and ours is not None else "")
-            rows.append(Beside(labels[name].label, said, here))
-    return rows
+    rows = [row for row in metric_rows(analysis) if row.name in card.metrics]
+    order = list(card.metrics)
+    rows.sort(key=lambda row: order.index(row.name))
+    return [Beside(row.label, _said(card, row.name), _here(card, row.name, analysis)) for row in rows]
+
+
+def _said(card: Published, name: str) -> str:
+    value, share = wording.number(card.metrics[name], 4), card.metrics.get(f"{name}_fraction")
+    return f"{value} ({wording.percent(share)})" if share else value
+
+
+def _here(card: Published, name: str, analysis: Analysis) -> str:
+    value = next((row.value for row in metric_rows(analysis) if row.name == name), wording.DASH)
+    share, ours = card.metrics.get(f"{name}_fraction"), analysis.metrics.get(f"{name}_fraction")
+    return f"{value} ({wording.percent(ours)})" if share and ours is not None else value

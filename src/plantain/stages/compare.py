@@ -11,7 +11,7 @@ def main() -> None:
     """``python -m plantain.stages.compare``."""
     with stage("compare", section="report") as current:
         current.use("run")
-        for folder in ("data/prompts", "data/stats", "data/verdicts", "models", "prompts"):
+        for folder in ("data/prompts", "data/stats", "data/verdicts", "models", "prompts", "reports/published"):
             current.read(Path(folder))
         results = [load_result(Path(), probe, model) for probe, model in cells_with_results(current)]
         write_compare(results, current.out(Path("reports/index.html")))

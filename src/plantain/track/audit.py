@@ -17,6 +17,7 @@ from plantain.track.mlflow_check import check_runs
 from plantain.track.projection import RunSpec, project
 from plantain.track.receipt import Metrics
 from plantain.track.results import Cell
+from plantain.track.study import RuleChange, broken_tables, rule_changes
 
 
 class Level(StrEnum):
@@ -72,6 +73,8 @@ class Audit:
     """How many links were checked."""
     tracker: str | None
     """Why MLflow was not asked; None where it was."""
+    rules: tuple[RuleChange, ...] = ()
+    """Changes of the verdict's rules after verdicts were published: no broken link, but to be known."""
 
     @property
     def first(self) -> Broken | None:
@@ -90,6 +93,7 @@ class Audit:
             "results": [cell.to_json() for cell in self.cells],
             "broken": [asdict(one) for one in self.broken],
             "mlflow": self.tracker or "checked",
+            "rule_changes": [asdict(one) for one in self.rules],
         }
 
 
@@ -121,8 +125,10 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         links += walk.checked
     rest = _rest(found, lock, {one.path for cell in cells for one in cell.broken})
     rest += [one for one in runs if one.cell not in {cell.name for cell in found.results.cells}]
+    rest += [Broken("table", one.path, one.problem, "the verdicts", 0) for one in broken_tables(found.reader)]
     whole = len(found.cells) == len(found.results.cells)
-    return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker)
+    rules = () if found.rev else tuple(rule_changes(root))
+    return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker, rules)
 
 
 def _rest(found: Found, lock: DvcLock | None, said: set[str]) -> list[Broken]:
