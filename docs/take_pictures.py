@@ -5,16 +5,22 @@
 Needs Chromium and Playwright for the screenshots of the pages.
 """
 
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PORT = "5099"
 FIGURES = ("heatmap", "controls.heads", "target.heads.null")
 
 
@@ -34,7 +40,41 @@ def main() -> None:
                 shown.wait_for_function("document.documentElement.dataset.ready === 'true'")
                 shown.screenshot(path=PICTURES / f"{name}-{scheme}.png")
                 _shrink(PICTURES / f"{name}-{scheme}.png")
+        _photograph_mlflow(browser)
         browser.close()
+
+
+def _photograph_mlflow(browser: Browser) -> None:
+    """The table of runs and the profiles over blocks, as `plantain ui` opens them."""
+    command = [sys.executable, "-m", "plantain.cli", "ui", "--port", PORT]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        _wait(f"http://127.0.0.1:{PORT}/health")
+        for name, mode in (("mlflow-runs", ""), ("mlflow-blocks", "&compareRunsMode=CHART")):
+            shown = browser.new_page(viewport={"width": 1600, "height": 720})
+            shown.goto(address + mode)
+            shown.get_by_role("link", name="otherview@tiny", exact=True).wait_for()
+            shown.locator("xpath=//*[text()='MLflow Assistant']/ancestor::div[.//button][1]//button").last.click()
+            if mode:
+                shown.locator(".js-plotly-plot .scatterlayer").first.wait_for()
+            shown.wait_for_timeout(2000)  # charts are drawn one after the other
+            shown.screenshot(path=PICTURES / f"{name}.png")
+            _shrink(PICTURES / f"{name}.png")
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _wait(address: str) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address, timeout=2).read()
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    raise SystemExit(f"{address} does not answer.")
 
 
 def _shrink(path: Path) -> None:
