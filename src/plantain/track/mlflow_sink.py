@@ -120,10 +120,10 @@ class Sink:
     def _fill(self, run_id: str, spec: RunSpec) -> None:
         """Everything but the tags, and the end last: a run that a kill cut short stays RUNNING and is filled again."""
         moment = _milliseconds(spec.ended)
-        metrics = [Metric(name, value, moment, 0) for name, value in spec.metrics.items()]
+        metrics = [Metric(name, value, moment, 0) for name, value in spec.metrics.items()] + _points(spec)
         params = [Param(name, value) for name, value in spec.params.items()]
-        self._client.log_batch(run_id, metrics=metrics, params=params[:_BATCH])
-        self._log_series(run_id, spec)
+        self._client.log_batch(run_id, metrics=metrics[: _PAGE - _BATCH], params=params[:_BATCH])
+        self._log_points(run_id, metrics[_PAGE - _BATCH :])
         for start in range(_BATCH, len(params), _BATCH):
             self._client.log_batch(run_id, params=params[start : start + _BATCH])
         if spec.datasets:
@@ -139,7 +139,7 @@ class Sink:
         metrics = {name: value for name, value in spec.metrics.items() if run.data.metrics.get(name) != value}
         unfinished = run.info.status != "FINISHED"
         if SERIES in changed and not unfinished:
-            self._log_series(run_id, spec)
+            self._log_points(run_id, _points(spec))
         if changed:
             self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in changed.items()])
         for name in gone:
@@ -154,9 +154,7 @@ class Sink:
             self._client.set_terminated(run_id, "FINISHED", max(_milliseconds(spec.ended), int(run.info.end_time) + 1))
         self.tally.updated += bool(changed or gone or metrics or unfinished)
 
-    def _log_series(self, run_id: str, spec: RunSpec) -> None:
-        moment = _milliseconds(spec.ended)
-        points = [Metric(name, value, moment, step) for name, found in spec.series.items() for step, value in found]
+    def _log_points(self, run_id: str, points: list[Metric]) -> None:
         for start in range(0, len(points), _PAGE):
             self._client.log_batch(run_id, metrics=points[start : start + _PAGE])
 
@@ -198,6 +196,11 @@ def _contradicts(run: Run, spec: RunSpec) -> bool:
     fixed = spec.kind != "cell"
     altered = any(spec.metrics.get(name) != value for name, value in numbers.items())
     return params or extra or profile or (fixed and altered)
+
+
+def _points(spec: RunSpec) -> list[Metric]:
+    moment = _milliseconds(spec.ended)
+    return [Metric(name, value, moment, step) for name, found in spec.series.items() for step, value in found]
 
 
 def _added_by_hand(run: Run) -> dict[str, str]:
