@@ -1,30 +1,81 @@
 """What ``plantain run --dry-run`` prints: passes, time, disk and memory of every cell, before anything runs."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from plantain.capture.plan import Plan, plan
-from plantain.config import Params
+from plantain.config import CaptureParams, Params
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.probe.expand import expand
+from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
 
+Cell = tuple[str, str]
 
-def print_forecast(params: Params, cells: list[tuple[str, str]]) -> None:
+
+@dataclass(frozen=True)
+class Work:
+    """What is captured for one row of the forecast."""
+
+    probe: str
+    model: str
+    records: Sequence[Record]
+    references: Sequence[ReferenceRecord]
+    """Images to be generated, among others."""
+    lock: ModelLock
+    capture: CaptureParams
+
+
+def print_forecast(params: Params, cells: list[Cell], *, study: bool) -> None:
     """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
     table = Table("probe", "model", "passes", "prompts", "images", "time", "disk", "memory", box=None)
     assumed = False
-    for probe, model in cells:
-        expansion = expand(read_probe(Path("prompts", f"{probe}.yaml")), Path())
-        found = plan(expansion.records, expansion.references, _lock(params, model), params.capture, params.reference)
+    for work in [*_cells(params, cells), *(_study(params, cells) if study else ())]:
+        found = plan(work.records, work.references, work.lock, work.capture, params.reference)
         assumed |= not found.rate.measured
-        table.add_row(probe, model, *_row(found))
+        table.add_row(work.probe, work.model, *_row(found))
     Console().print(table)
     print("Time and disk are for an empty store; memory is the peak of the largest component.")
     if assumed:
         print("Some times rest on an assumed rate: nothing was captured with that model on this machine yet.")
+
+
+def _cells(params: Params, cells: list[Cell]) -> Iterator[Work]:
+    for probe, model in cells:
+        asked = _expanded(probe)
+        yield Work(probe, model, asked.records, asked.references, _lock(params, model), params.capture)
+
+
+def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
+    """The untrained draws and the further seeds and images; a family is not drawn for its forecast."""
+    from plantain.commands.study import jobs
+    from plantain.stages.replicate import noise_seeds, with_alternatives
+    from plantain.stats.ladder_sample import sampled_records
+
+    rules = params.verdict
+    for stage, probe, model in dict.fromkeys(jobs(params, cells)):
+        asked, entry = _expanded(probe), params.models[model]
+        records = sampled_records(asked.records, asked.contrasts, rules)
+        lock = _lock(params, entry.of or model)
+        if stage == "nulls":
+            drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
+            first = replace(params.capture, seeds=params.capture.seeds[:1])
+            yield Work(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
+            continue
+        count = {one.name: rules.references if one.prompt is not None else 1 for one in asked.references}
+        versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}
+        crossed = [with_alternatives(record, versions) for record in records]
+        images = [one for one in asked.references for _ in range(count[one.name])]
+        capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(asked.references)))
+        yield Work(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
+
+
+def _expanded(probe: str) -> Expansion:
+    return expand(read_probe(Path("prompts", f"{probe}.yaml")), Path())
 
 
 def _lock(params: Params, model: str) -> ModelLock:

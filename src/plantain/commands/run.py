@@ -22,7 +22,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
-        print_forecast(params, cells)
+        print_forecast(params, cells, study=study)
         return
     everything = not probes and not model
     code = _run(cells, everything)
