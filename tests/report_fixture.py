@@ -228,6 +228,20 @@ def write_cell(root: Path, cell: Cell) -> Path:
     return root
 
 
+def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, **more) -> Path:
+    """A verdict of the target at ``rung``, and of every control at 2; ``more`` replaces fields."""
+    path = root / "data" / "verdicts" / model / f"{probe}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {
+        "contrast": "target", "analysis": "heads", "rung": rung, "rungs": [], "sentence": f"Rung {rung} of 7. Target.",
+        "metrics": {"delta": 15.3, "delta_chance": 0.37, "concept_information_chance": 0.105},
+        "exploratory": {"paraphrase": {"rung": 2, "rungs": [], "sentence": "Rung 2 of 7. Paraphrase.", "metrics": {}}},
+        "information": {"model": 4.45, "text": 0.024, "reinit": 0.028, "shuffle": 0.025, "untrained_items": ["a-cat"]},
+    } | more  # fmt: skip
+    path.write_bytes(readable_json(found))
+    return path
+
+
 def item_ids(cell: Cell) -> list[str]:
     return [CREATURES[i % 30].split(" ", 1)[1].replace(" ", "-") + ("" if i < 30 else f"-{i}")
             for i in range(cell.items)]  # fmt: skip

@@ -89,6 +89,7 @@ def test_hovering_a_head_shows_that_heads_numbers(visit, root, unit):
 
 
 def test_the_colour_of_a_head_is_its_t(visit, root):
+    visit.page.check("input[name=measure][value=t]", force=True)
     table = pl.read_parquet(root / UNITS.format("target.heads"))
     top = limit([table["t"]])
     colours = LinearSegmentedColormap.from_list("expected", LIGHT_STOPS)
@@ -157,6 +158,37 @@ def test_the_groups_of_the_card_are_one_choice_away(visit, root):
     page.mouse.move(*point(page, 960 + 3 * 768 + 19))
     assert page.inner_text("#unit-name").startswith("single 3 · head 2, group")
     assert page.is_visible("#no-pairs")
+    assert not page.is_visible("#side-by-side")
+    assert not page.is_visible("#order")
+
+
+def test_the_map_opens_on_wordings_where_they_were_compared(visit, root):
+    page = visit.page
+    table = pl.read_parquet(root / UNITS.format("target.heads"))
+    assert page.is_checked("input[name=measure][value=template_t]")
+    strongest = table.drop_nulls("template_t").sort(pl.col("template_t").abs()).row(-1, named=True)
+    assert facts(page)["template_t"] == pytest.approx(strongest["template_t"], rel=0.006)
+    assert "Over wordings" in page.inner_text("#level")
+    page.select_option("#analysis", "published.heads")
+    assert page.is_checked("input[name=measure][value=t]")
+    assert page.inner_text("#level").startswith("Item level")
+
+
+def test_the_table_holds_every_head_of_the_chosen_contrast(visit, root):
+    page = visit.page
+    page.select_option("#analysis", "paraphrase.heads")
+    page.click("#all-units summary")
+    page.wait_for_function("document.querySelectorAll('#top tbody tr').length === 600")
+    heads = page.eval_on_selector_all("#top thead th", "all => all.map(e => e.textContent)")
+    cells = page.eval_on_selector_all("#top tbody tr:nth-child(201) > *", "all => all.map(e => e.textContent)")
+    row = pl.read_parquet(root / UNITS.format("paraphrase.heads")).row(200, named=True)
+    assert cells[0] == f"{row['block_kind']} {row['block']} · head {row['head']}"
+    shown = dict(zip(heads, cells, strict=True))
+    assert float(shown["t"].replace("−", "-")) == pytest.approx(row["t"], rel=0.006)  # noqa: RUF001
+    assert float(shown["mean difference"].replace("−", "-")) == pytest.approx(row["mean_difference"], rel=0.006)  # noqa: RUF001
+    page.select_option("#analysis", "published.card")
+    assert page.locator("#top tbody tr").count() == 600
+    assert "of largest |t|" in page.inner_text("#all-units summary")
 
 
 def test_another_measure_paints_and_scales_anew(visit, root):

@@ -27,6 +27,8 @@ def test_every_command_has_its_own_help(name):
     done = plantain(name, "--help")
     assert done.returncode == 0, done.stderr
     assert f"{name} [OPTIONS]" in done.stdout
+    assert "--install-completion" not in done.stdout
+    assert "\N{BOX DRAWINGS LIGHT VERTICAL}" not in done.stdout
 
 
 @pytest.mark.parametrize(("group", "command"), [("published", "check"), ("probe", "new"), ("export", "crate")])

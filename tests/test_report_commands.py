@@ -1,8 +1,10 @@
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import typer
-from report_fixture import Cell, write_cell
+from report_fixture import Cell, write_cell, write_verdict
 from typer.testing import CliRunner
 
 from plantain.commands.compare import compare
@@ -93,3 +95,46 @@ def test_a_result_of_a_revision_reads_like_one_of_the_workspace(repository, tmp_
     assert comparing.prompt_diff(brought, here).changed == []
     write_compare([brought, here], tmp_path / "compare.html")
     assert "otherview@tiny@v1.0 beside otherview@tiny" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
+def test_compare_refuses_one_result_twice_and_a_folder_as_its_page(call, tmp_path):
+    with pytest.raises(InputError, match="otherview@tiny is named twice"):
+        call("compare", "otherview@tiny", "otherview@tiny")
+    with pytest.raises(InputError, match="this is a folder"):
+        call("compare", "otherview@tiny", "otherview@tiny-untrained", "--out", str(tmp_path))
+
+
+PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nope@tiny", "there is no probe 'nope'.*use one of: otherview"),
+        ("otherview@nope", "there is no model 'nope'.*use one of: .*tiny-reinit"),
+        ("otherview@tiny-reinit", "family of untrained draws.*show otherview@tiny"),
+        (
+            "otherview@tiny-mention",
+            r"run\.models: 'tiny-mention' is not run.*plantain run otherview --model tiny-mention",
+        ),
+    ],
+)
+def test_a_name_without_a_result_is_explained(call, repository, address, said):
+    shutil.copy(PARAMS, repository / "params.yaml")
+    with pytest.raises(InputError, match=said):
+        call("show", address)
+
+
+def test_every_contrast_is_shown_with_its_own_verdict(call, repository):
+    path = write_verdict(repository, rung=6)
+    try:
+        assert "Rung 6 of 7. Target." in call("show", "otherview@tiny")
+        said = call("show", "otherview@tiny:paraphrase")
+        assert "paraphrase, exploratory: Rung 2 of 7. Paraphrase." in said
+        assert "Rung 6" not in said
+        found = json.loads(call("show", "otherview@tiny:paraphrase", "--json"))["verdict"]
+        assert (found["rung"], found["contrast"], found["exploratory"]) == (2, "paraphrase", True)
+        found = json.loads(call("show", "otherview@tiny:length", "--json"))["verdict"]
+        assert found is None
+    finally:
+        path.unlink()

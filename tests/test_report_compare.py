@@ -5,7 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from report_fixture import CARD, KLEIN, Cell, write_cell
+from report_fixture import CARD, KLEIN, Cell, write_cell, write_verdict
 
 from plantain.report import comparing
 from plantain.report.compare import write_compare
@@ -161,3 +161,25 @@ def test_equal_inputs_give_equal_bytes(root, tmp_path):
     for name in ("one.html", "two.html"):
         write_compare([get(root), get(root, "dense"), get(root, model="tiny-untrained")], tmp_path / name)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_two_contrasts_of_one_cell_both_stand_in_the_overview_with_their_own_verdicts(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    write_verdict(root, rung=6)
+    target = load_result(root, "otherview", "tiny")
+    control = dataclasses.replace(target, chosen="paraphrase")
+    write_compare([target, control], tmp_path / "compare.html")
+    html = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    overview = html.split('class="overview"')[1].split("</table>")[0]
+    assert 'data-map="otherview@tiny"' in overview
+    assert 'data-map="otherview@tiny:paraphrase"' in overview
+    rungs = dict(re.findall(r'<tr data-result="([^"]+)"><th scope="row">[^<]+</th><td>(rung \d)</td>', html))
+    assert rungs == {"otherview@tiny": "rung 6", "otherview@tiny:paraphrase": "rung 2"}
+    assert "Contrasts differ (target; paraphrase)" in html
+
+
+def test_probes_that_differ_make_only_their_own_section_unfair(tmp_path):
+    cells = (Cell(), Cell(probe="dense", items=30, seed=2))
+    results = [load_result(write_cell(tmp_path, cell), cell.probe, cell.model) for cell in cells]
+    assert comparing.unfair_within(results) == []
+    assert any("Probes differ" in reason for reason in comparing.unfair(results))

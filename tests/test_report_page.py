@@ -6,11 +6,11 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from report_fixture import CARD, KLEIN, NASTY, Cell, write_cell
+from report_fixture import CARD, KLEIN, NASTY, Cell, write_cell, write_verdict
 
 from plantain.errors import InputError
 from plantain.files import readable_json
-from plantain.report import sections
+from plantain.report import ladder, sections, wording
 from plantain.report.data import load_result
 from plantain.report.page import write_page
 from plantain.report.published import beside
@@ -117,7 +117,7 @@ def test_a_broken_card_names_its_file_and_field(tmp_path):
 
 def test_the_ladder_shows_what_the_verdict_says(tmp_path):
     write_cell(tmp_path, Cell(controls=()))
-    assert {rung.status for rung in sections.ladder(load_result(tmp_path, "otherview", "tiny"))} == {"not tested"}
+    assert {rung.status for rung in ladder.ladder(load_result(tmp_path, "otherview", "tiny"))} == {"not tested"}
     path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
     path.parent.mkdir(parents=True)
     rungs = [
@@ -131,9 +131,9 @@ def test_the_ladder_shows_what_the_verdict_says(tmp_path):
         },
         {"rung": 2, "name": "repeats", "status": "failed", "number": 0.4, "floor": 0.7, "guarantee": "none"},
     ]
-    path.write_bytes(readable_json({"rung": 1, "rungs": rungs, "sentence": "Rung 1 of 7."}))
+    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1 of 7."}))
     result = load_result(tmp_path, "otherview", "tiny")
-    assert [rung.status for rung in sections.ladder(result)] == ["passed", "failed", *["not tested"] * 5]
+    assert [rung.status for rung in ladder.ladder(result)] == ["passed", "failed", *["not tested"] * 5]
     write_page(result, tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "at least 58 &lt;heads&gt;" in html
@@ -147,12 +147,13 @@ def test_a_rung_as_the_statistics_write_it_is_read_and_its_reason_shown(tmp_path
     passed = Rung(1, NAMES[0], Status.passed, "heads that differ, lower bound", 58, 0.0001, 0.0001)
     untested = Rung(2, NAMES[1], Status.untested, reason="there is no split-half of these items")
     rungs = [rung_record(passed), rung_record(untested)]
-    path.write_bytes(readable_json({"rung": 1, "rungs": rungs, "sentence": "Rung 1."}))
+    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1."}))
     result = load_result(tmp_path, "otherview", "tiny")
-    assert [rung.name for rung in sections.ladder(result)] == list(NAMES)
+    assert [rung.name for rung in ladder.ladder(result)] == list(NAMES)
     write_page(result, tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "(heads that differ, lower bound: 58, p = 1.0e" in html
+    assert "smallest p that this design allows 1.0e" in html
     assert "there is no split-half of these items" in html
 
 
@@ -193,3 +194,60 @@ def test_the_prompts_table_counts_tokens(tmp_path):
     assert f'<td class="tokens">{rows[0]["tokens"]}</td>' in (tmp_path / "page.html").read_text()
     (result.stats_folder / "tokens.parquet").unlink()
     assert "tokens" not in dict(sections.prompt_table(load_result(root, "otherview", "tiny")))["mention"][0]
+
+
+@pytest.fixture
+def judged(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    folder = root / "reports" / "published"
+    folder.mkdir(parents=True)
+    (folder / "otherview.yaml").write_text(CARD + "prompts: They are the card's own.\n")
+    write_verdict(
+        root,
+        trend={"identifiable": True, "threshold": 3.0, "heads_over": 2, "p": 0.09},
+        untrained={"tiny-untrained": {"published": {"heads_over_t3": 451, "heads_over_t3_fraction": 0.88}}},
+    )
+    write_page(load_result(root, "otherview", "tiny"), root / "page.html")
+    return root
+
+
+def test_published_ours_and_untrained_stand_side_by_side(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    table = html.split('class="beside"')[1].split("</table>")[0]
+    row = re.search(r"16-channel groups with \|t\| over 3</th>(.*?)</tr>", table, re.DOTALL).group(1)
+    ours = load_result(judged, "otherview", "tiny").card.metrics
+    cells = re.findall(r'<td class="n">([^<]*)</td>', row)
+    assert cells[0] == "12,091 (74%)"
+    assert cells[1].startswith(f"{ours['heads_over_t3']:,.0f}")
+    assert cells[2] == "451 (88%)"
+    assert "They are the card" in html
+
+
+def test_delta_and_concept_information_stand_with_what_prompts_and_untrained_draws_give(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    tiles = html.split('class="tiles"')[1].split("</dl>")[0]
+    assert "15.30" in tiles
+    assert "0.37 by chance" in tiles
+    table = html.split('id="information"')[1].split("</table>")[0]
+    assert re.findall(r'<td class="n">([^<]*)</td>', table) == ["4.45", "0.024", "0.028", "0.025", "0.105"]
+    assert "2 heads follow the items" in html
+
+
+def test_what_is_not_shown_follows_the_rung(judged):
+    told = {}
+    for rung in (2, 4, 6):
+        write_verdict(judged, rung=rung)
+        told[rung] = " ".join(wording.not_shown(load_result(judged, "otherview", "tiny")))
+    assert "That the difference comes from training" in told[2]
+    assert "That the difference comes from training" not in told[4]
+    assert "Which heads training brought about" in told[4]
+    assert "it recurred in those that were run" not in told[4]
+    assert "it recurred in those that were run" in told[6]
+    assert all("That a head causes anything" in text for text in told.values())
+
+
+def test_a_control_is_weighed_by_its_own_rung_and_not_by_its_count(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    section = html.split('id="controls"')[1].split("</section>")[0]
+    assert "control: rung 2" in section
+    assert "responds as much" not in html

@@ -44,7 +44,7 @@ def test_the_headline_carries_the_numbers_of_the_files(root):
     text = "\n".join(headlines([result]))
     low, high = target["null"]["p99_interval"]["t3"]
     assert f"{target['metrics']['heads_over_t3']} of {target['metrics']['alive_units']} heads" in text
-    assert f"null p99 {target['null']['p99']['t3']} [{low} to {high}]" in text
+    assert f"null p99 {target['null']['p99']['t3']} [95%: {low} to {high}]" in text
 
 
 def test_a_network_that_knows_nothing_is_called_so_everywhere(root):
@@ -84,7 +84,7 @@ def test_a_verdict_is_shown_and_its_absence_too(root, tmp_path):
     write_cell(tmp_path, Cell(controls=()))
     path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
     path.parent.mkdir(parents=True)
-    path.write_bytes(readable_json({"rung": 2, "rungs": [], "sentence": "Rung 2 of 7: repeats.", "extra": 1}))
+    path.write_bytes(readable_json({"contrast": "target", "rung": 2, "sentence": "Rung 2 of 7: repeats.", "extra": 1}))
     result = load_result(tmp_path, "otherview", "tiny")
     for text in (run_card(result), printed(result), "\n".join(headlines([result]))):
         assert "Rung 2 of 7" in text

@@ -45,7 +45,7 @@ def test_everything_there_reaches_six_and_no_further():
     found = climb(evidence(), RULES)
     assert found.rung == 6
     assert statuses(found) == [Status.passed] * 6 + [Status.untested]
-    assert "what these heads cause is not tested" in found.sentence
+    assert "what they cause is not tested" in found.sentence
     assert found.selective >= 10
     assert found.metrics()["selective_heads_lower_bound"] == found.selective
 
@@ -135,7 +135,7 @@ def test_both_ways_to_untrain_must_be_exceeded():
 
 
 def test_a_sentence_claims_no_more_than_its_rung():
-    above = {2: "reword", 3: "untrained", 4: "equal length", 5: "every noise seed"}
+    above = {2: "reword", 3: "untrained", 4: "equal length", 5: "every further run"}
     for rung, word in above.items():
         broken = BROKEN.get(rung + 1) or {"unequal": "lengths differ"}
         said = climb(evidence(**broken), RULES).sentence.split(". Rung")[0]

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from plantain.capture.shards import KINDS, Damaged, Entry, entries, load
+from plantain.commands.group import group
 from plantain.errors import CheckFailed, InputError
 from plantain.places import state_dir
 
-app = typer.Typer(help="Show and prune the store of shards, embeddings and reference images.")
+app = group("Show and prune the store of shards, embeddings and reference images.", no_args_is_help=False)
 
 _DAY = 86_400.0
 

@@ -23,12 +23,17 @@ def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: 
     """Compare results on one scale, and say what makes the comparison unfair."""
     if len(results) < 2:
         raise InputError("one result has nothing to be compared with.", fix="name two or more, as PROBE@MODEL.")
+    twice = next((address for address in results if results.count(address) > 1), None)
+    if twice:
+        raise InputError(f"{twice} is named twice.", fix="name different results, revisions or contrasts.")
+    path = out or state_dir() / "compare.html"
+    if path.is_dir():
+        raise InputError("this is a folder.", file=path, fix="give --out the name of an HTML file.")
     with opened(results) as found:
         reasons = comparing.unfair(found)
         if as_json:
             print(json.dumps({"unfair": reasons, "results": [as_data(one) for one in found]}, indent=2))
             return
-        path = out or state_dir() / "compare.html"
         write_compare(found, path)
     for reason in reasons:
         print(f"Not a fair comparison: {reason}")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from plantain.commands.group import group
 from plantain.config import read_params
 from plantain.errors import InputError
 from plantain.track import journal
@@ -12,7 +13,7 @@ from plantain.track.address import parse
 from plantain.track.crate import export
 from plantain.track.find import find
 
-app = typer.Typer(help="A result as an archive.", no_args_is_help=True)
+app = group("A result as an archive.")
 
 Result = Annotated[str, typer.Argument(help="PROBE@MODEL[@REV], or an MLflow run id.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A new folder, or a .zip file.")]

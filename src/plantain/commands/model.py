@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from plantain.commands.group import group
 from plantain.config import Source, read_params
 from plantain.errors import InputError
 from plantain.model import hub
@@ -15,7 +16,7 @@ from plantain.model.describe import Description, describe
 from plantain.model.layout import read_index
 from plantain.model.resolve import declared
 
-app = typer.Typer(help="Show the geometry of a model, or fetch its weights.", no_args_is_help=True)
+app = group("Show the geometry of a model, or fetch its weights.")
 
 _PARAMS = Path("params.yaml")
 _ROWS = {

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.config import read_params
+from plantain.config import Params, read_params
+from plantain.errors import InputError
 from plantain.places import root
-from plantain.report.data import Result, load_result
+from plantain.report.data import Result, load_result, stats_folder
 from plantain.track.address import Address, RunId, parse
 from plantain.track.find import find
 from plantain.track.results import Reader
@@ -23,6 +24,8 @@ def opened(addresses: Sequence[str]) -> Iterator[list[Result]]:
 
 def _open(address: Address | RunId, folder: Path) -> Result:
     if isinstance(address, Address) and address.rev is None:
+        if not (stats_folder(root(), address.probe, address.model) / "summary.json").exists():
+            _expect(address, read_params(root() / "params.yaml"))
         return _chosen(load_result(root(), address.probe, address.model), address.contrast)
     found = find(root(), address, read_params(root() / "params.yaml").tracking)
     cell = found.cells[0]
@@ -32,6 +35,32 @@ def _open(address: Address | RunId, folder: Path) -> Result:
     named = address.rev if isinstance(address, Address) else None
     rev = named or str(found.rev)[:10]
     return _chosen(load_result(folder, cell.probe, cell.model, rev), found.contrast)
+
+
+def _expect(address: Address, params: Params) -> None:
+    """Say what keeps ``address`` from having a result, as far as params.yaml and the probes tell.
+
+    Raises:
+        InputError: there is no such probe or model, or the model has no results of its own.
+    """
+    probe, model = address.probe, address.model
+    probes = sorted(path.stem for path in (root() / "prompts").glob("*.yaml"))
+    if probe not in probes:
+        fix = f"use one of: {', '.join(probes)}; `plantain probe new {probe}` begins one."
+        raise InputError(f"there is no probe '{probe}'.", file=root() / "prompts", fix=fix)
+    file = root() / "params.yaml"
+    declared = params.models.get(model)
+    if declared is None:
+        fix = f"use one of: {', '.join(params.models)}."
+        raise InputError(f"there is no model '{model}'.", file=file, field="models", fix=fix)
+    if declared.seeds is not None:
+        fix = f"`plantain run --study` makes its tables, reports/nulls/{model}; show {probe}@{declared.of}."
+        problem = f"'{model}' is a family of untrained draws, which has no result of its own."
+        raise InputError(problem, file=file, field=f"models.{model}.seeds", fix=fix)
+    for key, name, chosen in (("probes", probe, params.run.probes), ("models", model, params.run.models)):
+        if name not in chosen:
+            fix = f"add it there, then `plantain run {probe} --model {model}`."
+            raise InputError(f"'{name}' is not run.", file=file, field=f"run.{key}", fix=fix)
 
 
 def _chosen(result: Result, contrast: str | None) -> Result:

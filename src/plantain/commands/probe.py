@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from plantain.commands.group import group
 from plantain.probe.new import new_probe
 
-app = typer.Typer(help="Begin a probe of your own.", no_args_is_help=True)
+app = group("Begin a probe of your own.")
 
 Name = Annotated[str, typer.Argument(help="Lower-case letters, digits and underscores.")]
 Pairs = Annotated[Path | None, typer.Option("--from", help="A CSV file with columns a, b and, if wanted, id.")]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from plantain.commands.group import group
 from plantain.config import Params, read_params
 from plantain.errors import CheckFailed, InputError
 from plantain.probe.check import ProbeCheck, Reader, TokenCheck, check_probe
@@ -18,7 +19,7 @@ from plantain.probe.records import Record
 from plantain.probe.revision import load, probe_path
 from plantain.probe.tokens import StratumTokens, counter
 
-app = typer.Typer(help="Check, show and compare probes.", no_args_is_help=True)
+app = group("Check, show and compare probes.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Address = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]

@@ -18,11 +18,12 @@ from typing import Annotated, Any
 import typer
 from ruamel.yaml import YAML
 
+from plantain.commands.group import group
 from plantain.errors import CheckFailed, InputError
 from plantain.probe.design import design
 from plantain.probe.revision import load
 
-app = typer.Typer(help="Look at the figures of the published cards.", no_args_is_help=True)
+app = group("Look at the figures of the published cards.")
 
 JOINT_UNITS, SINGLE_UNITS = 192, 768
 """16-channel groups of an attention output projection in a joint and in a single block of FLUX.2 Klein 4B."""

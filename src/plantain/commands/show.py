@@ -42,6 +42,15 @@ def _all(as_json: bool) -> None:
     print("\n".join(lines))
 
 
+def _verdict(result: Result) -> dict[str, Any] | None:
+    """How far the contrast that stands first got; exploratory where the verdict rests on another."""
+    climb = result.standing
+    if climb is None:
+        return None
+    told = climb.model_dump(include={"rung", "rungs", "sentence", "metrics"})
+    return {"contrast": result.main.contrast, "exploratory": result.exploratory, **told}
+
+
 def as_data(result: Result) -> dict[str, Any]:
     """A result for programs: its verdict, and the metrics and blocks of its main analysis."""
     main = result.main
@@ -49,7 +58,7 @@ def as_data(result: Result) -> dict[str, Any]:
         "result": result.address,
         "prompts_sha256": result.prompts_sha256,
         "untrained": wording.is_untrained(result.lock),
-        "verdict": result.verdict.model_dump() if result.verdict else None,
+        "verdict": _verdict(result),
         "analysis": main.label,
         "exploratory": main.summary.exploratory,
         "metrics": main.metrics,

@@ -27,7 +27,7 @@ def _lines(result: Result) -> Iterator[str]:
         yield from _table(result.card)
     yield from _controls(result)
     yield from ("## What this does not show", "")
-    yield from (f"- {text}" for text in wording.NOT_SHOWN)
+    yield from (f"- {text}" for text in wording.not_shown(result))
     yield from ("", "## What it rests on", "")
     yield from (f"- {name}: `{value}`" for name, value in result.digests.items())
 
@@ -46,11 +46,18 @@ def _controls(result: Result) -> Iterator[str]:
     if not controls:
         yield from ("No control contrast was measured: nothing here tells this difference from any other.", "")
         return
-    yield from ("## Controls", "", "| contrast | over \\|t\\| 3 | share | max \\|t\\| |", "|---|---:|---:|---:|")
+    yield from (
+        "## Controls",
+        "",
+        "| contrast | over \\|t\\| 3 | share | beyond rewording | rung |",
+        "|---|---:|---:|---:|---:|",
+    )
     for analysis in (result.main, *controls):
         m = analysis.metrics
-        share, largest = wording.percent(m.get("heads_over_t3_fraction")), wording.fixed(m.get("max_abs_t"), 1)
-        yield f"| {_plain(analysis.contrast)} | {wording.number(m.get('heads_over_t3'))} | {share} | {largest} |"
+        share, bound = wording.percent(m.get("heads_over_t3_fraction")), m.get("selective_heads_lower_bound")
+        rung = wording.rung_phrase(result.climb(analysis.contrast))
+        over = wording.number(m.get("heads_over_t3"))
+        yield f"| {_plain(analysis.contrast)} | {over} | {share} | {wording.bound_phrase(bound)} | {rung} |"
     yield ""
 
 

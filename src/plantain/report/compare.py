@@ -58,20 +58,33 @@ def write_compare(results: Sequence[Result], path: Path) -> None:
     models = list(dict.fromkeys(result.model for result in results))
     text: str = template("compare.html.j2", ("units.js", "compare.js")).render(
         results=results,
-        cells={(result.probe, result.model): result for result in results},
+        cells=_cells(results),
         probes=probes,
         models=sorted(models, key=lambda model: any(r.lock.of for r in results if r.model == model)),
         twins={pair.a.probe: pair for pair in reversed(pairs) if comparing.twins(pair.a, pair.b) and pair.key},
         pairs=pairs,
-        unfair=comparing.unfair(results),
+        unfair=comparing.unfair_within(results),
         untrained=[result.address for result in results if wording.is_untrained(result.lock)],
         subsets=comparing.SUBSETS,
         table=_table(results),
-        cards=abreast(results),
+        cards=abreast(_one_each(results)),
         links=_links(results, path),
         data={"maps": maps, "limits": _limits(results, maps), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
     )
     write_atomic(path, text.encode())
+
+
+def _cells(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
+    """Results by probe and model; revisions and contrasts of one cell stand together."""
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        found.setdefault((result.probe, result.model), []).append(result)
+    return found
+
+
+def _one_each(results: Sequence[Result]) -> list[Result]:
+    """One result of each cell and revision: the card's protocol has one contrast of its own."""
+    return list({(result.probe, result.model, result.rev): result for result in results}.values())
 
 
 def _map(table: pl.DataFrame, values: pl.Series, kind: str = "t") -> dict[str, Any]:
@@ -102,18 +115,19 @@ def _pair(a: Result, b: Result, maps: dict[str, dict[str, Any]]) -> Pair:
 
 def profile(a: Result, b: Result) -> Figure:
     """Share of units over 3 per block against relative depth: comparable whatever the number of blocks."""
-    figure = new_figure(2.2)
+    figure = new_figure(2.5)
     upper = headline(
         figure, "Over depth", "Share of heads with |t| over 3 in each block; 0 is the first block, 1 the last."
     )
     height = float(figure.get_size_inches()[1])
-    axes = figure.add_axes((0.09, 0.3 / height, 0.88, upper - 0.38 / height))
+    axes = figure.add_axes((0.09, 0.42 / height, 0.88, upper - 0.68 / height))
     for result, colour, style in ((a, SINGLE, "-"), (b, STRONG if not b.lock.of else CONTROL, "--")):
         depth, share = _depths(result.main)
         axes.plot(depth, share, style, color=colour, linewidth=1.4, marker="o", markersize=2.6, label=result.address)
     axes.set(xlim=(-0.02, 1.02), ylim=(0, 1), yticks=[0, 0.5, 1])
     axes.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
-    axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.12), labelcolor=INK)
+    axes.set_xlabel("depth, as a share of the blocks", color=MUTED)
+    axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1.0), borderaxespad=0.3, labelcolor=INK)
     axes.tick_params(colors=MUTED)
     quiet(axes, keep="lb")
     return figure

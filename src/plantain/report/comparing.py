@@ -98,6 +98,7 @@ def unfair(results: Sequence[Result]) -> list[str]:
         if a.model != b.model and a.probe == b.probe and a.main.table["t"].equals(b.main.table["t"])
     ]
     found += _differing(results, "Probes", lambda r: r.probe, "other prompts give other counts")
+    found += _differing(results, "Contrasts", lambda r: r.main.contrast, "they ask different things")
     trained = [result for result in results if not result.lock.of]
     found += _differing(trained, "Models", lambda r: r.model, "their heads do not correspond")
     found += _differing(results, "Numbers of pairs", lambda r: f"{r.main.metrics['pairs']:.0f}",
@@ -105,6 +106,13 @@ def unfair(results: Sequence[Result]) -> list[str]:
     found += _differing(results, "Analyses", _settings, "counts of different measures say nothing about each other")
     found += _differing(results, "Captures", _capture, "precision, size and noise change every number")
     return found
+
+
+def unfair_within(results: Sequence[Result]) -> list[str]:
+    """Why results of one probe cannot be read side by side; that probes differ is for the sections that mix them."""
+    probes = dict.fromkeys(result.probe for result in results)
+    reasons = [unfair([result for result in results if result.probe == probe]) for probe in probes]
+    return list(dict.fromkeys(reason for found in reasons for reason in found))
 
 
 def _differing(results: Sequence[Result], what: str, key: Callable[[Result], str], why: str) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from plantain.errors import InputError
 from plantain.files import digest, sha256_file
-from plantain.report.records import AnalysisSummary, Lock, ReferenceView, Summary, Verdict, View, references
+from plantain.report.records import AnalysisSummary, Climb, Lock, ReferenceView, Summary, Verdict, View, references
 from plantain.yamlfile import read_yaml
 
 Record = TypeVar("Record", bound=View)
@@ -171,6 +171,22 @@ class Result:
         """The ladder of claims for this cell, or None where it was not climbed."""
         path = self.root / "data" / "verdicts" / self.model / f"{self.probe}.json"
         return _record(path, Verdict) if path.exists() else None
+
+    def climb(self, contrast: str) -> Climb | None:
+        """How far ``contrast`` got up the ladder; None where it was not climbed."""
+        if self.verdict is None or self.verdict.contrast == contrast:
+            return self.verdict
+        return self.verdict.exploratory.get(contrast)
+
+    @property
+    def standing(self) -> Climb | None:
+        """How far the contrast that stands first got."""
+        return self.climb(self.main.contrast)
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the verdict rests on another contrast than the one that stands first."""
+        return self.verdict is not None and self.verdict.contrast != self.main.contrast
 
     @cached_property
     def receipt(self) -> dict[str, Any]:

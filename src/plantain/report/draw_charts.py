@@ -178,7 +178,7 @@ def rank_trend(result: Result, analysis: Analysis) -> Figure | None:
         f"{result.probe} on {result.model}: does it grade?",
         "How much of the other items' mean difference each item shows; 1 is as much as they do on average. "
         f"Items by rank; Spearman with rank {wording.fixed(rho)}. "
-        "Rank may go with phrase length; nothing is tested here.",
+        "Rank may go with phrase length; the test stands with the ladder.",
     )  # fmt: skip
     height = figure.get_size_inches()[1]
     axes = figure.add_axes((0.33, 0.22 / height, 0.64, upper - 0.22 / height))

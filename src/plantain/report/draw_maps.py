@@ -91,7 +91,7 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
     upper = headline(
         figure,
         f"{result.probe} on {result.model}: what was asked, beside the controls",
-        f"t of every {noun}, all on one scale. Where a control differs as much, it explains as much.",
+        f"t of every {noun} over items, all on one scale. Any two texts differ: what counts is the rung each reaches.",
     )
     top = limit([analysis.table["t"] for analysis in analyses])
     grid = figure.add_gridspec(
@@ -100,7 +100,13 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
     for index, analysis in enumerate(analyses):
         share = f"{wording.percent(analysis.metrics.get('heads_over_t3_fraction'))} over 3"
         role = analysis.summary.role
-        note = share if role == analysis.contrast else f"{role}, {share}"
+        climb = result.climb(analysis.contrast)
+        parts = [
+            *([] if role == analysis.contrast else [role]),
+            share,
+            *([wording.rung_phrase(climb)] if climb else []),
+        ]
+        note = ", ".join(parts)
         image = draw_map(figure, grid[divmod(index, across)], Panel(
             analysis, "t", top, title=analysis.contrast, note=note,
             labels=index % across == 0, sparse=True,

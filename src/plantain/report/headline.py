@@ -28,7 +28,7 @@ def _cell(result: Result) -> Iterator[str]:
     beyond = wording.beyond_wording(result.main)
     if beyond:
         yield f"  {'':<{width}}  {beyond}"
-    if result.verdict is not None:
+    if result.standing is not None:
         yield f"  {'verdict':<{width}}  {wording.verdict_sentence(result)}"
 
 

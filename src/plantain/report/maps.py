@@ -45,11 +45,11 @@ def _count(part: pl.DataFrame, column: str) -> int:
     return int(part[column].max()) + 1  # type: ignore[arg-type]
 
 
-def limit(columns: Iterable[pl.Series]) -> float:
-    """End of a symmetric scale: the 99.5th percentile of absolute values over all columns, rounded up."""
+def limit(columns: Iterable[pl.Series], share: float = 0.995) -> float:
+    """End of a symmetric scale: the quantile ``share`` of absolute values over all columns, rounded up."""
     finite = np.concatenate([np.abs(column.drop_nulls().drop_nans().to_numpy()) for column in columns] or [np.zeros(1)])
     finite = finite[np.isfinite(finite)]
-    top = float(np.quantile(finite, 0.995)) if len(finite) else 0.0
+    top = float(np.quantile(finite, share)) if len(finite) else 0.0
     if top <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(top))

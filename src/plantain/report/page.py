@@ -11,11 +11,11 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from plantain.files import write_atomic
-from plantain.report import draw_charts, lineage, sections, wording
+from plantain.report import draw_charts, ladder, lineage, sections, wording
 from plantain.report.data import Analysis, Result
 from plantain.report.numbers import metric_rows
 from plantain.report.payload import payload
-from plantain.report.published import beside
+from plantain.report.published import beside, untrained_names
 from plantain.report.style import DARK_STOPS, LIGHT_STOPS, plantain_style, themed_svg
 
 
@@ -34,6 +34,7 @@ def render(result: Result) -> str:
         controls=list(result.analyses(result.main.name, role="control")),
         charts=_charts(result),
         beside=beside(result),
+        untrained=untrained_names(result),
         data=payload(result) | {"stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
         metric_rows=metric_rows,
     )
@@ -55,9 +56,15 @@ def template(name: str, scripts: tuple[str, ...]) -> Any:
         f"default-src 'none'; script-src 'sha256-{seal}'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    known = {"wording": wording, "sections": sections, "lineage": lineage, "policy": policy}
+    known = {"wording": wording, "sections": sections, "ladder": ladder, "lineage": lineage, "policy": policy}
     environment.globals.update(known, style=Markup(_text("style.css")), script=Markup(script))
+    environment.filters["breakable"] = breakable
     return environment.get_template(name)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _text(name: str) -> str:

@@ -17,6 +17,9 @@ COLUMNS = {
 }  # fmt: skip
 """Names that the script uses, to columns of the unit table."""
 
+FAINT = 5.0
+"""The scale of t over wordings ends no lower, so that noise looks like noise."""
+
 GROUP_COLUMNS = ("t", "effect", "d_z", "p", "q")
 
 
@@ -67,7 +70,7 @@ def _entry(analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
         "limits": {name: limit([table[column]]) for name, column in MEASURES.items()},
     }  # fmt: skip
     if "template_t" in data:
-        entry["limits"]["template_t"] = limit([table["template_t"]])
+        entry["limits"]["template_t"] = max(FAINT, limit([table["template_t"]], share=0.75))
     if analysis.differences is not None:
         entry |= _differences(analysis, ranks)
     return entry

@@ -1,7 +1,7 @@
 """What a public model card reports for a probe, beside what was measured here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ class Published:
     contrast: str
     analysis: str
     metrics: dict[str, float]
+    prompts: str = ""
+    """How the prompts here stand to the card's, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Beside:
     label: str
     card: str
     here: str
+    untrained: tuple[str, ...] = ()
+    """The same of untrained versions of the model, in the order of :func:`untrained_names`."""
 
 
 def read_published(root: Path, probe: str) -> list[Published]:
@@ -44,7 +48,9 @@ def read_published(root: Path, probe: str) -> list[Published]:
 
 def _published(path: Path, data: dict[str, Any]) -> Published:
     try:
-        return Published(data["card"], data["model"], data["contrast"], data["analysis"], dict(data["metrics"]))
+        names = ("card", "model", "contrast", "analysis")
+        fields = {name: str(data[name]) for name in names}
+        return Published(**fields, metrics=dict(data["metrics"]), prompts=str(data.get("prompts", "")))
     except KeyError as error:
         fix = "add it; the other files of this folder show how."
         raise InputError("a card needs this field.", file=path, field=str(error.args[0]), fix=fix) from None
@@ -56,8 +62,23 @@ def beside(result: Result) -> list[tuple[Published, Analysis, list[Beside]]]:
     for card in read_published(result.root, result.probe):
         analysis = result.analysis(card.contrast, card.analysis)
         if analysis:
-            found.append((card, analysis, _rows(card, analysis)))
+            found.append((card, analysis, _rows(card, analysis, _twins(result, analysis))))
     return found
+
+
+def untrained_names(result: Result) -> list[str]:
+    """The untrained versions of the result's model that were asked the same."""
+    return list(result.verdict.untrained) if result.verdict else []
+
+
+def _twins(result: Result, analysis: Analysis) -> list[Analysis]:
+    """``analysis`` with the numbers of each untrained version; only the numbers are known of those."""
+    told = result.verdict.untrained if result.verdict else {}
+    kept = {"null": None}
+    return [
+        replace(analysis, summary=analysis.summary.model_copy(update={"metrics": by.get(analysis.contrast, {})} | kept))
+        for by in told.values()
+    ]
 
 
 @dataclass(frozen=True)
@@ -103,11 +124,19 @@ def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
     return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
 
 
-def _rows(card: Published, analysis: Analysis) -> list[Beside]:
+def _rows(card: Published, analysis: Analysis, twins: Sequence[Analysis]) -> list[Beside]:
     rows = [row for row in metric_rows(analysis) if row.name in card.metrics]
     order = list(card.metrics)
     rows.sort(key=lambda row: order.index(row.name))
-    return [Beside(row.label, _said(card, row.name), _here(card, row.name, analysis)) for row in rows]
+    return [
+        Beside(
+            row.label,
+            _said(card, row.name),
+            _here(card, row.name, analysis),
+            tuple(_here(card, row.name, twin) for twin in twins),
+        )
+        for row in rows
+    ]
 
 
 def _said(card: Published, name: str) -> str:

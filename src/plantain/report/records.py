@@ -127,12 +127,34 @@ class Rung(View):
     not_claimed: str = ""
 
 
-class Verdict(View):
-    """``data/verdicts/<model>/<probe>.json``."""
+class Climb(View):
+    """How far one contrast got."""
 
     rung: int
     rungs: list[Rung] = []
     sentence: str = ""
+    metrics: dict[str, float] = {}
+
+
+class Trend(View):
+    """The trend over the items' rank, their token count held constant."""
+
+    identifiable: bool
+    threshold: float
+    heads_over: int | None = None
+    p: float | None = None
+
+
+class Verdict(Climb):
+    """``data/verdicts/<model>/<probe>.json``: the climb that the verdict rests on, and those of the other contrasts."""
+
+    contrast: str
+    exploratory: dict[str, Climb] = {}
+    information: dict[str, float | list[str]] = {}
+    """Concept information in nats a head: ``model``, ``text``, ``reinit``, ``shuffle``, where they were measured."""
+    trend: Trend | None = None
+    untrained: dict[str, dict[str, dict[str, float]]] = {}
+    """Metrics of the published protocol on untrained versions of the model: by model, by contrast."""
 
 
 class ReferenceView(View):

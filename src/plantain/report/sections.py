@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from plantain.report import wording
+from plantain.report import ladder, wording
 from plantain.report.data import Analysis, Result
-from plantain.report.records import ReferenceView, Rung
+from plantain.report.records import ReferenceView
 
 SHOWN_IMAGES = 12
 TOP_ROWS = 20
@@ -35,18 +35,6 @@ class Picture:
     """``data:`` address; empty where the image is not at hand."""
 
 
-LADDER = (
-    ("differs", "some heads respond differently to these sentences"),
-    ("reproducible", "the map repeats on items that were not used to draw it"),
-    ("exceeds paraphrase", "the idea matters more than its wording"),
-    ("exceeds untrained", "the trained model separates it more than random weights do"),
-    ("not token count", "it holds among sentences of equal length"),
-    ("every seed and reference", "it holds for every noise seed and reference image that was run"),
-    ("causal", "changing the heads changes the picture"),
-)
-"""The rungs in the order they are climbed, and what each says in plain words."""
-
-
 def tiles(result: Result) -> list[Tile]:
     """The numbers that the page opens with."""
     main, card = result.main, result.card
@@ -54,13 +42,14 @@ def tiles(result: Result) -> list[Tile]:
     share = wording.percent(m.get("heads_over_t3_fraction"))
     quartiles = f"quartiles {wording.fixed(m.get('split_half_r_q25'))} to {wording.fixed(m.get('split_half_r_q75'))}"
     found = [
+        _beyond_wording(main),
+        *_concept(result),
         Tile(
             f"{wording.number(m.get('heads_over_t3'))} of {wording.number(m.get('alive_units'))}",
-            f"{wording.units_noun(main)} with |t| over 3",
-            f"{share}; by chance at most {wording.p99_phrase(main, 't3') or wording.DASH} (p99 of sign flips)",
+            f"{wording.units_noun(main)} with |t| over 3 over items",
+            f"{share}; 99 of 100 sign flips reach no more than {wording.p99_phrase(main, 't3') or wording.DASH}",
         ),
         _loudest_control(result),
-        _beyond_wording(main),
         Tile(wording.fixed(m.get("split_half_r")), "agreement of two halves of the items (r)", quartiles),
     ]
     if card and card.label != main.label:
@@ -81,7 +70,8 @@ def _beyond_wording(main: Analysis) -> Tile:
     if bound is None:
         return Tile(wording.DASH, label, "not tested: it needs 4 or more wordings a side")
     p = wording.number(main.metrics.get("template_simes_p"), 2)
-    return Tile(f"≥ {wording.number(bound)}" if bound else "none", label, f"95% lower bound over wordings, p = {p}")
+    note = f"95% lower bound over wordings, p = {p}"
+    return Tile(f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)}" if bound else "none", label, note)
 
 
 def _loudest_control(result: Result) -> Tile:
@@ -90,16 +80,17 @@ def _loudest_control(result: Result) -> Tile:
         return Tile("none", "control contrasts", "nothing tells this difference from any other")
     loudest = max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0))
     share = wording.percent(loudest.metrics.get("heads_over_t3_fraction"))
-    return Tile(share, f"of heads over 3 in the loudest control, {loudest.contrast}", wording.contrast_phrase(loudest))
+    said = ladder.reached(result, loudest.contrast)
+    return Tile(share, f"of heads over 3 over items in the loudest control, {loudest.contrast}", said)
 
 
-def ladder(result: Result) -> list[Rung]:
-    """Every rung; where no verdict was made, each says that it was not tested."""
-    known = {rung.rung: rung for rung in (result.verdict.rungs if result.verdict else [])}
-    return [
-        known.get(place, Rung(rung=place, name=name, status="not tested", guarantee=said))
-        for place, (name, said) in enumerate(LADDER, start=1)
-    ]
+def _concept(result: Result) -> list[Tile]:
+    """The shift between the ideas in units of the spread between wordings; nothing where it was not measured."""
+    m = result.standing.metrics if result.standing else {}
+    if "delta" not in m:
+        return []
+    label = "\N{GREEK SMALL LETTER DELTA}: median shift of a head between the ideas, in SD between wordings"
+    return [Tile(wording.fixed(m["delta"]), label, f"{wording.fixed(m.get('delta_chance'))} by chance")]
 
 
 def examples(result: Result, analysis: Analysis, side: str) -> list[tuple[str, str]]:
@@ -163,6 +154,13 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         f"The null is drawn from {kind} of whole pairs, so units stay as correlated as they are. It asks whether these "
         "sentences differ at all, nothing more.",
         "The split-half r correlates the t maps of two disjoint halves of the items, over many random halvings.",
+        "From rung 3 of the ladder on, a row is a wording, averaged over the items. The labels of the wordings are "
+        "permuted, at rung 5 only among wordings of equal token count, and a simultaneous 95% bound (Blanchard, "
+        "Neuvial and Roquain 2020) says how many heads at least separate the two sets. Rung 4 ranks the model's count "
+        "of heads over |t| 3 among untrained draws; rung 6 repeats rungs 3 and 5 with other noise seeds and images.",
+        "\N{GREEK SMALL LETTER DELTA} is a head's shift between the two ideas over the standard deviation between "
+        "wordings of one idea (Hedges corrected). Concept information is the mean over heads of "
+        "\N{MINUS SIGN}ln(1 \N{MINUS SIGN} R\N{SUPERSCRIPT TWO}) over wordings, in nats.",
     ]
 
 

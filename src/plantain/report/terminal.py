@@ -12,7 +12,7 @@ from plantain.report.numbers import metric_rows
 BAR = 32
 _KEPT = {
     "pairs", "heads_over_t3", "heads_over_t5", "null_p99_t3", "heads_over_d08", "max_abs_t", "effect", "split_half_r",
-    "heads_differ_lower_bound", "selective_heads_lower_bound",
+    "heads_differ_lower_bound", "selective_heads_lower_bound", "delta", "concept_information",
 }  # fmt: skip
 
 
@@ -21,7 +21,7 @@ def show(result: Result) -> RenderableType:
     chosen = result.main
     parts: list[RenderableType] = [
         Text(f"{result.title}  ({result.address})", style="bold"),
-        Text(wording.verdict_sentence(result), style="bold yellow" if result.verdict is None else "bold"),
+        Text(wording.verdict_sentence(result), style="bold yellow" if result.standing is None else "bold"),
     ]
     note = wording.weights_note(result.lock)
     if note:
@@ -31,7 +31,7 @@ def show(result: Result) -> RenderableType:
     parts += [_profile(chosen)]
     controls = list(result.analyses(chosen.name, role="control"))
     if controls:
-        parts += [Text(), _controls([chosen, *controls])]
+        parts += [Text(), _controls(result, [chosen, *controls])]
     return Group(*parts)
 
 
@@ -62,12 +62,15 @@ def _profile(analysis: Analysis) -> Table:
     return table
 
 
-def _controls(rows: list[Analysis]) -> Table:
+def _controls(result: Result, rows: list[Analysis]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("contrast", "role", "over |t| 3", "share", "max |t|"):
+    for name in ("contrast", "role", "over |t| 3", "share", "beyond rewording", "verdict"):
         table.add_column(name, justify="left" if name in ("contrast", "role") else "right")
     for row in rows:
         m = row.metrics
-        share, largest = wording.percent(m.get("heads_over_t3_fraction")), wording.fixed(m.get("max_abs_t"), 1)
-        table.add_row(row.contrast, row.summary.role, wording.number(m.get("heads_over_t3")), share, largest)
+        share, over = wording.percent(m.get("heads_over_t3_fraction")), wording.number(m.get("heads_over_t3"))
+        bound = wording.bound_phrase(m.get("selective_heads_lower_bound"))
+        table.add_row(
+            row.contrast, row.summary.role, over, share, bound, wording.rung_phrase(result.climb(row.contrast))
+        )
     return table

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plantain.report.data import Analysis, Result
-from plantain.report.records import Lock
+from plantain.report.records import Climb, Lock
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 RATIO_NOTE = "not comparable between runs"
@@ -83,7 +83,7 @@ def count_sentence(analysis: Analysis) -> str:
     share = percent(m.get("heads_over_t3_fraction"))
     lead = f"{number(over)} of {number(alive)} {units_noun(analysis)} ({share}) have |t| over 3"
     p99 = p99_phrase(analysis, "t3")
-    return f"{lead}; sign flips of whole pairs reach {p99} in 1 flip of 100." if p99 else f"{lead}."
+    return f"{lead}; 99 of 100 sign flips of whole pairs reach no more than {p99}." if p99 else f"{lead}."
 
 
 def p99_phrase(analysis: Analysis, threshold: str) -> str:
@@ -93,7 +93,7 @@ def p99_phrase(analysis: Analysis, threshold: str) -> str:
     if p99 is None:
         return "0" if null and threshold in null.p99 else ""
     interval = null.p99_interval.get(threshold) if null else None
-    return f"{number(p99)} [{interval_phrase(interval)}]" if interval else number(p99)
+    return f"{number(p99)} [95%: {interval_phrase(interval)}]" if interval else number(p99)
 
 
 def interval_phrase(interval: Sequence[float | None]) -> str:
@@ -129,9 +129,23 @@ def beyond_wording(analysis: Analysis) -> str:
 
 def verdict_sentence(result: Result) -> str:
     """The verdict, or plainly that there is none."""
-    if result.verdict is None:
+    climb = result.standing
+    if climb is None:
         return "Verdict: not tested. These numbers say that sentences differ; they name no cause."
-    return result.verdict.sentence or f"Verdict: rung {result.verdict.rung} of 7."
+    lead = f"{result.main.contrast}, exploratory: " if result.exploratory else ""
+    return lead + (climb.sentence or f"Rung {climb.rung} of 7.")
+
+
+def rung_phrase(climb: Climb | None) -> str:
+    """``rung 2``; ``not tested`` where no ladder was climbed."""
+    return f"rung {climb.rung}" if climb else "not tested"
+
+
+def bound_phrase(bound: float | None) -> str:
+    """``at least 62``; ``none`` for 0; a dash where wordings were not compared."""
+    if bound is None:
+        return DASH
+    return f"at least {number(bound)}" if bound >= 1 else "none"
 
 
 def weights_note(lock: Lock) -> str:
@@ -155,12 +169,29 @@ def is_untrained(lock: Lock) -> bool:
     return bool(weights_note(lock))
 
 
-NOT_SHOWN = (
+_OPERATION = (
     "That the model holds the idea as an operation, an axis or a representation. Item-level numbers compare "
     "particular sentences; two rewordings of one sentence often differ just as much.",
+    "That the model holds the idea as an operation, an axis or a representation. Its heads respond with another "
+    "magnitude to one set of wordings than to the other; how they come to, and what for, is open.",
+)
+_TRAINING = (
     "That the difference comes from training. Compare with the untrained model before reading anything into a count.",
+    "Which heads training brought about. Only their number was held against untrained networks.",
+)
+_ELSEWHERE = (
+    "That it holds for other wordings, noise seeds, reference images or noise levels than those listed here.",
+    "That it holds for wordings, items, seeds, images or noise levels at large: it recurred in those that were run.",
+)
+_ALWAYS = (
     "That a head causes anything. Nothing was switched off or changed; the numbers are correlational.",
     "That heads below the threshold are indifferent. The measure is magnitude: a head may carry an idea by direction "
     "at constant norm, so no difference reads as none in output magnitude.",
-    "That it holds for other wordings, noise seeds, reference images or noise levels than those listed here.",
 )
+
+
+def not_shown(result: Result) -> list[str]:
+    """What the numbers do not show, given the rung that was reached."""
+    rung = result.standing.rung if result.standing else 0
+    operation, training, elsewhere = _OPERATION[rung >= 3], _TRAINING[rung >= 4], _ELSEWHERE[rung >= 6]
+    return [operation, training, *_ALWAYS, elsewhere]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load
@@ -10,6 +11,7 @@ from plantain.capture.activations import read_activations
 from plantain.files import readable_json, write_atomic
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
+from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import ANALYSIS, families, image_digests, shared
 from plantain.stages.common import Stage, cells_with_results, run, stage
@@ -25,6 +27,9 @@ from plantain.stats.ladder_nulls import (
     replication_path,
 )
 
+PROTOCOL = "card"
+"""The analysis that repeats what the published cards did."""
+
 
 def main() -> None:
     """``python -m plantain.stages.verdict``."""
@@ -34,20 +39,32 @@ def main() -> None:
         frame = Frame(ANALYSIS, current.params.analyses[ANALYSIS], current.params.verdict)
         folder = current.out(Path("data/verdicts"))
         numbers: dict[str, dict[str, dict[str, float]]] = {}
-        for probe, model in cells_with_results(current):
+        cells = cells_with_results(current)
+        for probe, model in cells:
             found = judge(gather(current, probe, model), frame)
-            write_atomic(folder / model / f"{probe}.json", readable_json(found.record))
+            twins = {other: published(current, probe, other) for at, other in cells if at == probe}
+            untrained = {other: told for other, told in twins.items() if _lock(current, other).of == model}
+            write_atomic(folder / model / f"{probe}.json", readable_json(found.record | {"untrained": untrained}))
             numbers.setdefault(probe, {})[model] = found.metrics
             print(f"{probe}@{model}: {found.record['sentence']}")
         current.out(Path("reports/verdicts.json")).write_bytes(readable_json(numbers))
         current.metrics = numbers
 
 
+def published(current: Stage, probe: str, model: str) -> dict[str, dict[str, float | None]]:
+    """Metrics of the published protocol by contrast: what a report sets beside a trained model's own."""
+    contrasts = _summary(current, probe, model)["contrasts"]
+    return {
+        name: analyses[PROTOCOL]["metrics"]
+        for name, analyses in contrasts.items()
+        if PROTOCOL in analyses and analyses[PROTOCOL]["role"] == Role.published
+    }
+
+
 def gather(current: Stage, probe: str, model: str) -> Cell:
     """Everything that is known of one cell."""
     records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
     folder = Path("data/activations", model)
-    summary = current.read(Path("data/stats", model, probe, "summary.json"))
     return Cell(
         probe=probe,
         model=model,
@@ -55,7 +72,7 @@ def gather(current: Stage, probe: str, model: str) -> Cell:
         groups=read_units(current.read(Path("models", model, "units.parquet"))),
         records=records,
         contrasts=read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))),
-        summary=json.loads(summary.read_bytes()),
+        summary=_summary(current, probe, model),
         sources=sources(current, probe, model),
         embeddings=_embeddings(current, probe, model),
     )
@@ -63,7 +80,7 @@ def gather(current: Stage, probe: str, model: str) -> Cell:
 
 def sources(current: Stage, probe: str, model: str) -> Sources:
     """The tables beside a cell, and what they must have been made from."""
-    lock = read_lock(current.read(lock_path(model)))
+    lock = _lock(current, model)
     parent = _parent(current, lock)
     params = current.params
     return Sources(
@@ -76,6 +93,15 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
         tables=_tables(current, probe, lock.files_model),
         replications=_replications(current, probe, model),
     )
+
+
+def _lock(current: Stage, model: str) -> ModelLock:
+    return read_lock(current.read(lock_path(model)))
+
+
+def _summary(current: Stage, probe: str, model: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(current.read(Path("data/stats", model, probe, "summary.json")).read_bytes())
+    return found
 
 
 def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:

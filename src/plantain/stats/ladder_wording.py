@@ -14,10 +14,9 @@ _CLAIMS = (
     "At least {3} heads separate the two sets of wordings more than rewording does, and the model has more heads "
     "that do than every untrained draw; that this is more than token count is not shown.",
     "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "and more do than in every untrained draw, for the noise and the images that were run.",
+    "and more do than in every untrained draw; that it recurs with other noise or images is not shown.",
     "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "with every noise seed and reference image that was run, and more do than in every untrained draw; "
-    "what these heads cause is not tested.",
+    "and more do than in every untrained draw; some do again in every further run; what they cause is not tested.",
 )
 
 _COUNTED = (1, 3, 5)

@@ -18,10 +18,12 @@ from plantain.stats.validate import Floats
 
 Test = Callable[[Evidence, VerdictParams], Rung]
 
-_ITEMS = "These items, if they are independent draws; near-certain for any two texts, paraphrases included."
+_ITEMS = (
+    "That the two ideas differ: any two texts pass this, paraphrases included. Items are taken as independent draws."
+)
 _SPREAD = (
-    "Not the concept apart from words that only one side uses; a difference in spread among wordings also counts. "
-    "The items are taken as fixed, the wordings as if sampled; output magnitude only."
+    "That it is the idea and not words that only one side uses; a difference in spread among wordings also counts. "
+    "Items are taken as fixed, wordings as if sampled; output magnitude only."
 )
 
 
@@ -55,7 +57,7 @@ def reproducible(evidence: Evidence, rules: VerdictParams) -> Rung:
     said = f"The map of heads repeats on other items of the same sentences (reliability {number:.2f})."
     asked = f"{rules.reliability:g} with p <= {rules.alpha:g} is asked"
     why = f"reliability {number:.2f} with p = {split.null_p:.3g}; {asked}"
-    return _judged(rung, passed, rules, said, why=why, but="Not that it repeats in other words.")
+    return _judged(rung, passed, rules, said, why=why, but="That it repeats in other words.")
 
 
 def exceeds_paraphrase(evidence: Evidence, rules: VerdictParams) -> Rung:
@@ -84,9 +86,10 @@ def exceeds_untrained(evidence: Evidence, rules: VerdictParams) -> Rung:
     rung = replace(rung, number=own, p=max(ranks.values()), floor=floor, status=Status.passed)
     largest = max(max(family.draws) for family in evidence.families)
     drawn = sum(len(family.draws) for family in evidence.families)
-    said = f"{own} heads separate the wordings; the largest of {drawn} untrained draws has {largest}."
-    why = f"{own} heads separate the wordings, and up to {largest} do in untrained draws"
-    but = "About the model as a whole: no head is named."
+    count = f"{own} heads are over |t| {rules.threshold:g} over wordings on the items of the untrained draws"
+    said = f"{count}; the largest of {drawn} draws has {largest}."
+    why = f"{count}, and up to {largest} are in a draw"
+    but = "Which heads training brought about: the count is one of the whole model."
     return _judged(rung, max(ranks.values()) <= rules.alpha, rules, said, why=why, but=but)
 
 
@@ -98,8 +101,8 @@ def not_token_count(evidence: Evidence, rules: VerdictParams) -> Rung:
     if evidence.unequal:
         return replace(rung, reason=evidence.unequal)
     test = compare_templates(evidence.a, evidence.b, evidence.strata, rules)
-    said = f"At least {test.lower_bound} heads do so among wordings of equal token count."
-    but = "Not word position, word frequency or syntax."
+    said = f"At least {test.lower_bound} heads separate the two sets among wordings of equal token count."
+    but = "That the place of a word, its frequency or syntax is not the cause."
     return _judged(_bounded(rung, test), test.lower_bound >= 1, rules, said, why=_no_more(test), but=but)
 
 
@@ -115,10 +118,11 @@ def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
     worst = max(replica.p for replica in evidence.replicas)
     floor = max(_floor(evidence, None, rules), _floor(evidence, evidence.strata, rules))
     rung = replace(rung, number=worst, p=worst, floor=floor, status=Status.passed)
-    said = f"The last two hold in each of {len(evidence.replicas)} cells of noise seed and reference image."
+    runs = f"{len(seeds)} noise seeds" + (f" x {len(references)} reference images" if evidence.has_reference else "")
+    said = f"Rungs 3 and 5 hold again in each of {len(evidence.replicas)} runs ({runs})."
     failing = sum(replica.p > rules.alpha for replica in evidence.replicas)
-    why = f"it does not hold in {failing} of {len(evidence.replicas)} cells"
-    but = "Not a population of seeds or images, nor common heads."
+    why = f"rungs 3 and 5 do not both hold in {failing} of {len(evidence.replicas)} runs ({runs})"
+    but = "That it holds for seeds or images at large, or that the same heads do it in every run."
     return _judged(rung, worst <= rules.alpha, rules, said, why=why, but=but)
 
 

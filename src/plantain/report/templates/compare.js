@@ -33,7 +33,10 @@ function scales() {
   const stripes = palette().filter((_, i) => i % 14 === 0).map((colour) => `rgb(${colour.map(Math.round).join(" ")})`);
   for (const bar of document.querySelectorAll(".bar")) bar.style.background = `linear-gradient(90deg, ${stripes.join(",")})`;
   for (const end of document.querySelectorAll("[data-end]")) {
-    end.textContent = number(Number(end.dataset.sign) * DATA.limits[end.dataset.end]);
+    const limit = DATA.limits[end.dataset.end];
+    const sign = Number(end.dataset.sign);
+    const beyond = maps.some((map) => map.entry.scale === end.dataset.end && map.values.some((value) => value * sign > limit));
+    end.textContent = (beyond ? (sign < 0 ? "\u2264 " : "\u2265 ") : "") + number(sign * limit);
   }
 }
 

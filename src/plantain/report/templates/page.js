@@ -1,9 +1,12 @@
 /* The report page: one map to explore, the chosen head's numbers, its pairs and their prompts. */
 
 const byId = (id) => document.getElementById(id);
-const state = { entry: null, measure: "t", dim: false, pinned: 0, hovered: null, item: null };
+const state = { entry: null, measure: "template_t", dim: false, pinned: 0, hovered: null, item: null };
 const map = new UnitMap(byId("map"));
 const small = [];
+const OVER_ITEMS = byId("level").textContent;
+const OVER_WORDINGS = "Over wordings: how far two sets of wordings lie apart beside how far wordings of one set do.";
+const MOST_ROWS = 600;
 const FACTS = [
   ["t", "t", "t"], ["effect", "mean difference", "effect"], ["d_z", "d (mean / SD)", "d_z"], ["p", "p, this one alone", "p"],
   ["p_fwer", "p, against the largest of all", "p_fwer"], ["q", "q (false discoveries)", "q"],
@@ -18,18 +21,20 @@ function entryOf(label) {
 function choose(label) {
   const before = state.entry;
   state.entry = entryOf(label);
-  if (!before || before.unit !== state.entry.unit) state.pinned = largest(state.entry);
   if (!state.entry.data[state.measure]) state.measure = "t";
+  if (!before || before.unit !== state.entry.unit) state.pinned = largest(state.entry, state.measure);
   for (const input of document.querySelectorAll("input[name=measure]")) {
     input.disabled = !state.entry.data[input.value];
     input.checked = input.value === state.measure;
   }
   byId("phrase").textContent = `${state.entry.phrase}; ${state.entry.measure}.`;
+  titles();
+  table();
   draw();
 }
 
-function largest(entry) {
-  const t = column(entry, "t");
+function largest(entry, measure) {
+  const t = column(entry, measure);
   let best = 0;
   t.forEach((value, unit) => {
     if (Math.abs(value) > Math.abs(t[best]) || Number.isNaN(t[best])) best = unit;
@@ -39,16 +44,21 @@ function largest(entry) {
 
 function draw() {
   const { entry, measure } = state;
-  const t = column(entry, "t");
+  const t = column(entry, measure === "template_t" ? measure : "t");
   map.marks = { pinned: state.pinned, hovered: state.hovered };
   map.show(entry, column(entry, measure), entry.limits[measure], state.dim ? (unit) => Math.abs(t[unit]) > 3 : null);
-  const ends = entry.limits[measure];
-  byId("low").textContent = number(-ends);
-  byId("high").textContent = number(ends);
+  scale(column(entry, measure), entry.limits[measure]);
+  byId("level").textContent = measure === "template_t" ? OVER_WORDINGS : OVER_ITEMS;
   byId("bar").style.background = `linear-gradient(90deg, ${palette().filter((_, i) => i % 14 === 0)
     .map((colour) => `rgb(${colour.map(Math.round).join(" ")})`).join(",")})`;
   detail(state.hovered ?? state.pinned);
   pairs(state.pinned);
+}
+
+/* The ends of the bar say so where values lie beyond them. */
+function scale(values, ends) {
+  byId("low").textContent = (values.some((value) => value < -ends) ? "\u2264 " : "") + number(-ends);
+  byId("high").textContent = (values.some((value) => value > ends) ? "\u2265 " : "") + number(ends);
 }
 
 function hover(unit) {
@@ -169,6 +179,42 @@ function step(key) {
   return { Home: row.first, End: row.first + row.units - 1 }[key] ?? null;
 }
 
+/* Every unit of the chosen contrast as a table; of the many 16-channel groups those of largest |t|. */
+function table() {
+  if (!byId("all-units").open) return;
+  const { entry } = state;
+  const columns = FACTS.filter(([, , key]) => entry.data[key]);
+  const t = column(entry, "t");
+  const order = Array.from(t.keys());
+  if (order.length > MOST_ROWS) {
+    order.sort((one, two) => (Math.abs(t[two]) || 0) - (Math.abs(t[one]) || 0));
+    order.length = MOST_ROWS;
+  }
+  byId("top").tHead.replaceChildren(line("th", ["unit", ...columns.map(([, label]) => label)], "col"));
+  byId("top").tBodies[0].replaceChildren(...order.map((unit) => line("td",
+    [unitName(entry, unit), ...columns.map(([, , key]) => number(column(entry, key)[unit]))])));
+}
+
+function line(kind, texts, scope = null) {
+  const row = document.createElement("tr");
+  texts.forEach((text, at) => {
+    const cell = document.createElement(at ? kind : "th");
+    cell.textContent = text;
+    cell.scope = scope ?? "row";
+    if (at) cell.className = "n";
+    if (at && !scope) cell.removeAttribute("scope");
+    row.append(cell);
+  });
+  return row;
+}
+
+function titles() {
+  const { entry } = state;
+  const all = places(entry).units <= MOST_ROWS;
+  byId("table-title").textContent = `${all ? "every one" : `the ${MOST_ROWS} of largest |t|`} of the ${entry.noun}, ${entry.contrast}`;
+  byId("table-note").hidden = all;
+}
+
 function onKey(event) {
   const unit = step(event.key);
   if (unit !== null) hover(unit);
@@ -193,6 +239,7 @@ byId("map").addEventListener("mouseleave", () => hover(null));
 byId("map").addEventListener("click", (event) => pin(map.unitAt(event)));
 byId("map").addEventListener("keydown", onKey);
 byId("analysis").addEventListener("change", (event) => choose(event.target.value));
+byId("all-units").addEventListener("toggle", table);
 byId("order").addEventListener("change", () => pairs(state.pinned));
 byId("dim").addEventListener("change", (event) => { state.dim = event.target.checked; draw(); });
 for (const input of document.querySelectorAll("input[name=measure]")) {
