@@ -15,7 +15,7 @@ from pathlib import Path
 from plantain.config import Params, VerdictParams, read_params
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import ANALYSIS, families
-from plantain.stats.calibration import HARDER, TRUTHS, Truth, stop
+from plantain.stats.calibration import HARDER, TRUTHS, Truth, rung_five_alone, stop
 from plantain.stats.ladder_cell import confirmatory
 from plantain.stats.ladder_evidence import Evidence, Family, Reliability
 from plantain.stats.ladder_nulls import NullTable, null_path, read_null
@@ -44,6 +44,8 @@ def simulated(cells: int) -> Iterator[str]:
     for index, truth in enumerate((*TRUTHS, HARDER)):
         reached = Counter(stop(truth, rules, 10_000 * index + seed).rung for seed in range(cells))
         yield _row(truth, reached, cells)
+    wrong = sum(rung_five_alone(rules, 90_000 + seed) for seed in range(cells))
+    yield f"\nRung 5 by itself, strata of unlike shares, only length matters: passed wrongly in {_share(wrong, cells)}"
 
 
 def _row(truth: Truth, reached: Counter[int], cells: int) -> str:

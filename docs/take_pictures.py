@@ -40,8 +40,24 @@ def main() -> None:
                 shown.wait_for_function("document.documentElement.dataset.ready === 'true'")
                 shown.screenshot(path=PICTURES / f"{name}-{scheme}.png")
                 _shrink(PICTURES / f"{name}-{scheme}.png")
+        _photograph_twins(browser)
         _photograph_mlflow(browser)
         browser.close()
+
+
+def _photograph_twins(browser: Browser) -> None:
+    """The maps of a trained model and of its untrained twin on one scale, from the compare page."""
+    shown = browser.new_page(viewport={"width": 1200, "height": 900})
+    shown.goto((ROOT / "reports" / "index.html").as_uri())
+    shown.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    maps = shown.locator(".triple").first.bounding_box()
+    bars = shown.locator(".pair > .scale").nth(1).bounding_box()
+    assert maps is not None
+    assert bars is not None
+    height = bars["y"] + bars["height"] + 12 - maps["y"]
+    area = {"x": maps["x"] - 8, "y": maps["y"] - 8, "width": maps["width"] + 16, "height": height + 8}
+    shown.screenshot(path=PICTURES / "twins.png", clip=area, full_page=True)
+    _shrink(PICTURES / "twins.png")
 
 
 def _photograph_mlflow(browser: Browser) -> None:
@@ -53,7 +69,7 @@ def _photograph_mlflow(browser: Browser) -> None:
         address = process.stdout.readline().split()[-1]
         _wait(f"http://127.0.0.1:{PORT}/health")
         for name, mode in (("mlflow-runs", ""), ("mlflow-blocks", "&compareRunsMode=CHART")):
-            shown = browser.new_page(viewport={"width": 1600, "height": 720})
+            shown = browser.new_page(viewport={"width": 1900, "height": 720})
             shown.goto(address + mode)
             shown.get_by_role("link", name="otherview@tiny", exact=True).wait_for()
             shown.locator("xpath=//*[text()='MLflow Assistant']/ancestor::div[.//button][1]//button").last.click()

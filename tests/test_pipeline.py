@@ -75,6 +75,18 @@ def test_the_t_map_of_the_card_is_what_scipy_makes_of_the_activations(done):
     assert metrics["heads_over_d08"] == (np.abs(expected) / np.sqrt(5) > 0.8).sum()
 
 
+def test_a_verdict_sets_the_untrained_networks_numbers_beside_the_trained_ones(done):
+    workspace, _ = done
+    told = json.loads((workspace.path / "data/verdicts/tiny/mini.json").read_text())["untrained"]
+    metrics = json.loads((workspace.path / "reports/tiny-untrained/mini/metrics.json").read_text())["published"]["card"]
+    assert list(told) == ["tiny-untrained"]
+    beside = {key: value for key, value in told["tiny-untrained"]["published"].items() if value is not None}
+    assert beside == pytest.approx(metrics, rel=1e-5)
+    assert json.loads((workspace.path / "data/verdicts/tiny-untrained/mini.json").read_text())["untrained"] == {}
+    page = (workspace.path / "reports/tiny/mini/index.html").read_text()
+    assert '<th scope="col" class="n">tiny-untrained' in page
+
+
 def test_a_second_repro_does_nothing_and_says_so(done):
     workspace, _ = done
     assert "Data and pipelines are up to date." in workspace.dvc("repro")

@@ -3,7 +3,19 @@ import pytest
 from scipy import stats
 
 from plantain.config import VerdictParams
-from plantain.stats.calibration import FACTORS, HEADS, TRUTHS, _network, participation_ratio, pooled_t, simulate, stop
+from plantain.stats.calibration import (
+    FACTORS,
+    HEADS,
+    MIXED,
+    TRUTHS,
+    _network,
+    participation_ratio,
+    pooled_t,
+    rung_five_alone,
+    simulate,
+    stop,
+)
+from plantain.stats.rungs import compare_templates
 
 RULES = VerdictParams(flips=200, permutations=500)
 BY_NAME = {truth.name: truth for truth in TRUTHS}
@@ -33,6 +45,12 @@ def test_the_ladder_stops_where_the_truth_is(name):
     truth = BY_NAME[name]
     reached = [stop(truth, RULES, seed).rung for seed in range(5)]
     assert sum(rung in truth.stops for rung in reached) >= 4
+
+
+def test_rung_five_by_itself_keeps_its_level_where_only_length_matters():
+    wrong = sum(rung_five_alone(RULES, seed) for seed in range(200))
+    assert stats.binomtest(wrong, 200, 0.05, alternative="greater").pvalue > 0.001
+    assert compare_templates(np.zeros((6, 1)), np.ones((6, 1)), MIXED, RULES).floor_p < 0.01
 
 
 def test_equal_seeds_give_equal_cells():

@@ -118,6 +118,11 @@ def test_the_inputs_of_a_table_follow_what_they_name():
         "versions": shared_inputs(lock(), CaptureParams(), ANALYSIS, RULES, {"torch": "2"}),
         "measure": shared_inputs(lock(), CaptureParams(), ANALYSIS, replace(RULES, threshold=2.0), {"torch": "1"}),
     }
+    for capture in (CaptureParams(seeds=[1]), CaptureParams(attention="math"), CaptureParams(batch_size=2)):
+        assert shared_inputs(lock(), capture, ANALYSIS, RULES, {"torch": "1"})["capture"] != shared["capture"]
+    assert shared_inputs(lock(), CaptureParams(seeds=[0, 1]), ANALYSIS, RULES, {"torch": "1"}) == shared
+    elsewhere = lock().model_copy(update={"device": "cuda"})
+    assert shared_inputs(elsewhere, CaptureParams(), ANALYSIS, RULES, {"torch": "1"})["model"] != shared["model"]
     encoder = lock().components["text_encoder"].model_copy(update={"weights_sha256": "new"})
     parts = lock().components | {"text_encoder": encoder}
     changed = lock().model_copy(update={"components": parts})
@@ -172,6 +177,9 @@ def test_own_count_is_taken_on_the_items_of_the_table():
 def test_replications_of_other_inputs_do_not_serve():
     made = sources(tables=BOTH, replications=replications(weights="other"))
     assert judge(cell(CONCEPT, beside=made), FRAME).record["rung"] == 5
+    for change in ({"weights": "other"}, {"rules": []}, {"drawing": []}):
+        reason = rungs(judge(cell(CONCEPT, beside=sources(tables=BOTH, replications=replications(**change))), FRAME))[6]
+        assert f"the study's table was made from other inputs ({next(iter(change))})" in reason["reason"]
     worse = sources(tables=BOTH, replications=replications(p=0.2))
     assert rungs(judge(cell(CONCEPT, beside=worse), FRAME))[6]["status"] == "failed"
 
@@ -187,6 +195,50 @@ def test_a_cell_with_enough_seeds_and_references_needs_no_replications():
     strata = [label for label in TARGET.strata if label]
     p = max(template_test(*sides).simes_p, template_test(*sides, strata=strata).simes_p)
     assert next(one.p for one in cells if (one.seed, one.reference) == (2, "image_1")) == pytest.approx(p)
+
+
+@pytest.mark.parametrize("version", ["CAPTURE_VERSION", "EMBEDDING_VERSION"])
+def test_a_table_of_another_capture_version_does_not_serve(monkeypatch, version):
+    shared = sources().shared
+    monkeypatch.setattr(f"plantain.stats.ladder_nulls.{version}", 99)
+    assert sources().shared["capture"] != shared["capture"]
+
+
+def test_the_rules_of_replications_are_those_of_the_verdict():
+    made = replication_settings(sources().shared, lock(), ReferenceParams(), RULES)
+    for changed in (replace(RULES, seeds=4), replace(RULES, permutations=501), replace(RULES, references=3)):
+        assert replication_settings(sources().shared, lock(), ReferenceParams(), changed)["rules"] != made["rules"]
+    other = replication_settings(sources().shared, lock(weights="other"), ReferenceParams(), RULES)
+    assert other["weights"] != made["weights"]
+
+
+def test_six_seeds_of_one_image_do_not_hide_the_study():
+    values = log_rms(concept=8.0, seeds=6)
+    found = judge(cell(values, beside=sources(tables=BOTH, replications=replications())), FRAME)
+    assert found.record["rung"] == 6
+    alone = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
+    assert "3 noise seeds x 2 reference images are needed" in rungs(alone)[6]["reason"]
+
+
+def test_signs_are_flipped_by_block_on_the_ladder_as_well():
+    """Six blocks of two items have 2^5 sign patterns up to a common sign, so that no p can be below 1 / 32."""
+    blocks = tuple(f"block {k // 2}" for k in range(12))
+    known = replace(TARGET, flip_blocks=blocks)
+    given = cell(CONCEPT)
+    given = replace(given, contrasts=replace(given.contrasts, contrasts=(known,)))
+    made = rungs(judge(given, FRAME))
+    assert made[1]["floor"] == pytest.approx(1 / 32)
+    assert made[2]["floor"] == pytest.approx(1 / 32)
+    assert rungs(judge(cell(CONCEPT), FRAME))[1]["floor"] < 0.01
+
+
+def test_the_token_count_is_held_constant_in_the_trend():
+    tokens = np.arange(12) % 3
+    rank = np.arange(1, 13)
+    expected = 1 / (1 - stats.pearsonr(rank, tokens).statistic ** 2)
+    trend = judge(cell(CONCEPT), FRAME).record["trend"]
+    assert trend["inflation"] == pytest.approx(expected, rel=1e-5)
+    assert expected > 1.001
 
 
 def test_items_are_spread_evenly():

@@ -134,6 +134,41 @@ def test_both_ways_to_untrain_must_be_exceeded():
     assert exceeds_untrained(evidence(families=(low, high)), RULES).status is Status.failed
 
 
+def test_a_draw_that_ties_with_the_model_is_not_exceeded_in_words():
+    """Of forty, one draw with as many heads leaves p = 2 / 40: passed, but not more than in every draw."""
+    tied = families(own=20, draws=(20,) + (1,) * 38)
+    found = climb(evidence(families=tied), RULES)
+    assert found.rung == 6
+    assert "than in untrained draws (rank p = 0.05)" in found.sentence
+    assert "every untrained draw" not in found.sentence
+    assert "the largest of 78 draws has 20" in found.rungs[3].guarantee
+
+
+def test_a_family_of_few_draws_is_set_aside():
+    few = Family("extra", Method.reinit, 20, (30, 30), HEADS)
+    found = exceeds_untrained(evidence(families=(*families(), few)), RULES)
+    assert (found.status, found.floor) == (Status.passed, 0.05)
+    assert "the largest of 38 draws has 1" in found.guarantee
+
+
+def test_a_family_that_is_one_short_because_the_model_is_in_it_says_so():
+    short = tuple(replace(family, itself=1) for family in families(draws=(1,) * 18))
+    assert "`seeds` of the family has to be larger by one" in exceeds_untrained(evidence(families=short), RULES).reason
+
+
+def test_what_delta_is_by_chance_is_what_normal_templates_give():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 6, 20_000))
+    given = evidence(a=a, b=b, differences=rng.normal(size=(12, 20_000)))
+    effect = climb(given, replace(RULES, permutations=20, flips=20)).effect
+    assert effect.delta == pytest.approx(effect.delta_chance, rel=0.02)
+
+
+def test_a_table_that_does_not_serve_rung_six_is_named():
+    said = climb(evidence(replicas=(), unrepeated="the table was made from other inputs (rules)"), RULES).rungs[5]
+    assert said.reason.endswith("the table was made from other inputs (rules)")
+
+
 def test_a_sentence_claims_no_more_than_its_rung():
     above = {2: "reword", 3: "untrained", 4: "equal length", 5: "every further run"}
     for rung, word in above.items():

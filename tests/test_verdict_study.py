@@ -14,6 +14,7 @@ from plantain.capture.progress import Silent
 from plantain.capture.prompt_level import prompt_levels, write_prompt_levels
 from plantain.commands.study import jobs, study
 from plantain.config import CaptureParams, ReferenceParams, VerdictParams, read_params
+from plantain.errors import InputError
 from plantain.model.load import load_text_encoder, load_tokenizer
 from plantain.stages.replicate import noise_seeds, redraw, with_alternatives
 
@@ -54,27 +55,47 @@ def test_prompt_levels_give_equal_bytes(folder, tmp_path):
 def test_a_second_version_of_a_reference_is_another_image_of_the_same_prompt(folder, tmp_path):
     drawing = ReferenceParams(steps=2, guidance_scale=1.0, seed=4)
     versions = redraw((prompted("kitchen", "A kitchen"),), make_lock(folder), drawing, RULES, tmp_path)
-    assert versions == {"kitchen": ("kitchen", "kitchen_2")}
+    assert versions == {"kitchen": ("kitchen", "kitchen.2")}
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in versions["kitchen"])
     assert not np.array_equal(first, second)
     notes = [json.loads((tmp_path / f"{name}.json").read_bytes()) for name in versions["kitchen"]]
     assert [(note["prompt"], note["seed"]) for note in notes] == [("A kitchen", 4), ("A kitchen", 5)]
 
 
+def test_a_second_version_never_takes_the_place_of_a_declared_image(folder, tmp_path):
+    declared = (prompted("kitchen", "A kitchen"), prompted("kitchen_2", "A hall"))
+    versions = redraw(declared, make_lock(folder), ReferenceParams(steps=1, guidance_scale=1.0), RULES, tmp_path)
+    names = [name for group in versions.values() for name in group]
+    assert len(set(names)) == 4
+    told = {name: json.loads((tmp_path / f"{name}.json").read_bytes())["prompt"] for name in names}
+    assert {told[name] for name in versions["kitchen"]} == {"A kitchen"}
+    assert {told[name] for name in versions["kitchen_2"]} == {"A hall"}
+
+
 def test_records_get_every_version_as_an_alternative():
-    versions = {"kitchen": ("kitchen", "kitchen_2"), "hall": ("hall", "hall_2"), "photo": ("photo",)}
-    assert with_alternatives(record("i", "a", "x", "kitchen"), versions).reference == ("kitchen", "kitchen_2")
+    versions = {"kitchen": ("kitchen", "kitchen.2"), "hall": ("hall", "hall.2"), "photo": ("photo",)}
+    assert with_alternatives(record("i", "a", "x", "kitchen"), versions).reference == ("kitchen", "kitchen.2")
     assert with_alternatives(record("i", "a", "x", "photo"), versions).reference == ("photo",)
     assert with_alternatives(record("i", "a", "x"), versions).reference == ()
     crossed = with_alternatives(record("i", "a", "x", "kitchen", "hall"), versions).reference
-    assert crossed == ("kitchen", "hall", "kitchen_2", "hall_2")
+    assert crossed == ("kitchen", "hall", "kitchen.2", "hall.2")
 
 
 def test_noise_seeds_are_the_runs_own_and_the_smallest_others():
-    assert noise_seeds(CaptureParams(seeds=[0]), RULES, True) == [0, 1, 2]
-    assert noise_seeds(CaptureParams(seeds=[7, 1]), RULES, True) == [7, 1, 0]
-    assert noise_seeds(CaptureParams(seeds=[0]), RULES, False) == [0, 1, 2, 3, 4, 5]
-    assert noise_seeds(CaptureParams(seeds=[4, 3, 2, 1]), RULES, True) == [4, 3, 2, 1]
+    shown, unshown = [record("i", "a", "x", "kitchen")], [record("i", "b", "y")]
+    assert noise_seeds(CaptureParams(seeds=[0]), RULES, shown) == [0, 1, 2]
+    assert noise_seeds(CaptureParams(seeds=[7, 1]), RULES, shown) == [7, 1, 0]
+    assert noise_seeds(CaptureParams(seeds=[0]), RULES, unshown) == [0, 1, 2, 3, 4, 5]
+    assert noise_seeds(CaptureParams(seeds=[4, 3, 2, 1]), RULES, shown) == [4, 3, 2, 1]
+    # One contrast without a reference in a probe that has some needs its six.
+    assert noise_seeds(CaptureParams(seeds=[0]), RULES, shown + unshown) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_study_without_the_trained_model_says_what_it_lacks():
+    params = read_params()
+    params.run.models = ["tiny-untrained"]
+    with pytest.raises(InputError, match=r"run\.models: the study of 'tiny-untrained' needs 'tiny' in the run"):
+        list(jobs(params, [("otherview", "tiny-untrained")]))
 
 
 def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):

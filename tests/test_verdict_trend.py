@@ -5,7 +5,7 @@ from verdict_cells import FRAME, cell, log_rms
 
 from plantain.errors import InputError
 from plantain.stats.ladder_cell import judge
-from plantain.stats.trend import rank_trend
+from plantain.stats.trend import _counts, rank_trend
 
 ITEMS = 30
 RANK = np.arange(ITEMS, dtype=float)
@@ -43,6 +43,18 @@ def test_permutations_are_those_of_freedman_and_lane():
     ]
     brute = np.mean(np.array([found.count, *counts]) >= found.count)
     assert abs(found.count_p - brute) < 4 * np.sqrt(2 * 0.25 / 400)
+
+
+def test_every_permutation_is_freedman_and_lanes_to_the_digit():
+    rng = np.random.default_rng(3)
+    nuisance = rng.normal(size=8)
+    units = rng.normal(size=(8, 500)) + 2 * nuisance[:, None]
+    orders = np.array([rng.permutation(8) for _ in range(50)])
+    full = np.column_stack([np.ones(8), nuisance])
+    fitted = full @ np.linalg.lstsq(full, units, rcond=None)[0]
+    rank = np.arange(8.0)
+    expected = [(np.abs(ols_t(rank, nuisance, fitted + (units - fitted)[order])) > 1.5).sum() for order in orders]
+    np.testing.assert_array_equal(np.concatenate(list(_counts(units, rank, full, orders, 1.5))), expected)
 
 
 def test_a_trend_is_found_and_its_absence_too():

@@ -70,7 +70,7 @@ def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
         versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}
         crossed = [with_alternatives(record, versions) for record in records]
         images = [one for one in asked.references for _ in range(count[one.name])]
-        capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(asked.references)))
+        capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
         yield Work(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
 
 

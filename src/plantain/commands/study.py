@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from plantain.config import Params, Source
+from plantain.errors import InputError
 from plantain.stages.beside import families
 
 Job = tuple[str, str, str]
@@ -37,10 +38,17 @@ def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
 
 
 def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[Job]:
-    """What has to be computed for these cells; a family once for all cells of its model."""
+    """What has to be computed for these cells; a family once for all cells of its model.
+
+    Raises:
+        InputError: a model with weights is not in the run, whose lock and images its untrained draws need.
+    """
     for probe, model in cells:
         declared = params.models[model]
         untrained = declared.source is Source.untrained
+        if untrained and declared.of not in params.run.models:
+            problem = f"the study of '{model}' needs '{declared.of}' in the run: its lock and its reference images."
+            raise InputError(problem, file="params.yaml", field="run.models", fix=f"add '{declared.of}' there.")
         for family in families(params, str(declared.of) if untrained else model):
             yield "nulls", probe, family
         if not untrained:

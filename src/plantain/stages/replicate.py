@@ -24,6 +24,7 @@ from plantain.stages.records import prompt_set
 from plantain.stats.ladder_beside import replicas, replication_settings
 from plantain.stats.ladder_nulls import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
 from plantain.stats.ladder_sample import Measured, judged, sampled_records
+from plantain.stats.rungs import runs_asked
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def _captured(current: Stage, lock: ModelLock, records: Sequence[Record]) -> Cap
     """The records with every noise seed and every version of their references."""
     params, rules = current.params, current.params.verdict
     declared = read_references(current.read(Path("data/prompts", f"{current.probe}.references.json")))
-    capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, bool(declared)))
+    capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
     with tempfile.TemporaryDirectory() as folder:
         versions = redraw(declared, lock, params.reference, rules, Path(folder))
         crossed = [with_alternatives(record, versions) for record in records]
@@ -92,12 +93,13 @@ def redraw(
 
     Returns:
         Reference name to the names of its versions, itself first; one version for an image that comes from a file.
+        A version is called ``kitchen.2``, which no declared reference can be.
     """
     names: dict[str, tuple[str, ...]] = {}
     for version in range(rules.references):
         chosen = [record for record in declared if version == 0 or record.prompt is not None]
         renamed = [
-            record if version == 0 else replace(record, name=f"{record.name}_{version + 1}") for record in chosen
+            record if version == 0 else replace(record, name=f"{record.name}.{version + 1}") for record in chosen
         ]
         if renamed:
             generate(renamed, lock, replace(reference, seed=reference.seed + version), folder)
@@ -112,9 +114,9 @@ def with_alternatives(record: Record, versions: dict[str, tuple[str, ...]]) -> R
     return replace(record, reference=tuple(version for group in zip(*names, strict=False) for version in group))
 
 
-def noise_seeds(capture: CaptureParams, rules: VerdictParams, has_reference: bool) -> list[int]:
-    """The run's own noise seeds, and the smallest others, as many as the rules ask for."""
-    wanted = rules.seeds if has_reference else rules.seeds_alone
+def noise_seeds(capture: CaptureParams, rules: VerdictParams, records: Sequence[Record]) -> list[int]:
+    """The run's own noise seeds, and the smallest others, as many as the rules ask of the records."""
+    wanted = max((runs_asked(rules, bool(record.reference))[0] for record in records), default=0)
     others = [seed for seed in range(wanted + len(capture.seeds)) if seed not in capture.seeds]
     return [*capture.seeds, *others[: max(0, wanted - len(capture.seeds))]]
 

@@ -62,6 +62,11 @@ class Truth:
 
 _ANY = (0, 1, 2, 3, 4)
 
+MIXED = ("long",) * 4 + ("short",) * 2 + ("long",) * 2 + ("short",) * 4
+"""Strata of templates of which side a has more long ones: length and side go together, though not wholly."""
+LENGTH_HEADS, LENGTH_EFFECT = 300, 5.0
+"""Heads that answer to length, and by how many SD between templates."""
+
 TRUTHS = (
     Truth("nothing", "the two sides do not differ", (0,), templates=0.0),
     Truth("sentences", "each sentence has a shift of its own", (2,)),
@@ -91,7 +96,8 @@ def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
     passes = templates + noise
     means = passes.mean(axis=0)
     differences = passes[:, :SIDE].mean(axis=1) - passes[:, SIDE:].mean(axis=1)
-    own = compare_templates(means[:SIDE], means[SIDE:], None, rules).count
+    sampled = passes[: rules.items].mean(axis=0)
+    own = compare_templates(sampled[:SIDE], sampled[SIDE:], None, rules).count
     cells = [(s, f"image {r}") for s in range(rules.seeds) for r in range(rules.references)]
     replicas = tuple(_replica(means + BETWEEN_CELLS * draw(2 * SIDE), truth, rules, *cell) for cell in cells)
     families = tuple(
@@ -112,6 +118,20 @@ def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
 def stop(truth: Truth, rules: VerdictParams, seed: int) -> Ladder:
     """The ladder of one simulated cell."""
     return climb(simulate(truth, rules, seed), rules)
+
+
+def rung_five_alone(rules: VerdictParams, seed: int) -> bool:
+    """Whether labels permuted within strata find a head where only length matters, and side a has more long sentences.
+
+    The ladder seldom gets there, since rung 3 stops it; this asks for the error of rung 5 by itself.
+    """
+    rng = np.random.Generator(np.random.Philox(seed))
+    noise = BETWEEN_ITEMS / np.sqrt(ITEMS)
+    draw = _network(rng)
+    long = np.array([label == "long" for label in MIXED])[:, None]
+    heads = LENGTH_EFFECT * (rng.permutation(HEADS) < LENGTH_HEADS)
+    means = draw(2 * SIDE) + noise * draw(2 * SIDE) + long * heads
+    return compare_templates(means[:SIDE], means[SIDE:], MIXED, rules).lower_bound >= 1
 
 
 def participation_ratio(templates: Floats) -> float:

@@ -18,7 +18,7 @@ from plantain.stats.ladder_nulls import (
     mismatch,
 )
 from plantain.stats.ladder_sample import Measured, sampled_records, strata_of, unequal_strata
-from plantain.stats.rungs import compare_templates, replica_p
+from plantain.stats.rungs import compare_templates, replica_p, runs_asked
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Beside:
     families: tuple[Family, ...] = ()
     missing: str = ""
     replicas: tuple[Replica, ...] = ()
+    unrepeated: str = ""
+    """Why the table of further seeds and references does not serve; empty where there is none, or it does."""
     has_reference: bool = False
     information: Mapping[Method, list[float]] = field(default_factory=dict)
     """Concept information of every draw."""
@@ -67,11 +69,13 @@ class Sources:
         if min(len(contrast.a), len(contrast.b)) < rules.min_templates:
             return Beside(has_reference=has_reference)
         chosen = sampled_records(records, [contrast], rules)
-        replicas = own_replicas(measured, contrast, rules) or self._replicas(contrast, chosen, rules)
+        replicas, unrepeated = own_replicas(measured, contrast, rules, has_reference), ""
+        if not replicas:
+            replicas, unrepeated = self._replicas(contrast, chosen, rules)
         problems = {table.family: self._problem(table, contrast, chosen) for table in self.tables}
         found = self._drawn([table for table in self.tables if not problems[table.family]], measured, contrast, rules)
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
-        return replace(found, replicas=replicas, has_reference=has_reference, missing=missing)
+        return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
 
     def _drawn(
         self, tables: Iterable[NullTable], measured: Measured, contrast: ExpandedContrast, rules: VerdictParams
@@ -103,14 +107,18 @@ class Sources:
 
     def _replicas(
         self, contrast: ExpandedContrast, chosen: tuple[Record, ...], rules: VerdictParams
-    ) -> tuple[Replica, ...]:
+    ) -> tuple[tuple[Replica, ...], str]:
+        """The replicas of the study's table, or why it does not serve."""
         table = self.replications
-        if table is None or contrast.name not in table.contrasts:
-            return ()
+        if table is None:
+            return (), ""
+        if contrast.name not in table.contrasts:
+            return (), f"the study's table has no contrast '{contrast.name}'"
         settings = replication_settings(self.shared, self.lock, self.reference, rules)
         wanted = contrast_inputs(contrast, chosen, self.images, settings)
         entry = table.contrasts[contrast.name]
-        return () if mismatch(entry.inputs, wanted) else entry.replicas
+        other = mismatch(entry.inputs, wanted)
+        return ((), f"the study's table was made from other inputs ({other})") if other else (entry.replicas, "")
 
 
 def null_settings(shared: Inputs, parent: ModelLock, method: Method) -> Inputs:
@@ -128,10 +136,12 @@ def replication_settings(shared: Inputs, lock: ModelLock, reference: ReferencePa
     }
 
 
-def own_replicas(measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> tuple[Replica, ...]:
+def own_replicas(
+    measured: Measured, contrast: ExpandedContrast, rules: VerdictParams, has_reference: bool
+) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image of the cell itself, where it has as many as are asked."""
-    seeds, references = measured.activations.seeds, measured.activations.references
-    if len(seeds) < rules.seeds or (len(references) < rules.references and len(seeds) < rules.seeds_alone):
+    seeds, references = runs_asked(rules, has_reference)
+    if len(measured.activations.seeds) < seeds or len(measured.activations.references) < references:
         return ()
     return replicas(measured, contrast, rules)
 

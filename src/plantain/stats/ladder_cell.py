@@ -115,6 +115,7 @@ def _climb(cell: Cell, measured: Measured, contrast: ExpandedContrast, frame: Fr
         families=beside.families,
         missing=beside.missing,
         replicas=beside.replicas,
+        unrepeated=beside.unrepeated,
         has_reference=beside.has_reference,
     )
     return climb(evidence, frame.rules), beside

@@ -68,6 +68,8 @@ class Family:
     """Heads over the threshold, one count a draw. Counts know no order of heads: nothing aligns them."""
     heads: int
     """Heads that are alive in the model."""
+    itself: int = 0
+    """Draws that were left out because they are the model itself."""
 
 
 @dataclass(frozen=True)
@@ -99,4 +101,6 @@ class Evidence:
     missing: str = ""
     """Why a family of untrained draws is not here."""
     replicas: tuple[Replica, ...] = ()
+    unrepeated: str = ""
+    """Why a table of further seeds and references does not serve; empty where there is none, or it does."""
     has_reference: bool = False

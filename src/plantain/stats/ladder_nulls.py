@@ -6,12 +6,13 @@ and analysis are those of the cell at hand; otherwise the rung that needs it is 
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from plantain.capture.identity import CAPTURE_VERSION, EMBEDDING_VERSION
 from plantain.config import AnalysisParams, CaptureParams, Method, VerdictParams
-from plantain.errors import InputError
+from plantain.errors import InputError, reading
 from plantain.files import digest, readable_json, six_digits
 from plantain.model.lock import ModelLock
 from plantain.probe.records import ExpandedContrast, Record
@@ -33,9 +34,9 @@ class DrawnContrast(Frozen):
 
     inputs: Inputs
     """What decided the numbers, by name."""
-    counts: list[int]
+    counts: list[Annotated[int, Field(ge=0)]]
     """Heads over the threshold over templates."""
-    concept_information: list[float]
+    concept_information: list[Annotated[float, Field(allow_inf_nan=False)]]
 
 
 class NullTable(Frozen):
@@ -47,18 +48,29 @@ class NullTable(Frozen):
     of: str
     probe: str
     items: list[str]
-    seeds: list[int]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     """Noise seeds."""
-    draws: list[str]
+    draws: Annotated[list[str], Field(min_length=1)]
     """Digest of each draw's transformer weights."""
     contrasts: dict[str, DrawnContrast]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Every contrast has a number of every draw, and no item stands twice."""
+        for name, one in self.contrasts.items():
+            if {len(one.counts), len(one.concept_information)} != {len(self.draws)}:
+                sizes = f"{len(one.counts)} counts and {len(one.concept_information)} values of information"
+                raise ValueError(f"contrast {name} has {sizes} for {len(self.draws)} draws")
+        if len(set(self.items)) < len(self.items) or (self.contrasts and not self.items):
+            raise ValueError("its items are none, or one stands twice")
+        return self
 
 
 class ReplicatedContrast(Frozen):
     """One contrast in every cell of noise seed and reference image."""
 
     inputs: Inputs
-    cells: list[tuple[int, str, float]]
+    cells: list[tuple[Annotated[int, Field(ge=0)], str, Annotated[float, Field(gt=0, le=1)]]]
     """Noise seed, reference label, and the larger p of rungs 3 and 5."""
 
     @property
@@ -78,6 +90,7 @@ class ReplicationTable(Frozen):
 
 
 Table = NullTable | ReplicationTable
+Read = TypeVar("Read", NullTable, ReplicationTable)
 SHUFFLED: Final = "shuffled_weights"
 """The input that only a shuffled family has: the trained weights that were shuffled."""
 
@@ -103,10 +116,7 @@ def read_null(path: Path) -> NullTable:
     Raises:
         InputError: it is not one of this version.
     """
-    try:
-        return NullTable.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise _unreadable(path, error) from None
+    return _read(path, NullTable)
 
 
 def read_replications(path: Path) -> ReplicationTable:
@@ -115,10 +125,7 @@ def read_replications(path: Path) -> ReplicationTable:
     Raises:
         InputError: it is not one of this version.
     """
-    try:
-        return ReplicationTable.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise _unreadable(path, error) from None
+    return _read(path, ReplicationTable)
 
 
 def contrast_inputs(
@@ -160,8 +167,16 @@ def shared_inputs(
     parts |= {
         name: [*parts[name], part.weights_sha256] for name, part in lock.components.items() if name != "transformer"
     }
-    sizes = [lock.dtype, lock.height, lock.width, lock.max_sequence_length, lock.text_encoder_out_layers]
-    ways = [str(capture.path), float(capture.sigma), capture.seeds[0], capture.batch_size, capture.group_width]
+    sizes = [lock.dtype, lock.device, lock.height, lock.width, lock.max_sequence_length, lock.text_encoder_out_layers]
+    ways = [
+        CAPTURE_VERSION,
+        EMBEDDING_VERSION,
+        str(capture.path),
+        float(capture.sigma),
+        capture.seeds[0],
+        capture.batch_size,
+        capture.group_width,
+    ]
     ways += sorted(capture.kernels().items())
     return {
         "model": digest([parts, sizes]),
@@ -212,7 +227,7 @@ def family_of(table: NullTable, contrast: str, own: int, heads: int, weights: st
     """
     entry = table.contrasts[contrast]
     others = [count for count, made in zip(entry.counts, table.draws, strict=True) if made != weights]
-    return Family(table.family, table.method, own, tuple(others), heads)
+    return Family(table.family, table.method, own, tuple(others), heads, itself=len(table.draws) - len(others))
 
 
 def mismatch(made: Inputs, wanted: Inputs) -> str:
@@ -221,8 +236,12 @@ def mismatch(made: Inputs, wanted: Inputs) -> str:
     return ", ".join(name.replace("_", " ") for name in names)
 
 
-def _unreadable(path: Path, error: ValidationError) -> InputError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    fix = "restore it with git, or run `plantain run --study`."
-    return InputError(f"not a table of this version: {first['msg']}.", file=path, field=field, fix=fix)
+def _read(path: Path, kind: type[Read]) -> Read:
+    fix = f"bring it back with `git checkout {path}`, or make it anew with `plantain run --study`."
+    with reading(path, "a table of the study", fix):
+        try:
+            return kind.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            field, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            raise InputError(f"not a table of this version: {said}.", file=path, field=field, fix=fix) from None

@@ -11,12 +11,13 @@ _CLAIMS = (
     "and more than that is not shown.",
     "At least {3} heads separate the two sets of wordings more than rewording does, in output magnitude; "
     "that training brought this about is not shown.",
-    "At least {3} heads separate the two sets of wordings more than rewording does, and the model has more heads "
-    "that do than every untrained draw; that this is more than token count is not shown.",
+    "At least {3} heads separate the two sets of wordings more than rewording does, and the model has more heads that "
+    "do than untrained draws have (rank p = {p4}); that this is more than token count is not shown.",
     "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "and more do than in every untrained draw; that it recurs with other noise or images is not shown.",
+    "and more do than in untrained draws (rank p = {p4}); that it recurs with other noise or images is not shown.",
     "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "and more do than in every untrained draw; some do again in every further run; what they cause is not tested.",
+    "and more do than in untrained draws (rank p = {p4}); some do again in every further run; "
+    "what they cause is not tested.",
 )
 
 _COUNTED = (1, 3, 5)
@@ -30,10 +31,11 @@ def sentence(rungs: Sequence[Rung], reached: int) -> str:
         rungs: all seven.
         reached: the highest rung up to which none is missing.
     """
-    numbers = {rung.rung: int(rung.number) for rung in rungs if rung.rung in _COUNTED and rung.number is not None}
+    numbers = {str(r.rung): str(int(r.number)) for r in rungs if r.rung in _COUNTED and r.number is not None}
+    numbers |= {f"p{rung.rung}": f"{rung.p:.2g}" for rung in rungs if rung.p is not None}
     claim = _CLAIMS[min(reached, len(_CLAIMS) - 1)]
     for place, number in numbers.items():
-        claim = claim.replace(f"{{{place}}}", str(number))
+        claim = claim.replace(f"{{{place}}}", number)
     return f"Rung {reached} of {len(rungs)}. {_singular(claim)} {_ending(rungs, reached)}".strip()
 
 

@@ -80,12 +80,13 @@ def exceeds_untrained(evidence: Evidence, rules: VerdictParams) -> Rung:
     reason = _unusable(evidence, rules)
     if reason:
         return replace(rung, reason=reason)
-    ranks = {family.name: rank_p(family) for family in evidence.families}
-    floor = max(1 / (len(family.draws) + 1) for family in evidence.families)
-    own = evidence.families[0].own
+    families = _large_enough(evidence, rules)
+    ranks = {family.name: rank_p(family) for family in families}
+    floor = max(1 / (len(family.draws) + 1) for family in families)
+    own = families[0].own
     rung = replace(rung, number=own, p=max(ranks.values()), floor=floor, status=Status.passed)
-    largest = max(max(family.draws) for family in evidence.families)
-    drawn = sum(len(family.draws) for family in evidence.families)
+    largest = max(max(family.draws) for family in families)
+    drawn = sum(len(family.draws) for family in families)
     count = f"{own} heads are over |t| {rules.threshold:g} over wordings on the items of the untrained draws"
     said = f"{count}; the largest of {drawn} draws has {largest}."
     why = f"{count}, and up to {largest} are in a draw"
@@ -111,10 +112,13 @@ def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
     rung = Rung(6, NAMES[5], Status.untested, "largest p over the cells")
     seeds = {replica.seed for replica in evidence.replicas}
     references = {replica.reference for replica in evidence.replicas}
-    asked = (rules.seeds, rules.references) if evidence.has_reference else (rules.seeds_alone, 1)
+    asked = runs_asked(rules, evidence.has_reference)
     if len(seeds) < asked[0] or len(references) < asked[1] or len(evidence.replicas) < len(seeds) * len(references):
         wanted = f"{asked[0]} noise seeds" + (f" x {asked[1]} reference images" if evidence.has_reference else "")
-        return replace(rung, reason=f"{wanted} are needed; `plantain run --study` runs them")
+        made = "`plantain run --study` runs them" + (
+            ", for images drawn from prompts" if evidence.has_reference else ""
+        )
+        return replace(rung, reason=f"{wanted} are needed: {evidence.unrepeated or made}")
     worst = max(replica.p for replica in evidence.replicas)
     floor = max(_floor(evidence, None, rules), _floor(evidence, evidence.strata, rules))
     rung = replace(rung, number=worst, p=worst, floor=floor, status=Status.passed)
@@ -172,14 +176,29 @@ def rank_p(family: Family) -> float:
 def _unusable(evidence: Evidence, rules: VerdictParams) -> str:
     """Why the untrained draws cannot be ranked against; empty where they can."""
     for method in Method:
-        draws = max((len(family.draws) for family in evidence.families if family.method is method), default=0)
+        known = [family for family in evidence.families if family.method is method]
+        draws = max((len(family.draws) for family in known), default=0)
         if draws < rules.untrained_draws:
-            missing = evidence.missing or "`plantain run --study` draws them"
+            itself = any(
+                family.itself and len(family.draws) + family.itself >= rules.untrained_draws for family in known
+            )
+            own = "one more is this model itself, so `seeds` of the family has to be larger by one" if itself else ""
+            missing = evidence.missing or own or "`plantain run --study` draws them"
             return f"{rules.untrained_draws} draws by {method} are needed, {draws} are here: {missing}"
-    for family in evidence.families:
+    for family in _large_enough(evidence, rules):
         if family.heads and float(np.median(family.draws)) > rules.saturation * family.heads:
             return f"saturated: in the median draw of {family.name} over {rules.saturation:.0%} of heads do so"
     return ""
+
+
+def _large_enough(evidence: Evidence, rules: VerdictParams) -> list[Family]:
+    """The families that are ranked among; one of fewer draws could not give a small p, and is set aside."""
+    return [family for family in evidence.families if len(family.draws) >= rules.untrained_draws]
+
+
+def runs_asked(rules: VerdictParams, has_reference: bool) -> tuple[int, int]:
+    """Noise seeds and reference images that rung 6 asks for."""
+    return (rules.seeds, rules.references) if has_reference else (rules.seeds_alone, 1)
 
 
 def _floor(evidence: Evidence, strata: Sequence[str] | None, rules: VerdictParams) -> float:

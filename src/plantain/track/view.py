@@ -23,7 +23,8 @@ _COLUMNS: Final = {
     "attributes.`Dataset`": 220,
 }
 """Widths in pixels, from left to right: what may be said, then what was counted, then of which prompts."""
-_CURRENT: Final = "tags.superseded = 'false'"
+_CURRENT: Final = "tags.superseded = 'false' AND tags.probe LIKE '%'"
+"""Runs that nothing newer replaced; those of stages over all cells have no probe, and no numbers to compare."""
 
 
 def view_state() -> str:
