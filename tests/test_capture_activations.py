@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -57,3 +59,46 @@ def test_a_missing_file_or_another_schema(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"plantain.activations/1", b"plantain.activations/9"))
     with pytest.raises(InputError, match="schema"):
         read_activations(path)
+
+
+def with_header(data: bytes, header: object) -> bytes:
+    """The file with another header, its tensors as they were."""
+    length = int.from_bytes(data[:8], "little")
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def with_note(change):
+    """Damage to what plantain keeps in the header."""
+
+    def damaged(data: bytes) -> bytes:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        note = change(json.loads(header["__metadata__"]["plantain"]))
+        header["__metadata__"]["plantain"] = json.dumps(note)
+        return with_header(data, header)
+
+    return damaged
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: with_header(data, [1, 2, 3]), "of another kind"),
+        (lambda data: with_header(data, {}), "__metadata__"),
+        (with_note(lambda note: [1, 2, 3]), "no mapping"),
+        (with_note(lambda note: {k: v for k, v in note.items() if k != "items"}), "'items'"),
+        (with_note(lambda note: note | {"items": 5}), "of another kind"),
+        (with_note(lambda note: note | {"items": ["one"]}), "mean_square has shape"),
+        (lambda data: data[:-5], "not readable as activations"),
+    ],
+)
+def test_a_damaged_header_names_file_and_fix(tmp_path, damage, words):
+    path = tmp_path / "a.safetensors"
+    write_activations(path, made())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError) as caught:
+        read_activations(path)
+    assert words in caught.value.problem
+    assert caught.value.file == path
+    assert f"`dvc checkout {path}`" in caught.value.fix

@@ -1,12 +1,17 @@
 """What a cell is made of: axes, draws, refusals, keys."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from capture_model import LENGTH, image_folder, make_lock, record, records
+from diffusers import Flux2Transformer2DModel
 
+from plantain.capture import encode as encode_module
+from plantain.capture import work as work_module
 from plantain.capture.activations import read_activations, write_activations
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
@@ -148,3 +153,103 @@ def test_threads_are_as_declared_and_one_for_a_small_model(folder, monkeypatch):
             set_threads_for(large, "cpu")
     finally:
         torch.set_num_threads(before)
+
+
+def broken(load, value: float, block: int, *, after: int = 0):
+    """A loader whose transformer puts ``value`` out of a single block from its pass ``after`` on."""
+
+    def loaded(*arguments):
+        found, ran = load(*arguments), []
+        transformer = getattr(found, "transformer", found)
+
+        def spoil(_module, _inputs, output):
+            ran.append(1)
+            return output * value if len(ran) > after else output
+
+        transformer.single_transformer_blocks[block].attn.to_out.register_forward_hook(spoil)
+        return found
+
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("fast", float("nan")), ("fast", float("inf")), ("pipeline", float("nan"))]
+)
+def test_values_that_are_not_finite_are_refused_and_not_stored(folder, cache, tmp_path, monkeypatch, path, value):
+    for name in ("load_transformer", "load_pipeline"):
+        monkeypatch.setattr(work_module, name, broken(getattr(work_module, name), value, 0, after=2))
+    put = records(creatures=("a dog", "a bee"))
+    with pytest.raises(InputError, match="not finite") as caught:
+        capture(folder, put, path=CapturePath(path), seeds=[3])
+    said = str(caught.value)
+    for part in (
+        "'small'",
+        "single_transformer_blocks.1.attn.to_out",
+        "item 'a-dog'",
+        "'mention'",
+        "seed 3",
+        "float32",
+    ):
+        assert part in said
+    assert caught.value.field == "models.small.dtype"
+    assert "capture.attention" in caught.value.fix
+    assert len(list((tmp_path / "cache/shards").glob("*/*.safetensors"))) == 2, "the passes before it"
+
+
+def test_a_draw_that_is_not_finite_is_named(folder, monkeypatch):
+    monkeypatch.setattr(work_module, "load_transformer", broken(work_module.load_transformer, float("nan"), 0))
+    with pytest.raises(InputError, match="'untrained', draw 5 computes"):
+        capture(folder, records(creatures=("a dog",)), make_lock(folder, "untrained"))
+
+
+@pytest.mark.parametrize("way", [{}, {"compile": True}])
+def test_a_fast_pass_ends_at_the_last_projection(folder, monkeypatch, way):
+    monkeypatch.setattr(Flux2Transformer2DModel, "compile_repeated_blocks", lambda _self: None)
+    load, ran = work_module.load_transformer, []
+
+    def watched(*arguments):
+        found = load(*arguments)
+        found.single_transformer_blocks[-1].attn.to_out.register_forward_hook(lambda *_: ran.append("to_out"))
+        found.proj_out.register_forward_hook(lambda *_: ran.append("proj_out"))
+        return found
+
+    monkeypatch.setattr(work_module, "load_transformer", watched)
+    capture(folder, records(creatures=("a dog",)), **way)
+    assert ran == [], "neither the last projection itself nor what follows it"
+
+
+def test_a_capture_of_a_small_model_computes_on_one_thread(folder, monkeypatch):
+    before, load, seen = torch.get_num_threads(), work_module.load_transformer, []
+    monkeypatch.setattr(
+        work_module, "load_transformer", lambda *one: (seen.append(torch.get_num_threads()), load(*one))[1]
+    )
+    monkeypatch.setenv("PLANTAIN_THREADS", "2")
+    torch.set_num_threads(2)
+    try:
+        capture(folder, records(creatures=("a dog",)))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def test_the_encoder_is_gone_before_the_transformer_comes(folder, monkeypatch):
+    encoders, alive = [], []
+
+    def encoder(*arguments, load=encode_module.load_text_encoder):
+        found = load(*arguments)
+        encoders.append(weakref.ref(found.base_model.layers[0].mlp.down_proj.weight))
+        return found
+
+    def released(*arguments, release=encode_module.release):
+        release(*arguments)
+        alive.append([one() is not None for one in encoders])
+
+    monkeypatch.setattr(encode_module, "_WORTH_COLLECTING", 0)
+    monkeypatch.setattr(encode_module, "load_text_encoder", encoder)
+    monkeypatch.setattr(encode_module, "release", released)
+    gc.disable()
+    try:
+        capture(folder, records(creatures=("a dog",)))
+    finally:
+        gc.enable()
+    assert alive == [[False]], "released once, and nothing of it was left"

@@ -2,7 +2,7 @@ import pytest
 import torch
 from capture_model import transformer
 
-from plantain.capture.hooks import Layout, reducing, token_means
+from plantain.capture.hooks import Layout, NotFinite, reducing, token_means
 from plantain.errors import InputError
 from plantain.model.geometry import projections
 
@@ -127,3 +127,26 @@ def test_chunks_of_a_long_activation_change_no_bit(monkeypatch):
     monkeypatch.setattr("plantain.capture.hooks._CHUNK", 64 * 2 * 3)
     assert torch.equal(token_means(x, 16), whole)
     assert whole.dtype == torch.float32
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_not_finite_is_refused_with_its_place(model, value):
+    given = inputs(rows=2)
+    given["hidden_states"][1, NOISE] = value
+    layout = Layout(((0, 5), (0, 5)), TEXT, NOISE, REFERENCE)
+    with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True) as capture:
+        model(**given)
+    with pytest.raises(NotFinite) as found:
+        capture.mean_square()
+    assert found.value.row == 1
+    assert found.value.projection == "transformer_blocks.0.attn.to_out.0"
+    assert found.value.tokens == "noise"
+
+
+def test_a_set_without_tokens_is_nan_and_no_refusal(model):
+    layout = Layout(((0, TEXT),), TEXT, NOISE + REFERENCE, 0)
+    with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True) as capture:
+        model(**inputs())
+    values = capture.mean_square()
+    assert values[0, [1, 3]].isnan().all()
+    assert values[0, [0, 2]].isfinite().any(dim=1).all()

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from capture_model import image_folder, make_lock, record, records
 
+from plantain.capture import memory, rates
 from plantain.capture import work as work_module
 from plantain.capture.activations import write_activations
 from plantain.capture.cell import CaptureResult, capture_cell
-from plantain.capture.progress import Silent
+from plantain.capture.progress import Silent, Stopwatch
 from plantain.config import CaptureParams
-from plantain.errors import InputError
+from plantain.errors import CheckFailed, InputError
 from plantain.files import sha256_file
 
 WORKER = """
@@ -209,8 +210,6 @@ def test_no_memory_for_one_pass_is_said(folder, monkeypatch):
 
 
 def test_auto_fits_an_accelerator_and_is_one_on_a_cpu(folder, monkeypatch):
-    from plantain.capture import memory
-
     assert capture(folder, Notes(), batch_size="auto").notes["batch_size"] == 1
     lock = make_lock(folder)
     need = memory.row_bytes(lock, 128)
@@ -223,3 +222,103 @@ def test_auto_fits_an_accelerator_and_is_one_on_a_cpu(folder, monkeypatch):
     assert memory.fitted_batch_size(lock, params, 128, "cuda") == 4, "a resumed run keeps its size"
     assert memory.fitted_batch_size(lock, params, 64, "cuda") == memory.LARGEST
     assert memory.fitted_batch_size(lock, CaptureParams(batch_size=3), 64, "cuda") == 3
+
+
+def test_auto_leaves_a_fifth_of_the_free_memory(folder, monkeypatch):
+    lock = make_lock(folder)
+    weights, row = lock.components["transformer"].bytes, memory.row_bytes(lock, 128)
+    for rows, expected in ((3.9, 2), (4.1, 4)):
+        free = int((weights + rows * row) / 0.8)
+        monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: free)
+        assert memory.expected_batch_size(lock, CaptureParams(batch_size="auto"), 128, "mps") == expected
+
+
+def test_a_halved_auto_batch_is_remembered(folder, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(2, work_module.fast_runner))
+    first, told = capture(folder, Notes(), batch_size="auto"), Notes()
+    assert first.notes["batch_size"] == 2
+    again = capture(folder, told, batch_size="auto")
+    assert again.notes["batch_size"] == 2
+    assert (told.said, told.passes) == ([], 0), "no larger batch is tried again, and every shard is found"
+
+
+def emptied(*folders: Path) -> int:
+    """Remove every stored file, as `plantain cache prune` would at the worst moment."""
+    found = [path for folder in folders for path in folder.glob("*/*.safetensors")]
+    for path in found:
+        path.unlink()
+    return len(found)
+
+
+@pytest.mark.parametrize("kind", ["shards", "embeddings"])
+def test_what_is_pruned_during_a_capture_is_made_again(folder, cache, tmp_path, monkeypatch, kind):
+    expected = digest(capture(folder, Notes()), tmp_path / "expected")
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "pruned"))
+    make, removed = work_module.fast_runner, []
+
+    def pruned(*arguments):
+        run, done = make(*arguments), []
+
+        def one(batch):
+            done.append(batch)
+            if len(done) == 3 and not removed:
+                removed.append(emptied(tmp_path / "pruned" / kind))
+            return run(batch)
+
+        return one
+
+    monkeypatch.setattr(work_module, "fast_runner", pruned)
+    assert digest(capture(folder, Notes()), tmp_path / "found") == expected
+    assert removed[0] > 0
+
+
+def test_a_store_that_keeps_nothing_is_given_up(folder, monkeypatch):
+    monkeypatch.setattr("plantain.capture.shards.Store.write", lambda *_: None)
+    with pytest.raises(CheckFailed, match="vanished"):
+        capture(folder, Notes())
+
+
+def test_a_rate_is_that_of_passes_and_not_of_loading(folder, monkeypatch):
+    load, remembered = work_module.load_transformer, []
+    monkeypatch.setattr(work_module, "load_transformer", lambda *one: (time.sleep(1.0), load(*one))[1])
+    monkeypatch.setattr(rates, "remember", lambda *one: remembered.append(one[3:]))
+    began = time.perf_counter()
+    capture(folder, Notes(), seeds=[0, 1])
+    elapsed = time.perf_counter() - began
+    ((passes, seconds),) = remembered
+    assert passes == 12 - 1
+    assert 0 < seconds <= elapsed - 1.0
+
+
+def test_a_few_missing_passes_leave_the_rate_as_it_is(folder, cache):
+    capture(folder, Notes(), seeds=[0, 1])
+    known = (cache / "rates.json").read_bytes()
+    shards(cache)[3].unlink()
+    told = Notes()
+    capture(folder, told, seeds=[0, 1])
+    assert told.passes == 1
+    assert (cache / "rates.json").read_bytes() == known
+
+
+def test_a_family_does_not_replace_a_measured_rate(folder, cache):
+    family, put = make_lock(folder, "family"), records("kitchen")
+    for seeds, lock in (([0, 1], family), ([0, 1], make_lock(folder)), ([0, 2], family)):
+        before = rates.rate(lock, "cpu")
+        capture_cell(put, folder / "images", lock, CaptureParams(seeds=seeds), Silent())
+        assert rates.rate(lock, "cpu").measured
+        assert (rates.rate(lock, "cpu") == before) is (seeds == [0, 2])
+
+
+def test_a_stopwatch_starts_with_the_first_report_of_a_piece(monkeypatch):
+    now = iter([1.0, 7.0, 20.0, 21.5, 24.0])
+    monkeypatch.setattr("plantain.capture.progress.time.perf_counter", lambda: next(now))
+    told = Notes()
+    watch = Stopwatch(told)
+    for label, unit, steps in (("encode", "prompts", (1, 1)), ("capture", "passes", (4, 4, 2))):
+        watch.phase(label, sum(steps), unit)
+        for count in steps:
+            watch.advance(count)
+    watch.note("so far")
+    assert (watch.steps, watch.seconds) == (6, 4.0)
+    assert (told.passes, told.said) == (10, ["so far"])

@@ -1,6 +1,10 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from plantain.capture import shards as shards_module
 from plantain.capture.shards import Store, entries
 
 KEY = "ab" + "0" * 62
@@ -69,3 +73,43 @@ def test_entries_are_listed_with_their_size(store, tmp_path):
     (found,) = entries("shards", tmp_path)
     assert found.path == store.path(KEY)
     assert found.size == store.path(KEY).stat().st_size
+
+
+def test_what_is_pruned_while_it_is_read_was_read(store, monkeypatch):
+    filled(store)
+    touch = os.utime
+    monkeypatch.setattr(shards_module.os, "utime", lambda path: (path.unlink(), touch(path)))
+    np.testing.assert_array_equal(store.read(KEY)["n"], [1, 2])
+    assert store.read(KEY) is None
+
+
+def test_what_is_pruned_while_it_is_written_is_written_again(store, monkeypatch):
+    write, eaten = Path.write_bytes, []
+
+    def once(self, data):
+        write(self, data)
+        if not eaten:
+            eaten.append(self)
+            self.unlink()
+
+    monkeypatch.setattr(Path, "write_bytes", once)
+    filled(store)
+    assert eaten[0].name.endswith(".tmp")
+    assert store.read(KEY) is not None
+    assert [path.name for path in store.path(KEY).parent.iterdir()] == [f"{KEY}.safetensors"]
+
+
+def test_what_vanishes_while_it_is_listed_is_left_out(store, tmp_path, monkeypatch):
+    filled(store)
+    store.path("ab" + "1" * 62).symlink_to(tmp_path / "gone")
+    look = Path.stat
+
+    def vanishing(self, **options):
+        status = look(self, **options)
+        if self == store.path(KEY):
+            self.unlink()
+        return status
+
+    monkeypatch.setattr(Path, "stat", vanishing)
+    assert len(list(entries("shards", tmp_path))) <= 1
+    assert list(entries("shards", tmp_path)) == []

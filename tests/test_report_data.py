@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -93,3 +95,19 @@ def test_the_trend_is_spearmans():
 
 def test_item_ids_of_the_fixture_are_distinct():
     assert len(set(item_ids(Cell(items=30)))) == 30
+
+
+@pytest.mark.parametrize("name", ["data/prompts/otherview.parquet", "data/prompts/otherview.references.json"])
+def test_a_damaged_file_is_named_with_its_fix(tmp_path, name):
+    write_cell(tmp_path, Cell(controls=()))
+    (tmp_path / name).write_bytes(b"[1, 2")
+    result = load_result(tmp_path, "otherview", "tiny")
+    with pytest.raises(InputError, match=rf"{Path(name).name}.*dvc checkout"):
+        _ = result.records, result.references
+
+
+def test_a_damaged_list_of_cells_is_named_with_its_fix(tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "cells.json").write_text('{"cells": [{"probe": 1}]}')
+    with pytest.raises(InputError, match=r"cells\.json.*there is no 'model'.*dvc repro cells"):
+        load_cells(tmp_path)

@@ -162,3 +162,68 @@ def test_only_outs_of_cells_that_left_the_run_are_stale(tmp_path):
         "receipts/report/tiny/gone.json",
         "reports/tiny/gone/index.html",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "takes", "given"),
+    [
+        (["report"], "PROBE MODEL", "nothing was given"),
+        (["report", "otherview"], "PROBE MODEL", "otherview was given"),
+        (["analyze", "otherview", "tiny", "more"], "PROBE MODEL", "otherview tiny more was given"),
+        (["prompts"], "PROBE", "nothing was given"),
+        (["compare", "tiny"], "no arguments", "tiny was given"),
+    ],
+)
+def test_a_stage_without_its_arguments_says_its_usage(tmp_path, arguments, takes, given):
+    command = [sys.executable, "-m", f"plantain.stages.{arguments[0]}", *arguments[1:]]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    usage = f"python -m plantain.stages.{arguments[0]}" + ("" if takes == "no arguments" else f" {takes}")
+    fix = f"Fix: run `{usage}`, or `dvc repro`, which knows them."
+    assert done.stderr == f"plantain: this stage takes {takes}, and {given}. {fix}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("used", "problem", "given", "field", "words"),
+    [
+        (["analyses"], "Shift 900 does not fit 75 alive units.", "shift", "analyses.heads.shift", "    shift: 900"),
+        (["verdict"], "Shift 800 does not fit 75 alive units.", "shift", "verdict.shift", "  shift: 800"),
+        (
+            ["analyses"],
+            "16777216 flips are too many to calibrate.",
+            "flips",
+            "analyses.heads.flips",
+            "    flips: exact",
+        ),
+        (
+            ["capture"],
+            "groups of 16 channels, not 8.",
+            "capture.group_width",
+            "capture.group_width",
+            "  group_width: 8",
+        ),
+        (["models"], "height 72 does not fit the latent.", "models.tiny", "models.tiny", "  tiny:"),
+    ],
+)
+def test_an_error_about_a_parameter_says_where_it_stands(workspace, used, problem, given, field, words):
+    text = Path("params.yaml").read_text().replace("    shift: 0", "    shift: 900", 1)
+    text = text.replace("    flips: 10000", "    flips: exact", 1).replace("group_width: 16", "group_width: 8", 1)
+    Path("params.yaml").write_text(text.replace("  shift: 0\n", "  shift: 800\n", 1))
+    with pytest.raises(InputError) as caught, stage("analyze", section="analyze") as current:
+        current.use(*used)
+        raise InputError(problem, field=given)
+    assert caught.value.field == field
+    assert caught.value.file == Path("params.yaml")
+    assert Path("params.yaml").read_text().splitlines()[caught.value.line - 1].startswith(words)
+    assert caught.value.problem == problem
+    assert caught.value.fix
+
+
+def test_an_error_about_something_else_stays_as_it_is(workspace):
+    for error in (InputError("no.", field="--kind"), InputError("no.", file="a", field="verdict.shift")):
+        with pytest.raises(InputError) as caught, stage("analyze", section="analyze") as current:
+            current.use("verdict")
+            raise error
+        assert str(caught.value) == str(error)

@@ -109,6 +109,13 @@ def test_a_table_made_from_anything_else_does_not_serve(change):
     assert f"made from other inputs ({next(iter(CHANGED[change]))})" in rungs(found)[4]["reason"]
 
 
+@pytest.mark.parametrize("strange", [{"items": ["item-0", "nobody"]}, {"seeds": [7]}])
+def test_a_table_of_items_or_seeds_that_were_not_captured_does_not_serve(strange):
+    made = (table().model_copy(update=strange), BOTH[1])
+    reason = rungs(judge(cell(CONCEPT, beside=sources(tables=made)), FRAME))[4]["reason"]
+    assert "names what was not captured" in reason
+
+
 def test_the_inputs_of_a_table_follow_what_they_name():
     shared = sources().shared
     same = shared_inputs(lock(weights="other"), CaptureParams(), ANALYSIS, RULES, {"torch": "1"})

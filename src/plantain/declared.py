@@ -212,3 +212,57 @@ class Params:
     verdict: VerdictParams
     report: ReportParams
     tracking: TrackingParams
+
+
+_SEED = ("[0, 4294967295]", 0)
+
+SPANS: dict[str, tuple[str, float]] = {
+    "models.*.seed": _SEED,
+    "models.*.seeds": ("[1, 1000]", 20),
+    "models.*.height": ("[16, 8192]", 1024),
+    "models.*.width": ("[16, 8192]", 1024),
+    "models.*.max_sequence_length": ("[1, 32768]", 512),
+    "models.*.text_encoder_out_layers.*": ("[0, 1000]", 9),
+    "reference.steps": ("[1, 1000]", 14),
+    "reference.guidance_scale": ("[0, 1000]", 4.0),
+    "reference.seed": _SEED,
+    "capture.sigma": ("(0, 1]", 1.0),
+    "capture.seeds.*": _SEED,
+    "capture.batch_size": ("[1, 65536]", 1),
+    "capture.group_width": ("[1, 4096]", 16),
+    "analyses.*.flips": ("[2, 2000000]", 10_000),
+    "analyses.*.thresholds.*": ("(0, 1000]", 3.0),
+    "analyses.*.effect_threshold": ("(0, 1000]", 0.8),
+    "analyses.*.splits": ("[1, 100000]", 100),
+    "analyses.*.split_flips": ("[0, 1000000]", 1_000),
+    "analyses.*.permutations": ("[0, 1000000]", 10_000),
+    "analyses.*.confidence": ("(0, 1)", 0.95),
+    "analyses.*.shift": ("[0, 1000000]", 0),
+    "analyses.*.seed": _SEED,
+    "verdict.alpha": ("(0, 1)", 0.05),
+    "verdict.shift": ("[0, 1000000]", 0),
+    "verdict.flips": ("[20, 2000000]", 10_000),
+    "verdict.permutations": ("[20, 1000000]", 10_000),
+    "verdict.threshold": ("(0, 1000]", 3.0),
+    "verdict.reliability": ("(0, 1)", 0.7),
+    "verdict.min_templates": ("[2, 64]", 4),
+    "verdict.untrained_draws": ("[1, 1000]", 19),
+    "verdict.saturation": ("(0, 1)", 0.9),
+    "verdict.seeds": ("[1, 1000]", 3),
+    "verdict.references": ("[1, 1000]", 2),
+    "verdict.seeds_alone": ("[1, 1000]", 6),
+    "verdict.items": ("[2, 1000000]", 10),
+    "verdict.seed": _SEED,
+    "report.dpi": ("[30, 600]", 160),
+    "tracking.timeout": ("(0, 86400]", 10.0),
+}
+"""The interval of every number, a parenthesis leaving its end out, and what to use where nothing speaks against it.
+
+A star stands for a name, or a place in a list. Neither NaN nor an infinite number lies in any of them.
+"""
+
+
+def within(value: float, interval: str) -> bool:
+    """Whether ``value`` lies in an interval such as ``(0, 1]``."""
+    low, high = (float(end) for end in interval[1:-1].split(", "))
+    return low < value < high or (interval[0] == "[" and value == low) or (interval[-1] == "]" and value == high)

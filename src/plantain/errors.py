@@ -1,5 +1,7 @@
 """Errors that a person can act on: where it is, what is wrong, what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -39,3 +41,38 @@ class InputError(PlantainError):
         lead = " ".join(part for part in (f"{place}:" if place else "", f"{self.field}:" if self.field else "") if part)
         body = f"{lead} {self.problem}" if lead else self.problem
         return f"{body} Fix: {self.fix}" if self.fix else body
+
+
+@contextmanager
+def reading(file: Path, what: str, fix: str) -> Iterator[None]:
+    """Whatever a parser raises inside says that ``file`` is not readable as ``what``, and how to bring it back.
+
+    Raises:
+        InputError: anything but an error for people was raised inside.
+    """
+    try:
+        yield
+    except (PlantainError, MemoryError):
+        raise
+    except Exception as error:  # polars, safetensors, json and pydantic each have errors of their own kind
+        raise InputError(f"not readable as {what} ({_reason(error)}).", file=file, fix=fix) from None
+
+
+def restored(file: Path) -> str:
+    """The fix of a damaged output of the pipeline."""
+    return f"bring it back with `dvc checkout {file}`, or make it anew with `dvc repro`."
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a parser says, for a sentence."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    if isinstance(error, TypeError | AttributeError):
+        return "its parts are of another kind"
+    said = str(error).strip() or type(error).__name__
+    if listed := getattr(error, "errors", None):  # pydantic's: the first of them, without its three lines
+        first = listed()[0]
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return said.splitlines()[0].rstrip(".")[:200]

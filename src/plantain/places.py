@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from plantain.errors import InputError
+
 
 def root() -> Path:
     """The repository root: ``DVC_ROOT`` inside a stage (also under ``dvc exp run --temp``), else the working folder."""
@@ -10,9 +12,20 @@ def root() -> Path:
 
 
 def state_dir() -> Path:
-    """``.plantain/`` in the repository root, or where ``PLANTAIN_CACHE`` points."""
+    """``.plantain/`` in the repository root, or where ``PLANTAIN_CACHE`` points.
+
+    Raises:
+        InputError: ``PLANTAIN_CACHE`` points at a file, or below one.
+    """
     moved = os.environ.get("PLANTAIN_CACHE")
-    return Path(moved).resolve() if moved else root() / ".plantain"
+    if not moved:
+        return root() / ".plantain"
+    folder = Path(moved).resolve()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        fix = "point it at a folder, which need not exist yet, or unset it."
+        raise InputError(f"{there} is a file, not a folder.", field="PLANTAIN_CACHE", fix=fix)
+    return folder
 
 
 def mlflow_dir() -> Path:

@@ -21,6 +21,7 @@ class YamlFile:
     path: Path
     data: Any
     _tree: Any
+    _text: str = ""
 
     def line(self, *keys: Key) -> int:
         """One-based line of the deepest of ``keys`` that exists (1 where nothing does)."""
@@ -31,6 +32,10 @@ class YamlFile:
             line = _key_line(node, key)
             node = node[key]  # type: ignore[index]
         return line
+
+    def printed(self) -> Any:
+        """The same data with every scalar as the text that stands in the file: 0.740 is not 0.74."""
+        return YAML(typ="base").load(self._text)
 
     def error(self, problem: str, *keys: Key, fix: str = "") -> InputError:
         """An :class:`InputError` that names this file, the line and the field of ``keys``."""
@@ -44,6 +49,9 @@ def read_yaml(path: Path) -> YamlFile:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise InputError("no such file.", file=path, fix="check the name, or create the file.") from None
+    except OSError as error:
+        fix = "put a readable YAML file in its place."
+        raise InputError(f"it cannot be read ({error.strerror}).", file=path, fix=fix) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         fix = "save the file as UTF-8."
@@ -58,7 +66,7 @@ def read_yaml(path: Path) -> YamlFile:
     except YAMLError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"not valid YAML ({reason}).", file=path, fix="remove the offending character.") from None
-    return YamlFile(path, _plain(tree), tree)
+    return YamlFile(path, _plain(tree), tree, text)
 
 
 def _marked(path: Path, error: MarkedYAMLError, problem: str, fix: str) -> InputError:

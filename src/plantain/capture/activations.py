@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from plantain.errors import InputError
+from plantain.errors import InputError, reading, restored
 from plantain.files import canonical_json, write_atomic
 
 SCHEMA: Final = "plantain.activations/1"
@@ -87,21 +86,16 @@ def read_activations(path: Path) -> Activations:
     Raises:
         InputError: the file is missing, torn, or of another schema.
     """
-    try:
-        data = path.read_bytes()
-        header = _header(data)
-        tensors = load(data)
-        values, counts = tensors["mean_square"], tensors["token_count"]
-    except FileNotFoundError:
+    if not path.exists():
         fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
-        raise InputError("no such activation file.", file=path, fix=fix) from None
-    except (SafetensorError, KeyError, ValueError) as error:
-        fix = "restore it with `dvc checkout`, or run `dvc repro --force` for its capture stage."
-        raise InputError(f"not a readable activation file ({error}).", file=path, fix=fix) from None
-    if header.get("schema") != SCHEMA:
-        fix = "run `dvc repro`: its capture was made by another version of plantain."
-        raise InputError(f"schema is {header.get('schema')!r}, not {SCHEMA!r}.", file=path, fix=fix)
-    return _activations(values, counts, header)
+        raise InputError("no such activation file.", file=path, fix=fix)
+    with reading(path, "activations", restored(path)):
+        data = path.read_bytes()
+        header, tensors = _header(data), load(data)
+        if header.get("schema") != SCHEMA:
+            fix = "run `dvc repro`: its capture was made by another version of plantain."
+            raise InputError(f"schema is {header.get('schema')!r}, not {SCHEMA!r}.", file=path, fix=fix)
+        return _activations(tensors["mean_square"], tensors["token_count"], header)
 
 
 def _activations(values: NDArray[np.float32], counts: NDArray[np.int32], header: dict[str, Any]) -> Activations:

@@ -1,8 +1,8 @@
 """Capture of one cell: every pass of a probe through a model, resumable, one pass or batch at a time."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from plantain.capture.encode import release
 from plantain.capture.identity import capture_digests, image_digests, reference_images, shard_frame, shard_key
 from plantain.capture.memory import fitted_batch_size, remember
 from plantain.capture.plan import PATCH
-from plantain.capture.progress import Progress, shown
-from plantain.capture.shards import Store
+from plantain.capture.progress import Progress, Stopwatch, shown
+from plantain.capture.shards import Store, Vanished
 from plantain.capture.sigma import asked_sigma
 from plantain.capture.work import Cell, Job, OutOfMemory, compute
 from plantain.capture.workers import set_threads_for, worker_count
@@ -120,10 +120,11 @@ def _capture(cell: Cell, size: int) -> Finished:
     jobs = _jobs(cell, size)
     finished, missing = _look(jobs, store)
     workers = worker_count(cell.lock.components["transformer"], cell.device, len(missing))
-    # A second round does alone, and with its own errors, what workers left.
-    for count in dict.fromkeys((workers, 1)):
+    # A second round does alone, and with its own errors, what workers left; further ones, what somebody pruned.
+    for count in (workers, 1, 1):
         if missing:
-            _timed(cell, missing, store, count)
+            with suppress(Vanished):
+                _timed(cell, missing, store, count)
             finished, missing = _look(jobs, store)
     if missing:
         raise CheckFailed(
@@ -153,10 +154,11 @@ def _look(jobs: Sequence[Job], store: Store) -> tuple[Finished, list[Job]]:
 
 
 def _timed(cell: Cell, missing: Sequence[Job], store: Store, workers: int) -> None:
-    began = time.perf_counter()
-    compute(cell, missing, store, workers)
-    seconds = time.perf_counter() - began
-    rates.remember(cell.lock, cell.device, cell.positions(), seconds / sum(len(job.batch) for job in missing))
+    watch = Stopwatch(cell.progress)
+    compute(replace(cell, progress=watch), missing, store, workers)
+    # A family makes a transformer between its draws, which is no pass: its rate is better than none, and no more.
+    if len(cell.draws) == 1 or not rates.rate(cell.lock, cell.device).measured:
+        rates.remember(cell.lock, cell.device, cell.positions(), watch.steps, watch.seconds)
 
 
 def _notes(cell: Cell, size: int) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from diffusers import Flux2KleinPipeline
 
 from plantain.capture.identity import TEMPLATE_FLAGS, text_identity
 from plantain.capture.progress import Progress
-from plantain.capture.shards import Store
+from plantain.capture.shards import Store, Vanished
 from plantain.capture.workers import share, worker_count
-from plantain.errors import CheckFailed, InputError
+from plantain.errors import InputError
 from plantain.files import digest
 from plantain.model.load import load_text_encoder, load_tokenizer
 from plantain.model.lock import Component, ModelLock
@@ -81,14 +81,14 @@ class Embeddings:
         """The embedding of a prompt that :meth:`ensure` has seen.
 
         Raises:
-            CheckFailed: it was damaged since.
+            Vanished: it was damaged or removed since; :meth:`ensure` encodes it again.
         """
         return self._recent(prompt)
 
     def _read(self, prompt: str) -> Embedding:
         entry = self._store.read(self._key(prompt))
         if entry is None:
-            raise CheckFailed(f"the stored embedding of {prompt!r} vanished while it was needed. Fix: run again.")
+            raise Vanished(f"the stored embedding of {prompt!r} vanished while it was needed. Fix: run again.")
         values = torch.from_numpy(entry["values"].copy()).view(getattr(torch, self._lock.dtype))
         first, last = entry["text"].tolist()
         return Embedding(values, (first, last))

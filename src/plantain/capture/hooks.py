@@ -21,6 +21,19 @@ class _Stop(Exception):
     """Every projection has been seen; the rest of the forward would compute what nobody reads."""
 
 
+class NotFinite(Exception):
+    """A mean square is infinite or no number, although its token set has tokens."""
+
+    def __init__(self, row: int, projection: str, tokens: str) -> None:
+        self.row = row
+        """Row of the batch."""
+        self.projection = projection
+        """Name of the first projection that saw such values."""
+        self.tokens = tokens
+        """The token set, one of :data:`TOKENS`."""
+        super().__init__(f"row {row}, {projection}, {tokens}")
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each token set stands in a pass: [text and pad | noise | reference]."""
@@ -82,12 +95,27 @@ class Capture:
             self._reduce()
 
     def mean_square(self) -> torch.Tensor:
-        """float32 (rows, tokens, groups), NaN where a set is empty or not seen."""
+        """float32 (rows, tokens, groups), NaN where a set is empty or not seen.
+
+        Raises:
+            NotFinite: a value of a set that has tokens is not finite.
+        """
         self._reduce()
         widths = [_width(projection) // self._group_width for projection in self._projections]
         absent = torch.full((max(widths),), float("nan"), device=self._projections[0].module.weight.device)
         rows = range(len(self.layout.text))
-        return torch.stack([torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows])
+        found = torch.stack(
+            [torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows]
+        )
+        # One sum for all: what is absent is not finite either, and is left out of both counts.
+        if int(found.isfinite().sum()) != sum(piece.numel() for piece in self._pieces.values()):
+            raise self._not_finite()
+        return found
+
+    def _not_finite(self) -> NotFinite:
+        bad = [(at, row, token) for (row, token, at), piece in self._pieces.items() if not piece.isfinite().all()]
+        index, row, token = min(bad)
+        return NotFinite(row, self._projections[index].name, TOKENS[token])
 
     def _along(self, row: int, token: int, widths: Sequence[int], absent: torch.Tensor) -> torch.Tensor:
         pieces = [self._pieces.get((row, token, index), absent[:width]) for index, width in enumerate(widths)]

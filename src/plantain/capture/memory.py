@@ -2,20 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Final
 
 import torch
 
-from plantain.capture.plan import row_bytes
+from plantain.capture.plan import LARGEST, row_bytes
 from plantain.config import CaptureParams
 from plantain.files import digest, readable_json, write_atomic
 from plantain.model.lock import ModelLock
 from plantain.places import state_dir
 
-LARGEST: Final = 32
-"""The largest batch that ``auto`` chooses: beyond it a pass gets no cheaper."""
-
 _SHARE = 0.8
+"""Of the free memory, what ``auto`` fills."""
 
 
 def fitted_batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: str) -> int:
@@ -24,6 +21,14 @@ def fitted_batch_size(lock: ModelLock, params: CaptureParams, positions: int, de
     A fitted size is remembered under ``.plantain/``, so that a resumed capture finds its shards again. On a CPU a
     batch gains nothing and costs equality with the plain call: ``auto`` is 1 there.
     """
+    size = expected_batch_size(lock, params, positions, device)
+    if params.batch_size == "auto" and free_bytes(device) is not None:
+        remember(lock, positions, device, size)
+    return size
+
+
+def expected_batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: str) -> int:
+    """What :func:`fitted_batch_size` gives, without remembering it."""
     if params.batch_size != "auto":
         return int(params.batch_size)
     free = free_bytes(device)
@@ -36,7 +41,6 @@ def fitted_batch_size(lock: ModelLock, params: CaptureParams, positions: int, de
     size = 1
     while size < LARGEST and 2 * size * row_bytes(lock, positions) <= room:
         size *= 2
-    remember(lock, positions, device, size)
     return size
 
 

@@ -1,4 +1,7 @@
-"""What a capture will take, without running or loading anything: passes, time, disk and memory."""
+"""What a capture will take, without running or loading anything: passes, time, disk and memory.
+
+Nothing here imports torch but what has to be asked of this machine: the device of ``auto``, and its free memory.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +10,16 @@ from typing import Final
 from plantain.capture.activations import TOKENS
 from plantain.capture.batching import passes
 from plantain.capture.rates import Rate, pass_flops, rate
-from plantain.config import CaptureParams, ReferenceParams
+from plantain.config import CaptureParams, CapturePath, ReferenceParams
+from plantain.errors import InputError
 from plantain.model.lock import ModelLock
 from plantain.probe.records import Record, ReferenceRecord
 
 PATCH: Final = 16 * 16
 """Pixels that one position of the transformer covers."""
+
+LARGEST: Final = 32
+"""The largest batch that ``batch_size: auto`` chooses: beyond it a pass gets no cheaper."""
 
 _ITEM_BYTES: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -31,6 +38,12 @@ class Plan:
     """For an empty store: encoding, generating and capturing."""
     rate: Rate
     """What ``seconds`` rests on."""
+    device: str
+    """Where it is captured: as declared, ``auto`` resolved on this machine."""
+    batch_size: int
+    """Passes at a time."""
+    fitted: bool
+    """False where ``auto`` will fit the batch to a device that this machine lacks: its largest one is assumed."""
     activation_bytes: int
     """The DVC output."""
     cache_bytes: int
@@ -48,21 +61,25 @@ def plan(
     params: CaptureParams,
     reference_params: ReferenceParams,
 ) -> Plan:
-    """Forecast one cell. Reads a remembered rate if there is one; loads no model and imports no torch."""
+    """Forecast one cell on the device that its capture would take here; loads no model.
+
+    A declared device that this machine lacks is forecast all the same, at the rate assumed for its kind.
+    """
     draws = max(1, len(lock.seeds))
     ordered = passes(records, params.seeds)
     prompts = len({record.prompt for record in records})
     generated = sum(record.prompt is not None for record in references)
     conditioned = any(record.reference for record in records)
     positions = pass_positions(lock, conditioned)
-    known = rate(lock, "cpu" if lock.device == "cpu" else "mps" if lock.device == "mps" else "cuda")
+    device = _device(lock)
+    known = rate(lock, device)
     count = len(ordered) * draws
     guided = 2 if reference_params.guidance_scale > 1.0 else 1
     work = count * pass_flops(lock, positions)
     work += generated * reference_params.steps * guided * pass_flops(lock, pass_positions(lock, False))
     work += prompts * _encode_flops(lock)
     stored = count * len(TOKENS) * lock.geometry.groups * 4
-    size = 1 if params.batch_size == "auto" else int(params.batch_size)
+    size, fitted = _batch_size(lock, params, positions, device)
     largest, memory = _peak(lock, size * row_bytes(lock, positions))
     embedded = lock.max_sequence_length * lock.geometry.text_width * _item(lock)
     return Plan(
@@ -71,6 +88,9 @@ def plan(
         images=generated,
         seconds=work / known.flops,
         rate=known,
+        device=device,
+        batch_size=size,
+        fitted=fitted,
         activation_bytes=stored,
         cache_bytes=stored + prompts * embedded,
         memory_bytes=memory,
@@ -97,15 +117,45 @@ def row_bytes(lock: ModelLock, positions: int) -> int:
     return positions * (channels * _item(lock) + means)
 
 
+def _device(lock: ModelLock) -> str:
+    if lock.device != "auto":
+        return lock.device
+    from plantain.model.load import resolve_device
+
+    return resolve_device(lock.device)
+
+
+def _batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: str) -> tuple[int, bool]:
+    """Passes at a time, and whether that is what capture would take."""
+    if params.batch_size != "auto":
+        return int(params.batch_size), True
+    if device == "cpu" or params.path is CapturePath.pipeline:
+        return 1, True
+    from plantain.capture.memory import expected_batch_size
+    from plantain.model.load import resolve_device
+
+    try:
+        return expected_batch_size(lock, params, positions, resolve_device(device)), True
+    except InputError:
+        return LARGEST, False
+
+
 def _encode_flops(lock: ModelLock) -> float:
-    parameters = lock.components["text_encoder"].bytes / _item(lock)
+    parameters = _loaded_bytes(lock, "text_encoder") / _item(lock)
     return 2.0 * parameters * lock.max_sequence_length
 
 
 def _peak(lock: ModelLock, activations: int) -> tuple[str, int]:
-    sizes = {name: part.bytes + (activations if name == "transformer" else 0) for name, part in lock.components.items()}
+    sizes = {name: _loaded_bytes(lock, name) for name in lock.components}
+    sizes["transformer"] += activations
     largest = max(sizes, key=lambda name: sizes[name])
     return largest, sizes[largest]
+
+
+def _loaded_bytes(lock: ModelLock, name: str) -> int:
+    """Weights of a part as it is loaded: in the declared dtype, taking the parts' files to share one of their own."""
+    stored = max(1, round(lock.components["transformer"].bytes / lock.geometry.parameters))
+    return lock.components[name].bytes * _item(lock) // stored
 
 
 def _item(lock: ModelLock) -> int:

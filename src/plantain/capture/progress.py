@@ -40,6 +40,42 @@ class Silent:
         """Nothing is shown."""
 
 
+class Stopwatch:
+    """Hands on what it is told, and times the steps of the current piece from its first report to its last.
+
+    What comes before the first report (loading, compiling, the start of workers) is no part of a step.
+    """
+
+    def __init__(self, told: Progress) -> None:
+        self._told = told
+        self.steps = 0
+        """Steps after the first report."""
+        self._first = self._last = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long :attr:`steps` took."""
+        return self._last - self._first
+
+    def phase(self, label: str, total: int, unit: str) -> None:
+        """Begin anew."""
+        self.steps, self._first, self._last = 0, 0.0, 0.0
+        self._told.phase(label, total, unit)
+
+    def advance(self, steps: int = 1) -> None:
+        """Take the time."""
+        self._last = time.perf_counter()
+        if self._first:
+            self.steps += steps
+        else:
+            self._first = self._last
+        self._told.advance(steps)
+
+    def note(self, sentence: str) -> None:
+        """Hand it on."""
+        self._told.note(sentence)
+
+
 class Lines:
     """Plain lines on stderr: the start and end of a phase, and where it stands every half minute."""
 

@@ -12,6 +12,9 @@ from plantain.places import state_dir
 _ASSUMED: Final = {"cpu": 1.0e11, "cuda": 1.5e14, "mps": 3.0e12}
 """Floating-point operations a second where nothing was measured: a few cores, one data-centre or desktop GPU."""
 
+LEAST: Final = 8
+"""Passes that make a rate: the few of a resumed capture say little."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -39,17 +42,31 @@ def rate(lock: ModelLock, device: str) -> Rate:
     """The remembered rate of this model on this kind of device, or an assumption."""
     known = _read()
     key = _key(lock, device)
-    return Rate(known[key], True) if key in known else Rate(_ASSUMED.get(device, _ASSUMED["cpu"]), False)
+    return Rate(known[key], True) if key in known else Rate(_ASSUMED.get(_kind(device), _ASSUMED["cpu"]), False)
 
 
-def remember(lock: ModelLock, device: str, positions: int, seconds_per_pass: float) -> None:
-    """Keep what a capture measured."""
-    known = _read() | {_key(lock, device): pass_flops(lock, positions) / max(seconds_per_pass, 1e-6)}
+def remember(lock: ModelLock, device: str, positions: int, passes: int, seconds: float) -> None:
+    """Keep what a capture measured; nothing where its passes are fewer than :data:`LEAST`.
+
+    Args:
+        lock: the model.
+        device: what it ran on.
+        positions: of one pass.
+        passes: how many were timed.
+        seconds: how long they took, with no loading among them.
+    """
+    if passes < LEAST:
+        return
+    known = _read() | {_key(lock, device): pass_flops(lock, positions) * passes / max(seconds, 1e-6)}
     write_atomic(_path(), readable_json(known))
 
 
 def _key(lock: ModelLock, device: str) -> str:
-    return f"{device.split(':', maxsplit=1)[0]}/{lock.dtype}/{lock.geometry.parameters}"
+    return f"{_kind(device)}/{lock.dtype}/{lock.geometry.parameters}"
+
+
+def _kind(device: str) -> str:
+    return device.split(":", maxsplit=1)[0]
 
 
 def _read() -> dict[str, float]:

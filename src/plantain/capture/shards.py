@@ -6,7 +6,9 @@ leaves it whole or absent, and carries the digest of its own content, so that a 
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
+from plantain.errors import CheckFailed
 from plantain.files import canonical_json, sha256_bytes
 from plantain.places import state_dir
 
@@ -29,6 +32,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 class Damaged(Exception):
     """A stored file whose content does not match its digest."""
+
+
+class Vanished(CheckFailed):
+    """An entry was removed or damaged between its writing and its use; it can be computed again."""
 
 
 class Store:
@@ -60,19 +67,19 @@ class Store:
             self._report(f"{path} is damaged ({problem}); it is computed again.")
             path.unlink(missing_ok=True)
             return None
-        os.utime(path)
+        # Whoever pruned it meanwhile took nothing that is still needed.
+        with suppress(FileNotFoundError):
+            os.utime(path)
         return tensors
 
     def write(self, key: str, tensors: Arrays) -> None:
         """Store an entry by rename. Not flushed to disk: a loss of power is caught by the digest."""
-        path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        path, data = self.path(key), _pack(key, tensors)
         try:
-            temporary.write_bytes(_pack(key, tensors))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _place(path, data)
+        except FileNotFoundError:
+            # Somebody cleared the folder between writing and renaming.
+            _place(path, data)
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,22 @@ class Entry:
     """Bytes."""
     used: float
     """When it was last written or read, seconds since the epoch."""
+    files: int = 1
+    """How many files it consists of."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether somebody is writing it, or was killed while doing so."""
+        return self.path.name.startswith(".")
 
 
 def entries(kind: str, folder: Path | None = None) -> Iterator[Entry]:
-    """Every file of one kind, left-overs of killed writers included, in a stable order."""
+    """Every file of one kind, what is being written included, in a stable order; what vanishes is left out."""
     for path in sorted((folder or state_dir() / kind).glob("*/*")):
-        if path.is_file():
+        with suppress(FileNotFoundError):
             status = path.stat()
-            yield Entry(kind, path, status.st_size, status.st_mtime)
+            if stat.S_ISREG(status.st_mode):
+                yield Entry(kind, path, status.st_size, status.st_mtime)
 
 
 def load(path: Path, key: str) -> Arrays:
@@ -113,6 +128,16 @@ def load(path: Path, key: str) -> Arrays:
     if label != {"key": key, "sha256": _digest(header, data[8 + length :])}:
         raise Damaged("its digest does not match")
     return tensors
+
+
+def _place(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _pack(key: str, tensors: Arrays) -> bytes:

@@ -14,8 +14,12 @@ def threads() -> int:
     Raises:
         InputError: a variable that is no positive number.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    declared = os.environ.get("PLANTAIN_THREADS") or os.environ.get("OMP_NUM_THREADS") or str(cores)
-    if not declared.isdigit() or int(declared) < 1:
-        raise InputError(f"{declared!r} is not a number of threads.", field="PLANTAIN_THREADS", fix="use 1 or more.")
-    return int(declared)
+    name = next((name for name in ("PLANTAIN_THREADS", "OMP_NUM_THREADS") if os.environ.get(name)), None)
+    if name is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    declared = os.environ[name]
+    # OpenMP takes a list, one number a level of nesting; what is counted here is the first level.
+    first = declared.split(",")[0].strip() if name == "OMP_NUM_THREADS" else declared
+    if not (first.isascii() and first.isdigit()) or int(first) < 1:
+        raise InputError(f"{declared!r} is not a number of threads.", field=name, fix="use 1 or more, or unset it.")
+    return int(first)

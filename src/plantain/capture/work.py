@@ -10,6 +10,7 @@ from plantain.capture.assembly import Measured
 from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embeddings, release
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
+from plantain.capture.hooks import NotFinite
 from plantain.capture.kernels import is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.pipeline_path import pipeline_runner
@@ -75,7 +76,9 @@ def compute(cell: Cell, jobs: Sequence[Job], store: Store, workers: int) -> None
     """Run ``jobs`` and store their shards; with several workers, what one of them fails to do is left undone.
 
     Raises:
-        OutOfMemory: a batch did not fit (only with one worker).
+        InputError: a pass has values that are not finite (only with one worker, as all that follow).
+        OutOfMemory: a batch did not fit.
+        Vanished: an embedding was removed while it was needed.
     """
     embeddings = Embeddings(cell.lock, cell.device, cell.progress)
     embeddings.ensure(one.prompt for job in jobs for one in job.batch)
@@ -104,7 +107,7 @@ def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddin
     try:
         run = _runner(cell, draw, scene, embeddings)
         for job in jobs:
-            yield run(job.batch)
+            yield _finite(cell, draw, run, job.batch)
         del run
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
@@ -114,6 +117,20 @@ def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddin
             raise InputError(found, field="capture.attention", fix="set capture.attention: native.") from None
         raise
     release(cell.device, cell.lock.components["transformer"])
+
+
+def _finite(cell: Cell, draw: int, run: Runner, batch: Batch) -> Measured:
+    try:
+        return run(batch)
+    except NotFinite as found:
+        one, lock = batch[found.row], cell.lock
+        drawn = f", draw {cell.draws[draw]}" if lock.seeds else ""
+        raise InputError(
+            f"'{lock.name}'{drawn} computes values that are not finite: first in {found.projection}, {found.tokens} "
+            f"tokens, item '{one.item}', condition '{one.condition}', noise seed {one.seed} ({lock.dtype}).",
+            field=f"models.{lock.name}.dtype",
+            fix="set dtype: float32 for the model, or another capture.attention; if neither helps, check its weights.",
+        ) from None
 
 
 def _runner(cell: Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from plantain.capture.plan import Plan, plan
-from plantain.config import CaptureParams, Params
+from plantain.config import CaptureParams, ModelParams, Params, Source
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.probe.expand import expand
 from plantain.probe.records import Expansion, Record, ReferenceRecord
@@ -33,21 +34,36 @@ class Work:
 def print_forecast(params: Params, cells: list[Cell], *, study: bool) -> None:
     """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
     table = Table("probe", "model", "passes", "prompts", "images", "time", "disk", "memory", box=None)
-    assumed = False
+    plans = []
     for work in [*_cells(params, cells), *(_study(params, cells) if study else ())]:
         found = plan(work.records, work.references, work.lock, work.capture, params.reference)
-        assumed |= not found.rate.measured
+        plans.append(found)
         table.add_row(work.probe, work.model, *_row(found))
     Console().print(table)
-    print("Time and disk are for an empty store; memory is the peak of the largest component.")
-    if assumed:
-        print("Some times rest on an assumed rate: nothing was captured with that model on this machine yet.")
+    devices = " and ".join(sorted({found.device for found in plans}))
+    print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
+    for sentence in _remarks(plans):
+        print(sentence)
+
+
+def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
+    if not all(found.rate.measured for found in plans):
+        yield "Some times rest on an assumed rate: nothing was captured with that model on this machine yet."
+    sizes = sorted({found.batch_size for found in plans if found.fitted})
+    if sizes not in ([], [1]):
+        yield f"Memory is that of {' or '.join(map(str, sizes))} passes at a time."
+    if not all(found.fitted for found in plans):
+        most = max(found.batch_size for found in plans if not found.fitted)
+        yield (
+            f"Some memory is the most that batch_size: auto may take, {most} passes at a time: this machine lacks the "
+            "declared device, on whose free memory the batch depends."
+        )
 
 
 def _cells(params: Params, cells: list[Cell]) -> Iterator[Work]:
     for probe, model in cells:
         asked = _expanded(probe)
-        yield Work(probe, model, asked.records, asked.references, _lock(params, model), params.capture)
+        yield Work(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
 
 
 def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
@@ -60,7 +76,7 @@ def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):
         asked, entry = _expanded(probe), params.models[model]
         records = sampled_records(asked.records, asked.contrasts, rules)
-        lock = _lock(params, entry.of or model)
+        lock = declared_lock(params, entry.of or model)
         if stage == "nulls":
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
             first = replace(params.capture, seeds=params.capture.seeds[:1])
@@ -78,13 +94,44 @@ def _expanded(probe: str) -> Expansion:
     return expand(read_probe(Path("prompts", f"{probe}.yaml")), Path())
 
 
-def _lock(params: Params, model: str) -> ModelLock:
+def declared_lock(params: Params, model: str) -> ModelLock:
+    """The lock of a model as params.yaml declares it now, whatever the one on disk was made for."""
+    entry = params.models[model]
+    base = params.models[str(entry.of)] if entry.source is Source.untrained else entry
     path = lock_path(model)
-    if path.exists():
-        return read_lock(path)
+    found = read_lock(path) if path.exists() else None
+    if found is None or _origin(found) != _declared_origin(entry, base):
+        found = _resolved(params, model, entry)
+    settings = _settings(entry, base, params.capture.group_width)
+    groups = found.geometry.groups * found.group_width // params.capture.group_width
+    return found.model_copy(update=settings | {"geometry": found.geometry.model_copy(update={"groups": groups})})
+
+
+def _resolved(params: Params, model: str, entry: ModelParams) -> ModelLock:
+    """As the model stage resolves it, with one draw of a family: all have the same size."""
     from plantain.model.resolve import resolve  # imports torch
 
-    return resolve(model, params)[0]
+    single = replace(entry, seed=0, seeds=None) if entry.seeds is not None else entry
+    return resolve(model, replace(params, models=params.models | {model: single}))[0]
+
+
+def _origin(lock: ModelLock) -> tuple[str | None, ...]:
+    """Where the weights come from. A revision is left out: it says nothing about sizes."""
+    return lock.source, lock.base, lock.of, lock.repo, lock.path
+
+
+def _declared_origin(entry: ModelParams, base: ModelParams) -> tuple[str | None, ...]:
+    of = entry.of if entry.source is Source.untrained else None
+    return entry.source, base.source, of, base.repo, base.path
+
+
+def _settings(entry: ModelParams, base: ModelParams, group_width: int) -> dict[str, Any]:
+    """What a lock takes from params.yaml alone; an untrained model that leaves a size out has that of its base."""
+    keys = ("device", "dtype", "height", "width", "max_sequence_length")
+    found = {key: getattr(entry, key) or getattr(base, key) for key in keys}
+    draws = range(entry.seeds) if entry.seeds is not None else [entry.seed or 0]
+    seeds = list(draws) if entry.source is Source.untrained else []
+    return found | {"group_width": group_width, "seeds": seeds, "family": entry.seeds is not None}
 
 
 def _row(found: Plan) -> list[str]:

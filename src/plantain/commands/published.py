@@ -13,15 +13,16 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from ruamel.yaml import YAML
 
 from plantain.commands.group import group
 from plantain.errors import CheckFailed, InputError
 from plantain.probe.design import design
-from plantain.probe.revision import load
+from plantain.probe.records import ExpandedContrast, Expansion
+from plantain.probe.revision import load, probe_path
+from plantain.report.published import Published, read_cards
 
 app = group("Look at the figures of the published cards.")
 
@@ -49,30 +50,13 @@ class Finding:
     answer: Answer
 
 
-@dataclass(frozen=True)
-class Card:
-    """A card's figures as printed."""
-
-    name: str
-    probe: str
-    contrast: str
-    metrics: dict[str, str]
-    blocks: tuple[dict[str, str], ...]
-    claims: dict[str, str]
-
-    def number(self, name: str) -> float | None:
-        """A metric, or None where the card does not give it."""
-        return float(self.metrics[name]) if name in self.metrics else None
-
-
 @app.command()
 def check(
     probes: Annotated[list[str] | None, typer.Argument(help="Cards of these probes; all where none is named.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Re-derive every percentage and ratio of the published cards; exit 1 if one disagrees with the others."""
-    cards = [card for card in read_cards(Path("reports/published")) if not probes or card.probe in probes]
-    found = [finding for card in cards for finding in findings(card)]
+    found = [finding for card in _chosen(probes or []) for finding in findings(card)]
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
     else:
@@ -81,18 +65,29 @@ def check(
         raise typer.Exit(CheckFailed.exit_code)
 
 
-def read_cards(folder: Path) -> list[Card]:
-    """Every card under ``folder``, numbers as text, since how precisely a figure is printed is part of it."""
-    paths = sorted(folder.glob("*.yaml"))
-    if not paths:
+def _chosen(probes: list[str]) -> list[Published]:
+    """The cards of these probes, or all.
+
+    Raises:
+        InputError: there is no card, or none of a probe that was named.
+    """
+    folder = Path("reports/published")
+    cards = read_cards(folder)
+    if not cards:
         raise InputError("there is no published card.", file=folder, fix="restore reports/published with git.")
-    return [_card(path) for path in paths]
+    known = list(dict.fromkeys(card.probe for card in cards))
+    for name in probes:
+        if name not in known:
+            raise InputError(f"no card is of probe '{name}'.", file=folder, fix=f"use one of: {', '.join(known)}.")
+    return [card for card in cards if not probes or card.probe in probes]
 
 
-def findings(card: Card) -> Iterator[Finding]:
+def findings(card: Published) -> Iterator[Finding]:
     """Everything that can be said of a card's figures."""
-    for derive in (_fractions, _ratios, _order, _reliability, _blocks, _claims):
+    for derive in (_fractions, _ratios, _order, _reliability, _blocks):
         yield from derive(card)
+    if card.claims or probe_path(card.probe, Path()).exists():
+        yield from _claims(card, load(card.probe, Path()))
 
 
 def agrees(printed: str, derived: float) -> bool:
@@ -102,28 +97,18 @@ def agrees(printed: str, derived: float) -> bool:
     return abs(Decimal(repr(derived)) - Decimal(printed)) <= step / 2
 
 
-def _card(path: Path) -> Card:
-    data: dict[str, Any] = YAML(typ="base").load(path.read_text(encoding="utf-8"))
-    try:
-        metrics, blocks = dict(data["metrics"]), tuple(dict(row) for row in data.get("blocks") or ())
-        return Card(data["card"], data["probe"], data["contrast"], metrics, blocks, dict(data.get("claims") or {}))
-    except (KeyError, TypeError) as error:
-        fix = "the other files of this folder show what a card needs."
-        raise InputError(f"not a card ({error}).", file=path, fix=fix) from None
-
-
-def _fractions(card: Card) -> Iterator[Finding]:
+def _fractions(card: Published) -> Iterator[Finding]:
     """A share is its count over all units."""
     units = card.number("units")
-    for name, printed in card.metrics.items():
+    for name, printed in card.printed.items():
         count = card.number(name.removesuffix("_fraction"))
         if name.endswith("_fraction") and count is not None and units:
             yield _against(card, name, printed, count / units, f"{count:.0f} / {units:.0f}")
 
 
-def _ratios(card: Card) -> Iterator[Finding]:
+def _ratios(card: Published) -> Iterator[Finding]:
     """A ratio is its count over the null's p99, where the card gives that."""
-    for name, printed in card.metrics.items():
+    for name, printed in card.printed.items():
         if not name.startswith("observed_over_null_p99_"):
             continue
         threshold = name.rpartition("_")[2]
@@ -131,60 +116,69 @@ def _ratios(card: Card) -> Iterator[Finding]:
         if count is not None and p99:
             yield _against(card, name, printed, count / p99, f"{count:.0f} / {p99:.0f}")
         elif count is not None:
-            low, high = (count / bound for bound in reversed(_interval(printed)))
-            implied = f"the null's p99 is not given; it would lie between {low:.5g} and {high:.5g}"
-            whole = math.floor(high) >= math.ceil(low)
-            yield Finding(card.name, name, printed, implied, Answer.unchecked if whole else Answer.disagrees)
+            yield _implied(card, name, printed, count)
 
 
-def _order(card: Card) -> Iterator[Finding]:
+def _implied(card: Published, name: str, printed: str, count: float) -> Finding:
+    """The p99 that a ratio implies, which is a whole number; a ratio that rounds to 0 implies none."""
+    least, most = _interval(printed)
+    if least <= 0:
+        return Finding(card.card, name, printed, "the null's p99 is not given", Answer.unchecked)
+    low, high = count / most, count / least
+    implied = f"the null's p99 is not given; it would lie between {low:.5g} and {high:.5g}"
+    whole = math.floor(high) >= math.ceil(low)
+    return Finding(card.card, name, printed, implied, Answer.unchecked if whole else Answer.disagrees)
+
+
+def _order(card: Published) -> Iterator[Finding]:
     """Counts fall as thresholds rise; |d| over 0.8 is |t| over 0.8 root n."""
     pairs, counts = card.number("pairs"), _counts(card)
     for (low, more), (high, fewer) in pairwise(counts):
         figure = f"heads over |t| {low:.3g} and {high:.3g}"
         answer = Answer.agrees if more >= fewer else Answer.disagrees
-        yield Finding(card.name, figure, f"{more:.0f}, {fewer:.0f}", "the second is no larger", answer)
+        yield Finding(card.card, figure, f"{more:.0f}, {fewer:.0f}", "the second is no larger", answer)
     largest = card.number("max_abs_t")
     if largest is not None and pairs:
         derived = f"largest |d| {largest / math.sqrt(pairs):.2f}; nothing to hold it against"
         blocks = [float(row["max_abs_t"]) for row in card.blocks]
         if blocks:
             answer = Answer.agrees if max(blocks) == largest else Answer.disagrees
-            yield Finding(card.name, "max_abs_t", f"{largest:g}", f"largest of the blocks {max(blocks):g}", answer)
+            yield Finding(card.card, "max_abs_t", f"{largest:g}", f"largest of the blocks {max(blocks):g}", answer)
         else:
-            yield Finding(card.name, "max_abs_t", f"{largest:g}", derived, Answer.unchecked)
+            yield Finding(card.card, "max_abs_t", f"{largest:g}", derived, Answer.unchecked)
     for name in ("null_mean_t3", "null_mean_t5"):
-        if name in card.metrics:
-            yield Finding(card.name, name, card.metrics[name], "needs the differences of every pair", Answer.unchecked)
+        if name in card.printed:
+            yield Finding(card.card, name, card.printed[name], "needs the differences of every pair", Answer.unchecked)
 
 
-def _counts(card: Card) -> list[tuple[float, float]]:
+def _counts(card: Published) -> list[tuple[float, float]]:
     """Threshold on |t| and count, in ascending order of the threshold."""
-    pairs = card.number("pairs") or math.nan
-    thresholds = {"heads_over_t3": 3.0, "heads_over_t5": 5.0, "heads_over_d08": 0.8 * math.sqrt(pairs)}
+    pairs = card.number("pairs")
+    thresholds = {"heads_over_t3": 3.0, "heads_over_t5": 5.0}
+    thresholds |= {"heads_over_d08": 0.8 * math.sqrt(pairs)} if pairs else {}
     known = [(threshold, card.number(name)) for name, threshold in thresholds.items()]
     return sorted((threshold, count) for threshold, count in known if count is not None)
 
 
-def _reliability(card: Card) -> Iterator[Finding]:
+def _reliability(card: Published) -> Iterator[Finding]:
     """A median lies between its quartiles."""
     low, middle, high = (card.number(f"split_half_r{end}") for end in ("_q25", "", "_q75"))
     if low is not None and middle is not None and high is not None:
         answer = Answer.agrees if low <= middle <= high else Answer.disagrees
-        yield Finding(card.name, "split_half_r", f"{middle:g}", f"between {low:g} and {high:g}", answer)
+        yield Finding(card.card, "split_half_r", f"{middle:g}", f"between {low:g} and {high:g}", answer)
 
 
-def _blocks(card: Card) -> Iterator[Finding]:
+def _blocks(card: Published) -> Iterator[Finding]:
     """What a table of blocks says about itself and about the whole."""
     units = JOINT_BLOCKS * JOINT_UNITS + SINGLE_BLOCKS * SINGLE_UNITS
-    if "units" in card.metrics:
+    if "units" in card.printed:
         derived = f"{JOINT_BLOCKS} x {JOINT_UNITS} + {SINGLE_BLOCKS} x {SINGLE_UNITS} groups of 16 channels"
-        yield _against(card, "units", card.metrics["units"], units, derived)
+        yield _against(card, "units", card.printed["units"], units, derived)
     for row in card.blocks:
         yield from _block(card, row)
 
 
-def _block(card: Card, row: dict[str, str]) -> Iterator[Finding]:
+def _block(card: Published, row: dict[str, str]) -> Iterator[Finding]:
     name, pairs = f"{row['block_kind']}[{row['block']}]", card.number("pairs")
     size = JOINT_UNITS if row["block_kind"] == "joint" else SINGLE_UNITS
     yield _against(card, f"{name} units", row["units"], size, "groups of its projection")
@@ -196,28 +190,33 @@ def _block(card: Card, row: dict[str, str]) -> Iterator[Finding]:
     derived = f"median |t| {low:.2f} to {high:.2f}, so {'over' if low > 3 else 'under'} half of its units exceed 3"
     if low <= 3 <= high:
         answer, derived = Answer.unchecked, f"median |t| {low:.2f} to {high:.2f}: on either side of 3"
-    yield Finding(card.name, f"{name} over_t3", f"{row['over_t3']} of {row['units']} ({share:.0%})", derived, answer)
+    yield Finding(card.card, f"{name} over_t3", f"{row['over_t3']} of {row['units']} ({share:.0%})", derived, answer)
 
 
-def _claims(card: Card) -> Iterator[Finding]:
+def _claims(card: Published, expansion: Expansion) -> Iterator[Finding]:
     """What a card says of its prompts, held against the prompts."""
-    if "substituted_words" not in card.claims:
-        return
-    expansion = load(card.probe, Path())
-    contrast = next(one for one in expansion.contrasts if one.name == card.contrast)
+    contrast = _contrast(card, expansion)
     changed = design(contrast, expansion.records).changed_words
-    if changed is None:
+    if "substituted_words" not in card.claims or changed is None:
         return
-    claimed, (a, b) = int(card.claims["substituted_words"]), (changed.only_a[0], changed.only_b[0])
+    claimed, (a, b) = round(float(card.claims["substituted_words"])), (changed.only_a[0], changed.only_b[0])
     exact = changed.only_a == changed.only_b == (claimed, claimed)
     derived = f"{a} words against {b}" + ("" if changed.matched else ", so the two prompts are not equally long")
     printed = f"a matched substitution of {claimed} words"
-    yield Finding(card.name, "prompts", printed, derived, Answer.agrees if exact else Answer.disagrees)
+    yield Finding(card.card, "prompts", printed, derived, Answer.agrees if exact else Answer.disagrees)
 
 
-def _against(card: Card, figure: str, printed: str, derived: float, how: str) -> Finding:
+def _contrast(card: Published, expansion: Expansion) -> ExpandedContrast:
+    known = {one.name: one for one in expansion.contrasts}
+    if card.contrast not in known:
+        problem, fix = f"probe '{card.probe}' has no contrast '{card.contrast}'.", f"use one of: {', '.join(known)}."
+        raise card.source.error(problem, "contrast", fix=fix) if card.source else InputError(problem, fix=fix)
+    return known[card.contrast]
+
+
+def _against(card: Published, figure: str, printed: str, derived: float, how: str) -> Finding:
     answer = Answer.agrees if agrees(printed, derived) else Answer.disagrees
-    return Finding(card.name, figure, printed, f"{how} = {derived:.6g}", answer)
+    return Finding(card.card, figure, printed, f"{how} = {derived:.6g}", answer)
 
 
 def _interval(printed: str) -> tuple[float, float]:

@@ -5,14 +5,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
+from pydantic import TypeAdapter
 
+from plantain.errors import reading, restored
 from plantain.files import readable_json, write_atomic
 from plantain.probe.node import Field
 from plantain.probe.records import Contrasts, ExpandedContrast, Expansion, Record, ReferenceRecord, items_of
-from plantain.probe.spec import Role
 
 _COLUMNS: dict[str, Any] = {
     "item": pl.String,
@@ -23,6 +24,10 @@ _COLUMNS: dict[str, Any] = {
 }
 
 _TYPES: dict[type, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64}
+
+_ITEMS: Final = TypeAdapter(dict[str, dict[str, Field]])
+_REFERENCES: Final = TypeAdapter(tuple[ReferenceRecord, ...])
+_CONTRASTS: Final = TypeAdapter(tuple[ExpandedContrast, ...])
 
 
 def write_expansion(expansion: Expansion, folder: Path) -> None:
@@ -46,24 +51,52 @@ def write_expansion(expansion: Expansion, folder: Path) -> None:
 
 
 def read_records(path: Path) -> tuple[Record, ...]:
-    """The records of ``<probe>.parquet``, in file order."""
-    return tuple(_record(row) for row in pl.read_parquet(path).iter_rows(named=True))
+    """The records of ``<probe>.parquet``, in file order.
+
+    Raises:
+        InputError: the file is damaged, or not such a table.
+    """
+    with reading(path, "the prompts of a probe", restored(path)):
+        table = pl.read_parquet(path.read_bytes())
+        known = table.select(list(_COLUMNS))
+        if dict(known.schema) != _COLUMNS or not table.height:
+            raise ValueError(f"its columns are {', '.join(table.columns)}, with {table.height} rows")
+        if sum(known.null_count().row(0)):
+            raise ValueError("a record lacks a value")
+        return tuple(_record(row) for row in table.iter_rows(named=True))
 
 
 def read_references(path: Path) -> tuple[ReferenceRecord, ...]:
-    """The references of ``<probe>.references.json``."""
-    return tuple(ReferenceRecord(**reference) for reference in json.loads(path.read_bytes())["references"])
+    """The references of ``<probe>.references.json``.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with reading(path, "the references of a probe", restored(path)):
+        return _REFERENCES.validate_python(json.loads(path.read_bytes())["references"])
 
 
 def read_contrasts(path: Path) -> Contrasts:
-    """The contrasts of ``<probe>.contrasts.json``."""
-    data = json.loads(path.read_bytes())
-    return Contrasts(
-        probe=data["probe"],
-        items=tuple(item["id"] for item in data["items"]),
-        fields=tuple(item["fields"] for item in data["items"]),
-        contrasts=tuple(_contrast(contrast) for contrast in data["contrasts"]),
-    )
+    """The contrasts of ``<probe>.contrasts.json``.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with reading(path, "the contrasts of a probe", restored(path)):
+        data = json.loads(path.read_bytes())
+        items = _ITEMS.validate_python({item["id"]: item["fields"] for item in data["items"]})
+        contrasts = _CONTRASTS.validate_python(data["contrasts"])
+        for one in contrasts:
+            _check_labels(one, len(items))
+        return Contrasts(str(data["probe"]), tuple(items), tuple(items.values()), contrasts)
+
+
+def _check_labels(contrast: ExpandedContrast, items: int) -> None:
+    """A stratum a template and a flip block an item."""
+    if not contrast.a or not contrast.b or len(contrast.strata) != len(contrast.a) + len(contrast.b):
+        raise ValueError(f"contrast {contrast.name} has a side without templates, or a template without stratum")
+    if contrast.flip_blocks is not None and len(contrast.flip_blocks) != items:
+        raise ValueError(f"contrast {contrast.name} has {len(contrast.flip_blocks)} flip blocks for {items} items")
 
 
 def _table(records: Iterable[Record]) -> pl.DataFrame:
@@ -87,16 +120,4 @@ def _record(row: dict[str, Any]) -> Record:
         reference=tuple(row["reference"]),
         sha256=row["sha256"],
         fields=fields,
-    )
-
-
-def _contrast(data: dict[str, Any]) -> ExpandedContrast:
-    blocks = data["flip_blocks"]
-    return ExpandedContrast(
-        name=data["name"],
-        a=tuple(data["a"]),
-        b=tuple(data["b"]),
-        role=Role(data["role"]),
-        strata=tuple(data["strata"]),
-        flip_blocks=None if blocks is None else tuple(blocks),
     )

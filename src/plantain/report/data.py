@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import polars as pl
 from pydantic import ValidationError
 
-from plantain.errors import InputError
+from plantain.errors import InputError, reading, restored
 from plantain.files import digest, sha256_file
 from plantain.report.records import AnalysisSummary, Climb, Lock, ReferenceView, Summary, Verdict, View, references
 from plantain.yamlfile import read_yaml
@@ -142,7 +142,8 @@ class Result:
         path = self.root / "data" / "prompts" / f"{self.probe}.parquet"
         if not path.exists():
             raise InputError("no such prompt set.", file=path, fix=f"run `plantain run {self.probe}`.")
-        return pl.read_parquet(path)
+        with reading(path, "prompt records", restored(path)):
+            return pl.read_parquet(path)
 
     @cached_property
     def token_counts(self) -> pl.DataFrame | None:
@@ -158,7 +159,10 @@ class Result:
     def references(self) -> tuple[ReferenceView, ...]:
         """The conditioning images of the probe."""
         path = self.root / "data" / "prompts" / f"{self.probe}.references.json"
-        return references(json.loads(path.read_bytes())) if path.exists() else ()
+        if not path.exists():
+            return ()
+        with reading(path, "the list of reference images", restored(path)):
+            return references(json.loads(path.read_bytes()))
 
     def reference_image(self, name: str) -> Path:
         """Where the image is; an untrained model is conditioned on those of its ``of`` model."""
@@ -229,8 +233,9 @@ def load_cells(root: Path) -> list[Result]:
     path = root / "reports" / "cells.json"
     if not path.exists():
         raise InputError("no list of cells.", file=path, fix="run `dvc repro cells`.")
-    cells = json.loads(path.read_bytes())["cells"]
-    return [load_result(root, cell["probe"], cell["model"]) for cell in cells]
+    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
+        named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
+    return [load_result(root, probe, model) for probe, model in named]
 
 
 def _record(path: Path, kind: type[Record]) -> Record:

@@ -1,28 +1,47 @@
 """What a public model card reports for a probe, beside what was measured here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from plantain.errors import InputError
+from plantain.declared import within
 from plantain.report import wording
 from plantain.report.data import Analysis, Result
 from plantain.report.numbers import metric_rows
-from plantain.yamlfile import read_yaml
+from plantain.yamlfile import Key, YamlFile, read_yaml
 
 
 @dataclass(frozen=True)
 class Published:
-    """One card's numbers under the metric names of plantain."""
+    """One card's numbers under the metric names of plantain, as they are printed: 0.740 is not 0.74."""
 
     card: str
+    probe: str
     model: str
     contrast: str
     analysis: str
-    metrics: dict[str, float]
+    printed: dict[str, str]
+    """Metric to the digits on the card."""
     prompts: str = ""
     """How the prompts here stand to the card's, in a sentence."""
+    blocks: tuple[dict[str, str], ...] = ()
+    """Rows of the card's table of blocks, numbers as printed."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """What the card says of its prompts."""
+    source: YamlFile | None = field(default=None, repr=False, compare=False)
+    """Where all this stands, for messages."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics as numbers."""
+        return {name: float(text) for name, text in self.printed.items()}
+
+    def number(self, name: str) -> float | None:
+        """A metric, or None where the card does not give it."""
+        return float(self.printed[name]) if name in self.printed else None
 
 
 @dataclass(frozen=True)
@@ -36,24 +55,116 @@ class Beside:
     """The same of untrained versions of the model, in the order of :func:`untrained_names`."""
 
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+
+_COUNT, _WHOLE, _SHARE = "[0, 1e15]", "[1, 1e15]", "[0, 1]"
+
+_METRICS = {
+    "pairs": _WHOLE,
+    "units": _WHOLE,
+    "*_fraction": _SHARE,
+    "heads_over_*": _COUNT,
+    "observed_over_null_*": "[0, inf)",
+    "null_*": "[0, inf)",
+    "max_abs_t": "[0, inf)",
+    "split_half_r*": "[-1, 1]",
+    "*": "(-inf, inf)",
+}
+"""The interval of every metric; the first pattern that fits holds. Counts are whole numbers."""
+
+_BLOCK = {
+    "block": _COUNT,
+    "max_abs_t": "[0, inf)",
+    "over_t3": _COUNT,
+    "units": _WHOLE,
+    "median_abs_d": "[0, inf)",
+}
+
+_CLAIMS = {"substituted_words": _WHOLE}
+
+_LIKE = "the other files of this folder show how."
+
+
+def read_cards(folder: Path) -> list[Published]:
+    """Every card under ``folder``, in order of file name.
+
+    Raises:
+        InputError: a file is no card; names file, line, field and fix.
+    """
+    return [read_card(path) for path in sorted(folder.glob("*.yaml"))]
+
+
 def read_published(root: Path, probe: str) -> list[Published]:
     """The cards of ``probe`` under ``reports/published/``, in order of file name."""
-    found = []
-    for path in sorted((root / "reports" / "published").glob("*.yaml")):
-        data = read_yaml(path).data
-        if isinstance(data, dict) and data.get("probe") == probe:
-            found.append(_published(path, data))
+    return [card for card in read_cards(root / "reports" / "published") if card.probe == probe]
+
+
+def read_card(path: Path) -> Published:
+    """One card, every number in the interval that its meaning leaves it.
+
+    Raises:
+        InputError: it is no card; names file, line, field and fix.
+    """
+    source = read_yaml(path)
+    data = source.printed()
+    if not isinstance(data, dict):
+        raise source.error("this is no card.", fix=_LIKE)
+    names = ("card", "probe", "model", "contrast", "analysis")
+    texts = {name: _text(source, data, name) for name in names}
+    printed = _mapping(source, data, "metrics")
+    _check_numbers(source, printed, _METRICS, "metrics")
+    claims = _mapping(source, data, "claims") if data.get("claims") else {}
+    _check_numbers(source, claims, _CLAIMS, "claims")
+    blocks = tuple(_blocks(source, data.get("blocks") or []))
+    prompts = _text(source, data, "prompts") if "prompts" in data else ""
+    return Published(**texts, printed=printed, prompts=prompts, blocks=blocks, claims=claims, source=source)
+
+
+def _text(source: YamlFile, data: dict[str, Any], name: str) -> str:
+    found = data.get(name)
+    if not isinstance(found, str) or not found.strip():
+        problem = "a card needs this field." if name not in data else "one line of text is needed here."
+        raise source.error(problem, name, fix=f"add it; {_LIKE}" if name not in data else _LIKE)
     return found
 
 
-def _published(path: Path, data: dict[str, Any]) -> Published:
-    try:
-        names = ("card", "model", "contrast", "analysis")
-        fields = {name: str(data[name]) for name in names}
-        return Published(**fields, metrics=dict(data["metrics"]), prompts=str(data.get("prompts", "")))
-    except KeyError as error:
-        fix = "add it; the other files of this folder show how."
-        raise InputError("a card needs this field.", file=path, field=str(error.args[0]), fix=fix) from None
+def _mapping(source: YamlFile, data: dict[str, Any], name: str) -> dict[str, str]:
+    found = data.get(name)
+    if not isinstance(found, dict) or not found:
+        problem = "a card needs this field." if name not in data else "`name: value` lines are needed here."
+        raise source.error(problem, name, fix=_LIKE)
+    return found
+
+
+def _blocks(source: YamlFile, rows: Any) -> Iterator[dict[str, str]]:
+    if not isinstance(rows, list):
+        raise source.error("a list of blocks is needed here.", "blocks", fix=_LIKE)
+    for index, row in enumerate(rows):
+        known = row if isinstance(row, dict) else {}
+        for name in ("block_kind", *_BLOCK):
+            if name not in known:
+                raise source.error(f"a block needs `{name}`.", "blocks", index, name, fix=f"add `{name}:` to this row.")
+        if known["block_kind"] not in ("joint", "single"):
+            raise source.error("this is no kind of block.", "blocks", index, "block_kind", fix="use joint or single.")
+        _check_numbers(source, known, _BLOCK, "blocks", index)
+        yield known
+
+
+def _check_numbers(source: YamlFile, texts: dict[str, Any], intervals: dict[str, str], *keys: Key) -> None:
+    """Every number of a kind that is known lies in its interval, and counts are whole."""
+    for name, text in texts.items():
+        interval = next((span for pattern, span in intervals.items() if fnmatchcase(name, pattern)), None)
+        if interval is None:
+            continue
+        if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+            shown = repr(text) if isinstance(text, str) else "a list or mapping"
+            fix = "write it with digits and a decimal point alone: 8263, 0.506."
+            raise source.error(f"{shown} is not a number.", *keys, name, fix=fix)
+        value = float(text)
+        if not within(value, interval):
+            raise source.error(f"{text} lies outside {interval}.", *keys, name, fix="use what the card prints.")
+        if interval in (_COUNT, _WHOLE) and not value.is_integer():
+            raise source.error(f"{text} is not a whole number.", *keys, name, fix="use what the card prints.")
 
 
 def beside(result: Result) -> list[tuple[Published, Analysis, list[Beside]]]:

@@ -7,6 +7,7 @@ before it commits its outs.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from plantain.config import Params, read_params
-from plantain.errors import InputError, PlantainError
+from plantain.errors import InputError, PlantainError, reading
 from plantain.files import sha256_file
 from plantain.stages.environment import observed_versions
 from plantain.track import journal
 from plantain.track.git import git_state
 from plantain.track.receipt import FileRecord, Metrics, PromptSet, Receipt, receipt_path, write_receipt
-from plantain.yamlfile import read_yaml
+from plantain.yamlfile import YamlFile, read_yaml
 
 
 @dataclass
@@ -125,13 +126,15 @@ def stage(
     """
     started = time.time()
     state = git_state(Path())
-    params, raw = read_params(), read_yaml(Path("params.yaml")).data
-    current = Stage(name, probe, model, section, params, raw)
+    params, source = read_params(), read_yaml(Path("params.yaml"))
+    current = Stage(name, probe, model, section, params, source.data)
     current.used[f"environment.{section}"] = observed_versions(section)
     try:
         yield current
         current.recheck()
         written = current.receipt(current.commit())
+    except InputError as error:
+        raise _placed(error, source, current.used) from None
     finally:
         current.discard()
     path = receipt or receipt_path(name, model=model, probe=probe)
@@ -159,8 +162,9 @@ def stage(
 
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
-    cells = json.loads(current.read(Path("reports/cells.json")).read_bytes())["cells"]
-    named = [(str(cell["probe"]), str(cell["model"])) for cell in cells]
+    path = current.read(Path("reports/cells.json"))
+    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
+        named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
     return [(probe, model) for probe, model in named if Path("data/stats", model, probe).exists()]
 
 
@@ -195,8 +199,12 @@ def _workspace_source(name: str, source: Path) -> Path:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage as a program: errors for people go to stderr without a traceback, with their exit code."""
+    """Run a stage as a program: errors for people go to stderr without a traceback, with their exit code.
+
+    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals.
+    """
     try:
+        _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
         main()
     except PlantainError as error:
         print(f"plantain: {error}", file=sys.stderr)
@@ -204,6 +212,39 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("plantain: interrupted; finished work is kept.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _check_arguments(usage: str) -> None:
+    """Refuse a number of arguments that is not that of ``usage``; empty where docstrings were stripped."""
+    wanted = [word for word in usage.split() if word.isupper()]
+    if usage and len(sys.argv) - 1 != len(wanted):
+        given = " ".join(sys.argv[1:]) or "nothing"
+        problem = f"this stage takes {' '.join(wanted) or 'no arguments'}, and {given} was given."
+        raise InputError(problem, fix=f"run `{usage}`, or `dvc repro`, which knows them.")
+
+
+def _placed(error: InputError, source: YamlFile, used: dict[str, Any]) -> InputError:
+    """The error with file, line and whole key, where it is about a value of params.yaml that the stage used.
+
+    Models name such a value by its key (``models.tiny``), statistics by its name alone (``shift``): the number that the
+    message holds, or a word in a number's place, says in which analysis.
+    """
+    if error.file is not None or not error.field:
+        return error
+    words = re.findall(r"-?\w+(?:\.\w+)*", error.problem)
+    for key in (error.field, *_keys_of(error.field, used)):
+        parts = key.split(".")
+        found = _lookup(source.data, key)
+        if found is not None and (isinstance(found, dict | str) or str(found) in words):
+            return source.error(error.problem, *parts, fix=error.fix or "choose another value, or leave the key out.")
+    return error
+
+
+def _keys_of(name: str, used: dict[str, Any]) -> Iterator[str]:
+    """Dotted keys that end in ``name`` in the sections that were used."""
+    for section, value in used.items():
+        yield f"{section}.{name}"
+        yield from (f"{section}.{key}.{name}" for key in (value if isinstance(value, dict) else ()))
 
 
 def _files(path: Path) -> list[Path]:
@@ -224,7 +265,8 @@ def _remove(path: Path) -> None:
 
 
 def _lookup(raw: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key; None where there is none."""
     node: Any = raw
     for part in key.split("."):
-        node = node[part]
+        node = node.get(part) if isinstance(node, dict) else None
     return node

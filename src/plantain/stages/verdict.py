@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.numpy import load
 
 from plantain.capture.activations import read_activations
+from plantain.errors import reading, restored
 from plantain.files import readable_json, write_atomic
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
@@ -100,8 +101,13 @@ def _lock(current: Stage, model: str) -> ModelLock:
 
 
 def _summary(current: Stage, probe: str, model: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(current.read(Path("data/stats", model, probe, "summary.json")).read_bytes())
-    return found
+    path = current.read(Path("data/stats", model, probe, "summary.json"))
+    with reading(path, "the summary of a cell", restored(path)):
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        for told in (one for analyses in found["contrasts"].values() for one in analyses.values()):
+            if not {"role", "metrics", "split_half"} <= set(told):
+                raise ValueError("an analysis lacks its role, metrics or split halves")
+        return found
 
 
 def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:
@@ -123,7 +129,13 @@ def _replications(current: Stage, probe: str, model: str) -> ReplicationTable | 
 
 def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
     path = Path("data/embeddings", model, f"{probe}.safetensors")
-    return load(current.read(path).read_bytes())["mean_square"].astype(np.float64) if path.exists() else None
+    if not path.exists():
+        return None
+    with reading(current.read(path), "prompt embeddings", restored(path)):
+        found = load(path.read_bytes())["mean_square"]
+        if found.ndim != 3:
+            raise ValueError(f"its shape is {found.shape}, not items, conditions and slices")
+        return found.astype(np.float64)
 
 
 if __name__ == "__main__":

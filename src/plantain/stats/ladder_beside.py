@@ -72,7 +72,7 @@ class Sources:
         replicas, unrepeated = own_replicas(measured, contrast, rules, has_reference), ""
         if not replicas:
             replicas, unrepeated = self._replicas(contrast, chosen, rules)
-        problems = {table.family: self._problem(table, contrast, chosen) for table in self.tables}
+        problems = {table.family: self._problem(table, measured, contrast, chosen) for table in self.tables}
         found = self._drawn([table for table in self.tables if not problems[table.family]], measured, contrast, rules)
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
         return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
@@ -95,7 +95,9 @@ class Sources:
             )
         return found
 
-    def _problem(self, table: NullTable, contrast: ExpandedContrast, chosen: tuple[Record, ...]) -> str:
+    def _problem(
+        self, table: NullTable, measured: Measured, contrast: ExpandedContrast, chosen: tuple[Record, ...]
+    ) -> str:
         """Why a table does not serve; empty where it does."""
         if self.parent is None:
             return "the model that was untrained is not in this run"
@@ -103,7 +105,11 @@ class Sources:
             return f"its table has no contrast '{contrast.name}'"
         wanted = contrast_inputs(contrast, chosen, self.images, null_settings(self.shared, self.parent, table.method))
         other = mismatch(table.contrasts[contrast.name].inputs, wanted)
-        return f"its table was made from other inputs ({other})" if other else ""
+        if other:
+            return f"its table was made from other inputs ({other})"
+        known = measured.activations
+        strange = [*set(table.items).difference(known.items), *map(str, set(table.seeds).difference(known.seeds))]
+        return f"its table names what was not captured ({', '.join(sorted(strange))})" if strange else ""
 
     def _replicas(
         self, contrast: ExpandedContrast, chosen: tuple[Record, ...], rules: VerdictParams
