@@ -69,7 +69,7 @@ def _photograph_mlflow(browser: Browser) -> None:
         address = process.stdout.readline().split()[-1]
         _wait(f"http://127.0.0.1:{PORT}/health")
         for name, mode in (("mlflow-runs", ""), ("mlflow-blocks", "&compareRunsMode=CHART")):
-            shown = browser.new_page(viewport={"width": 1900, "height": 720})
+            shown = browser.new_page(viewport={"width": 2080, "height": 720})
             shown.goto(address + mode)
             shown.get_by_role("link", name="otherview@tiny", exact=True).wait_for()
             shown.locator("xpath=//*[text()='MLflow Assistant']/ancestor::div[.//button][1]//button").last.click()
