@@ -76,8 +76,7 @@ def _photograph_mlflow(browser: Browser) -> None:
             if mode:
                 shown.locator(".js-plotly-plot .scatterlayer").first.wait_for()
             shown.wait_for_timeout(2000)  # charts are drawn one after the other
-            shown.screenshot(path=PICTURES / f"{name}.png")
-            _shrink(PICTURES / f"{name}.png")
+            shown.screenshot(path=PICTURES / f"{name}.png")  # MLflow's shaded ground would turn pink in few colours
     finally:
         os.killpg(process.pid, signal.SIGTERM)
 
