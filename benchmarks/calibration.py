@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.config import Params, VerdictParams, read_params
+from plantain.config import VERDICT_ANALYSIS, Params, VerdictParams, read_params
 from plantain.probe.store import read_contrasts, read_records
-from plantain.stages.beside import ANALYSIS, families
+from plantain.stages.beside import families
 from plantain.stats.calibration import HARDER, TRUTHS, Truth, rung_five_alone, stop
 from plantain.stats.ladder_cell import confirmatory
 from plantain.stats.ladder_evidence import Evidence, Family, Reliability
@@ -97,7 +97,7 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
     for number in range(len(lock.draws)):
-        sides = Measured.of(activations, groups, params.analyses[ANALYSIS], number).sides(main)
+        sides = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS], number).sides(main)
         split = split_half(sides.differences, flips=500)
         evidence = Evidence(
             differences=sides.differences,

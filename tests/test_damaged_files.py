@@ -40,7 +40,7 @@ def current(tmp_path, monkeypatch):
     return Stage("verdict", None, None, "analyze", None, {})
 
 
-def refused(read, path, *words):
+def assert_refused(read, path, *words):
     """The error of reading a damaged file: it names the file and the fix in one line."""
     with pytest.raises(InputError) as caught:
         read()
@@ -66,13 +66,15 @@ TORN = [b"", b"garbage" * 40, b"PAR1" + b"\xff" * 60 + b"PAR1"]
 def test_prompts_that_are_no_parquet_file(folder, data):
     path = folder / "otherview.parquet"
     path.write_bytes(data)
-    refused(lambda: read_records(path), path, "not readable as the prompts", f"`dvc checkout {path}`", "`dvc repro`")
+    assert_refused(
+        lambda: read_records(path), path, "not readable as the prompts", f"`dvc checkout {path}`", "`dvc repro`"
+    )
 
 
 def test_half_a_parquet_file(folder):
     path = folder / "otherview.parquet"
     path.write_bytes(path.read_bytes()[:-200])
-    refused(lambda: read_records(path), path, "dvc checkout")
+    assert_refused(lambda: read_records(path), path, "dvc checkout")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_half_a_parquet_file(folder):
 def test_a_table_of_other_columns_is_no_prompts(folder, change, words):
     path = folder / "otherview.parquet"
     change(pl.read_parquet(path)).write_parquet(path)
-    refused(lambda: read_records(path), path, words, "dvc checkout")
+    assert_refused(lambda: read_records(path), path, words, "dvc checkout")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1, 2, 3]", b"\xff\xfe", b"{}", b'"x"'])
@@ -95,7 +97,7 @@ def test_contrasts_and_references_that_are_no_such_records(folder, data):
     for name, read in (("contrasts", read_contrasts), ("references", read_references)):
         path = folder / f"otherview.{name}.json"
         path.write_bytes(data)
-        refused(lambda read=read, path=path: read(path), path, f"not readable as the {name}", "dvc checkout")
+        assert_refused(lambda read=read, path=path: read(path), path, f"not readable as the {name}", "dvc checkout")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_contrasts_and_references_that_are_no_such_records(folder, data):
 def test_a_contrast_with_a_damaged_part_names_it(folder, change, words):
     path = folder / "otherview.contrasts.json"
     edited(path, change)
-    refused(lambda: read_contrasts(path), path, words, "dvc checkout")
+    assert_refused(lambda: read_contrasts(path), path, words, "dvc checkout")
 
 
 @pytest.mark.parametrize("data", [b"", b"zz", b"[]", b"{}", b'{"cells": [1]}', b'{"cells": [{"probe": "a"}]}'])
@@ -121,7 +123,7 @@ def test_a_damaged_list_of_cells(current, data):
     path = Path("reports/cells.json")
     path.parent.mkdir()
     path.write_bytes(data)
-    refused(lambda: cells_with_results(current), path, "the cells of the run", "`dvc repro cells`")
+    assert_refused(lambda: cells_with_results(current), path, "the cells of the run", "`dvc repro cells`")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"contrasts": []}', b'{"contrasts": {"a": {"card": {"role": "x"}}}}'])
@@ -129,7 +131,7 @@ def test_a_damaged_summary(current, data):
     path = Path("data/stats/tiny/demo/summary.json")
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    refused(lambda: _summary(current, "demo", "tiny"), path, "the summary of a cell", f"`dvc checkout {path}`")
+    assert_refused(lambda: _summary(current, "demo", "tiny"), path, "the summary of a cell", f"`dvc checkout {path}`")
 
 
 WHOLE = save({"mean_square": np.ones((2, 3, 4), np.float32)})
@@ -145,7 +147,7 @@ def test_damaged_embeddings(current, data):
     path.write_bytes(WHOLE)
     assert _embeddings(current, "demo", "tiny").shape == (2, 3, 4)
     path.write_bytes(data)
-    refused(lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"`dvc checkout {path}`")
+    assert_refused(lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"`dvc checkout {path}`")
 
 
 NULL = NullTable(
@@ -177,7 +179,7 @@ def test_a_damaged_null_table(tmp_path, change, words):
     path.write_bytes(table_bytes(NULL))
     assert read_null(path) == NULL
     edited(path, change)
-    refused(lambda: read_null(path), path, words, f"`git checkout {path}`", "`plantain run --study`")
+    assert_refused(lambda: read_null(path), path, words, f"`git checkout {path}`", "`plantain run --study`")
 
 
 @pytest.mark.parametrize("p", [-7, 0, 1.5, None, "x"])
@@ -186,7 +188,7 @@ def test_a_replication_whose_p_is_none(tmp_path, p):
     path.write_bytes(table_bytes(REPLICATIONS))
     assert read_replications(path) == REPLICATIONS
     edited(path, lambda data: data["contrasts"]["target"]["cells"][1].__setitem__(2, p))
-    refused(lambda: read_replications(path), path, "contrasts.target.cells.1.2", f"`git checkout {path}`")
+    assert_refused(lambda: read_replications(path), path, "contrasts.target.cells.1.2", f"`git checkout {path}`")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]"])
@@ -194,9 +196,9 @@ def test_tables_that_are_no_json(tmp_path, data):
     path = tmp_path / "demo.json"
     path.write_bytes(data)
     for read in (read_null, read_replications):
-        refused(lambda read=read: read(path), path, "git checkout", "plantain run --study")
+        assert_refused(lambda read=read: read(path), path, "git checkout", "plantain run --study")
 
 
 def test_a_table_that_is_missing(tmp_path):
     path = tmp_path / "demo.json"
-    refused(lambda: read_null(path), path, "No such file", "git checkout")
+    assert_refused(lambda: read_null(path), path, "No such file", "git checkout")

@@ -101,7 +101,7 @@ def test_the_published_numbers_stand_beside_ours(html, result):
     assert (card.card, analysis.label) == ("otherview-plantain", "published.card")
     ours = f"{result.card.metrics['heads_over_t3']:,.0f}"
     assert rows[0].card == "12,091 (74%)"
-    assert rows[0].here.startswith(ours)
+    assert rows[0].models[0].startswith(ours)
     assert [row.label for row in rows[1:]] == ["null p99, |t| over 3"]
     assert "12,091 (74%)" in html
 

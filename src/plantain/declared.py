@@ -101,6 +101,17 @@ class ModelParams:
     max_sequence_length: int | None = None
     text_encoder_out_layers: list[int] | None = None
 
+    def settings(self, base: "ModelParams") -> dict[str, Any]:
+        """Device, dtype, sizes and layers, those that are left out taken from ``base``."""
+        keys = ("device", "dtype", "height", "width", "max_sequence_length", "text_encoder_out_layers")
+        return {key: getattr(base if getattr(self, key) is None else self, key) for key in keys}
+
+    def draws(self) -> list[int]:
+        """Seeds of the untrained draws; empty for a model with weights of its own."""
+        if self.source is not Source.untrained:
+            return []
+        return list(range(self.seeds)) if self.seeds is not None else [int(self.seed or 0)]
+
 
 @dataclass
 class ReferenceParams:

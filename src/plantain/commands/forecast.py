@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -102,8 +101,10 @@ def declared_lock(params: Params, model: str) -> ModelLock:
     found = read_lock(path) if path.exists() else None
     if found is None or _origin(found) != _declared_origin(entry, base):
         found = _resolved(params, model, entry)
-    settings = _settings(entry, base, params.capture.group_width)
-    groups = found.geometry.groups * found.group_width // params.capture.group_width
+    width = params.capture.group_width
+    groups = found.geometry.groups * found.group_width // width
+    settings = entry.settings(base) | {"text_encoder_out_layers": found.text_encoder_out_layers}
+    settings |= {"group_width": width, "seeds": entry.draws(), "family": entry.seeds is not None}
     return found.model_copy(update=settings | {"geometry": found.geometry.model_copy(update={"groups": groups})})
 
 
@@ -123,15 +124,6 @@ def _origin(lock: ModelLock) -> tuple[str | None, ...]:
 def _declared_origin(entry: ModelParams, base: ModelParams) -> tuple[str | None, ...]:
     of = entry.of if entry.source is Source.untrained else None
     return entry.source, base.source, of, base.repo, base.path
-
-
-def _settings(entry: ModelParams, base: ModelParams, group_width: int) -> dict[str, Any]:
-    """What a lock takes from params.yaml alone; an untrained model that leaves a size out has that of its base."""
-    keys = ("device", "dtype", "height", "width", "max_sequence_length")
-    found = {key: getattr(entry, key) or getattr(base, key) for key in keys}
-    draws = range(entry.seeds) if entry.seeds is not None else [entry.seed or 0]
-    seeds = list(draws) if entry.source is Source.untrained else []
-    return found | {"group_width": group_width, "seeds": seeds, "family": entry.seeds is not None}
 
 
 def _row(found: Plan) -> list[str]:

@@ -38,11 +38,12 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     of = entry.of if entry.source is Source.untrained else None
     base = declared(of, params) if of else entry
     files = _files(of or name, base, entry.method)
-    settings = _settings(entry, base)
+    settings = entry.settings(base)
+    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or _OUT_LAYERS)
     empty = empty_transformer(files.folder / "transformer", settings["dtype"])
     _check_settings(name, settings, files.folder, empty.config.joint_attention_dim)
     maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)
-    seeds = _seeds(entry)
+    seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
     width = params.capture.group_width
     lock = ModelLock(
@@ -103,19 +104,6 @@ def _files(name: str, base: ModelParams, method: Method | None) -> Files:
     if base.source is Source.local:
         return find_local(str(base.path), method)
     return find_hub(hub.Hub(name, str(base.repo), str(base.revision)), method)
-
-
-def _settings(entry: ModelParams, base: ModelParams) -> dict[str, Any]:
-    keys = ("device", "dtype", "height", "width", "max_sequence_length", "text_encoder_out_layers")
-    found = {key: getattr(entry, key) if getattr(entry, key) is not None else getattr(base, key) for key in keys}
-    found["text_encoder_out_layers"] = list(found["text_encoder_out_layers"] or _OUT_LAYERS)
-    return found
-
-
-def _seeds(entry: ModelParams) -> list[int]:
-    if entry.source is not Source.untrained:
-        return []
-    return list(range(entry.seeds)) if entry.seeds is not None else [int(entry.seed or 0)]
 
 
 def _start(name: str, base: ModelParams) -> int | None:

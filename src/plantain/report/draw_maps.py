@@ -101,12 +101,8 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
         share = f"{wording.percent(analysis.metrics.get('heads_over_t3_fraction'))} over 3"
         role = analysis.summary.role
         climb = result.climb(analysis.contrast)
-        parts = [
-            *([] if role == analysis.contrast else [role]),
-            share,
-            *([wording.rung_phrase(climb)] if climb else []),
-        ]
-        note = ", ".join(parts)
+        parts = ("" if role == analysis.contrast else role, share, wording.rung_phrase(climb) if climb else "")
+        note = ", ".join(filter(None, parts))
         image = draw_map(figure, grid[divmod(index, across)], Panel(
             analysis, "t", top, title=analysis.contrast, note=note,
             labels=index % across == 0, sparse=True,

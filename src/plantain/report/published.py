@@ -45,14 +45,13 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One metric: the card's number and ours."""
+class Row:
+    """One metric: the card's number and that of every model."""
 
     label: str
     card: str
-    here: str
-    untrained: tuple[str, ...] = ()
-    """The same of untrained versions of the model, in the order of :func:`untrained_names`."""
+    models: list[str]
+    """In the order in which the models are named beside it; a dash where a model has no such number."""
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
@@ -167,13 +166,17 @@ def _check_numbers(source: YamlFile, texts: dict[str, Any], intervals: dict[str,
             raise source.error(f"{text} is not a whole number.", *keys, name, fix="use what the card prints.")
 
 
-def beside(result: Result) -> list[tuple[Published, Analysis, list[Beside]]]:
-    """Every card with the analysis that repeats its protocol; cards without one are left out."""
+def beside(result: Result) -> list[tuple[Published, Analysis, list[Row]]]:
+    """Every card with the analysis that repeats its protocol, and rows of the result, then of its untrained versions.
+
+    Cards without such an analysis are left out.
+    """
     found = []
     for card in read_published(result.root, result.probe):
         analysis = result.analysis(card.contrast, card.analysis)
         if analysis:
-            found.append((card, analysis, _rows(card, analysis, _twins(result, analysis))))
+            analyses = [analysis, *_twins(result, analysis)]
+            found.append((card, analysis, [_row(card, name, analyses) for name in _shared(card, [analysis])]))
     return found
 
 
@@ -184,22 +187,9 @@ def untrained_names(result: Result) -> list[str]:
 
 def _twins(result: Result, analysis: Analysis) -> list[Analysis]:
     """``analysis`` with the numbers of each untrained version; only the numbers are known of those."""
-    told = result.verdict.untrained if result.verdict else {}
-    kept = {"null": None}
-    return [
-        replace(analysis, summary=analysis.summary.model_copy(update={"metrics": by.get(analysis.contrast, {})} | kept))
-        for by in told.values()
-    ]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One metric: the card's number and that of every model."""
-
-    label: str
-    card: str
-    models: list[str]
-    """In the order of :attr:`Abreast.models`; a dash where a model has no such number."""
+    told = result.verdict.untrained.values() if result.verdict else []
+    known = [{"metrics": metrics.get(analysis.contrast, {}), "null": None} for metrics in told]
+    return [replace(analysis, summary=analysis.summary.model_copy(update=numbers)) for numbers in known]
 
 
 @dataclass(frozen=True)
@@ -220,34 +210,20 @@ def abreast(results: Sequence[Result]) -> list[Abreast]:
         for card in read_published(same[0].root, probe):
             models = [(result, a) for result in same if (a := result.analysis(card.contrast, card.analysis))]
             if models:
-                rows = [_row(card, name, [analysis for _, analysis in models]) for name in _shared(card, models)]
+                analyses = [analysis for _, analysis in models]
+                rows = [_row(card, name, analyses) for name in _shared(card, analyses)]
                 found.append(Abreast(card, probe, [result for result, _ in models], rows))
     return found
 
 
-def _shared(card: Published, models: Sequence[tuple[Result, Analysis]]) -> list[str]:
-    known = {row.name for _, analysis in models for row in metric_rows(analysis)}
+def _shared(card: Published, analyses: Sequence[Analysis]) -> list[str]:
+    known = {row.name for analysis in analyses for row in metric_rows(analysis)}
     return [name for name in card.metrics if name in known]
 
 
 def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
     labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
     return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
-
-
-def _rows(card: Published, analysis: Analysis, twins: Sequence[Analysis]) -> list[Beside]:
-    rows = [row for row in metric_rows(analysis) if row.name in card.metrics]
-    order = list(card.metrics)
-    rows.sort(key=lambda row: order.index(row.name))
-    return [
-        Beside(
-            row.label,
-            _said(card, row.name),
-            _here(card, row.name, analysis),
-            tuple(_here(card, row.name, twin) for twin in twins),
-        )
-        for row in rows
-    ]
 
 
 def _said(card: Published, name: str) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from plantain.config import Params, Source
+from plantain.config import VERDICT_ANALYSIS, Params, Source
 from plantain.files import sha256_file
 from plantain.model.lock import ModelLock
 from plantain.probe.records import ExpandedContrast, Record
@@ -12,9 +11,6 @@ from plantain.stages.common import Stage
 from plantain.stages.environment import declared_versions
 from plantain.stats.ladder_nulls import Inputs, contrast_inputs, shared_inputs
 from plantain.stats.ladder_sample import judged
-
-ANALYSIS: Final = "heads"
-"""The analysis that a verdict rests on."""
 
 
 def families(params: Params, parent: str) -> list[str]:
@@ -34,7 +30,7 @@ def image_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
 
 def shared(params: Params, parent: ModelLock) -> Inputs:
     """What decides the numbers of every table beside a model."""
-    analysis, versions = params.analyses[ANALYSIS], declared_versions()["capture"]
+    analysis, versions = params.analyses[VERDICT_ANALYSIS], declared_versions()["capture"]
     return shared_inputs(parent, params.capture, analysis, params.verdict, versions)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from plantain.capture.activations import Activations
 from plantain.capture.cell import capture_cell
-from plantain.config import Method
+from plantain.config import VERDICT_ANALYSIS, Method
 from plantain.errors import InputError
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
-from plantain.stages.beside import ANALYSIS, image_digests, inputs_by_contrast, shared
+from plantain.stages.beside import image_digests, inputs_by_contrast, shared
 from plantain.stages.common import Stage, run, stage
 from plantain.stages.records import prompt_set
 from plantain.stats.ladder_beside import null_settings
@@ -30,7 +30,7 @@ def main() -> None:
     path = null_path(family, probe)
     receipt = path.with_suffix(".receipt.json")
     with stage("nulls", section="capture", probe=probe, model=family, receipt=receipt) as current:
-        current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
+        current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         params = current.params
         contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
         everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
@@ -39,7 +39,9 @@ def main() -> None:
         references = current.read(Path("data/references", lock.files_model, probe))
         result = capture_cell(records, references, lock, replace(params.capture, seeds=params.capture.seeds[:1]))
         found = result.activations
-        draws = [Measured.of(found, groups, params.analyses[ANALYSIS], draw) for draw in range(len(found.draws))]
+        draws = [
+            Measured.of(found, groups, params.analyses[VERDICT_ANALYSIS], draw) for draw in range(len(found.draws))
+        ]
         entries = drawn(draws, contrasts, _inputs(current, lock, contrasts, records), params.verdict)
         current.out(path).write_bytes(table_bytes(_table(lock, probe, found, entries)))
         current.prompts = prompt_set(probe, records)

@@ -13,12 +13,12 @@ from pathlib import Path
 from plantain.capture.activations import Activations
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
-from plantain.config import CaptureParams, ReferenceParams, VerdictParams
+from plantain.config import VERDICT_ANALYSIS, CaptureParams, ReferenceParams, VerdictParams
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
-from plantain.stages.beside import ANALYSIS, image_digests, inputs_by_contrast, shared
+from plantain.stages.beside import image_digests, inputs_by_contrast, shared
 from plantain.stages.common import Stage, run, stage
 from plantain.stages.records import prompt_set
 from plantain.stats.ladder_beside import replicas, replication_settings
@@ -33,7 +33,7 @@ def main() -> None:
     path = replication_path(model, probe)
     receipt = path.with_suffix(".receipt.json")
     with stage("replicate", section="capture", probe=probe, model=model, receipt=receipt) as current:
-        current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
+        current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
         everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
         records = sampled_records(everything, contrasts, current.params.verdict)
@@ -69,7 +69,7 @@ def _entries(
 ) -> dict[str, ReplicatedContrast]:
     params, rules = current.params, current.params.verdict
     groups = read_units(current.read(Path("models", lock.name, "units.parquet")))
-    measured = Measured.of(activations, groups, params.analyses[ANALYSIS])
+    measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS])
     settings = replication_settings(shared(params, lock), lock, params.reference, rules)
     images = image_digests(current, lock.name, str(current.probe))
     inputs = inputs_by_contrast(contrasts, records, images, settings, params)

@@ -8,13 +8,14 @@ import numpy as np
 from safetensors.numpy import load
 
 from plantain.capture.activations import read_activations
+from plantain.config import VERDICT_ANALYSIS
 from plantain.errors import reading, restored
 from plantain.files import readable_json, write_atomic
 from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.model.units import read_units
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
-from plantain.stages.beside import ANALYSIS, families, image_digests, shared
+from plantain.stages.beside import families, image_digests, shared
 from plantain.stages.common import Stage, cells_with_results, run, stage
 from plantain.stages.environment import declared_versions
 from plantain.stats.ladder_beside import Sources
@@ -36,15 +37,15 @@ def main() -> None:
     """``python -m plantain.stages.verdict``."""
     with stage("verdict", section="analyze") as current:
         current.used["environment.capture"] = declared_versions()["capture"]
-        current.use("models", "reference", "capture", f"analyses.{ANALYSIS}", "verdict")
-        frame = Frame(ANALYSIS, current.params.analyses[ANALYSIS], current.params.verdict)
+        current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
+        frame = Frame(VERDICT_ANALYSIS, current.params.analyses[VERDICT_ANALYSIS], current.params.verdict)
         folder = current.out(Path("data/verdicts"))
         numbers: dict[str, dict[str, dict[str, float]]] = {}
         cells = cells_with_results(current)
         for probe, model in cells:
             found = judge(gather(current, probe, model), frame)
-            twins = {other: published(current, probe, other) for at, other in cells if at == probe}
-            untrained = {other: told for other, told in twins.items() if _lock(current, other).of == model}
+            twins = [other for at, other in cells if at == probe and _lock(current, other).of == model]
+            untrained = {other: published(current, probe, other) for other in twins}
             write_atomic(folder / model / f"{probe}.json", readable_json(found.record | {"untrained": untrained}))
             numbers.setdefault(probe, {})[model] = found.metrics
             print(f"{probe}@{model}: {found.record['sentence']}")
