@@ -26,21 +26,20 @@ import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 from PIL import Image
 
-from plantain.capture.batching import Pass
+from plantain.base.config import read_params
+from plantain.base.params import AttentionKernel, CaptureParams
 from plantain.capture.encode import encode, trunk
 from plantain.capture.forward import Target, assemble, fast_runner, prepare_scene
-from plantain.capture.hooks import Layout, reducing
-from plantain.capture.kernels import is_missing_kernel
+from plantain.capture.hooks import Layout, is_missing_kernel, reducing
 from plantain.capture.memory import is_out_of_memory
-from plantain.capture.plan import pass_positions
-from plantain.capture.rates import pass_flops
+from plantain.capture.plan import pass_flops, pass_positions
 from plantain.capture.shards import Store
 from plantain.capture.workers import set_threads_for
-from plantain.config import AttentionKernel, CaptureParams, read_params
 from plantain.model.geometry import projections
 from plantain.model.load import load_pipeline, load_transformer, resolve_device
-from plantain.model.lock import ModelLock
 from plantain.model.resolve import resolve
+from plantain.records.keys import Pass
+from plantain.records.lock import ModelLock
 
 CREATURES = ("an adult human", "a dog", "a bee", "a bat", "a cat", "an octopus", "a child", "a robot")
 SIZES = (1, 4, 8)

@@ -25,10 +25,10 @@ import sys, time
 wall = time.perf_counter()
 started = time.process_time()
 from pathlib import Path
-from plantain.report.compare import write_compare
-from plantain.report.data import load_result
-from plantain.report.figures import write_figures
-from plantain.report.page import write_page
+from plantain.report.compare.write import write_compare
+from plantain.report.result import load_result
+from plantain.report.figures.write import write_figures
+from plantain.report.page.write import write_page
 imported = time.process_time()
 root = Path(sys.argv[1])
 result = load_result(root, "otherview", "klein")

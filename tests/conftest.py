@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from plantain.config import TrackingParams
-from plantain.track import store
+from plantain.base.params import TrackingParams
+from plantain.track.mlflow import store
 
 
 @pytest.fixture(scope="session")

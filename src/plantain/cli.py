@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from plantain.errors import PlantainError
+from plantain.base.errors import PlantainError
 
 COMMANDS = {
     "run": "Run the pipeline, or the stages of some probes and models.",
@@ -34,6 +34,9 @@ COMMANDS = {
 }
 """Every command and what it is for; ``plantain.commands.<name>`` holds a function of that name, or an ``app``."""
 
+_HOLDERS = {"headline": "show", "version": "doctor"}
+"""Commands whose function stands beside one that it is used with."""
+
 
 def _group() -> None:
     pass
@@ -50,7 +53,7 @@ class LazyCommands(TyperGroup):
         """Import the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"plantain.commands.{cmd_name}")
+        module = import_module(f"plantain.commands.{_HOLDERS.get(cmd_name, cmd_name)}")
         found = getattr(module, "app", None)
         if found is None:
             found = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

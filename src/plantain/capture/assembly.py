@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plantain.capture.activations import TOKENS, Activations
-from plantain.capture.batching import Batch, Pass
 from plantain.probe.records import Record
+from plantain.records.activations import TOKENS, Activations
+from plantain.records.keys import Batch, Pass
 
 Measured = tuple[NDArray[np.float32], NDArray[np.int32]]
 """Mean squares (rows, tokens, groups) and token counts (rows, tokens) of one batch."""

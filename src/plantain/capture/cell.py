@@ -8,12 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from plantain.capture import rates
-from plantain.capture.activations import Activations
+from plantain.base.errors import CheckFailed, InputError
+from plantain.base.params import CaptureParams, CapturePath
+from plantain.capture import plan as rates
 from plantain.capture.assembly import Finished, assemble, enter
-from plantain.capture.batching import batches, passes
 from plantain.capture.encode import release
-from plantain.capture.identity import capture_digests, image_digests, reference_images, shard_frame, shard_key
 from plantain.capture.memory import fitted_batch_size, remember
 from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, Stopwatch, shown
@@ -21,11 +20,19 @@ from plantain.capture.shards import Store, Vanished
 from plantain.capture.sigma import asked_sigma
 from plantain.capture.work import Cell, Job, OutOfMemory, compute
 from plantain.capture.workers import set_threads_for, worker_count
-from plantain.config import CaptureParams, CapturePath
-from plantain.errors import CheckFailed, InputError
 from plantain.model.load import load_scheduler, resolve_device
-from plantain.model.lock import ModelLock
 from plantain.probe.records import Record
+from plantain.records.activations import Activations
+from plantain.records.keys import (
+    batches,
+    capture_digests,
+    image_digests,
+    passes,
+    reference_images,
+    shard_frame,
+    shard_key,
+)
+from plantain.records.lock import ModelLock
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,16 @@ import torch
 from diffusers import Flux2KleinPipeline
 from PIL import Image
 
+from plantain.base.errors import InputError
+from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Measured
-from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embedding, Embeddings, release
-from plantain.capture.hooks import Layout
-from plantain.capture.kernels import watcher
+from plantain.capture.hooks import Layout, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
-from plantain.config import CaptureParams
-from plantain.errors import InputError
 from plantain.model.load import load_scheduler, load_vae
-from plantain.model.lock import ModelLock
+from plantain.records.keys import Batch, Pass
+from plantain.records.lock import ModelLock
 
 _AREA = 1024 * 1024
 """Pixels above which the pipeline shrinks a conditioning image."""

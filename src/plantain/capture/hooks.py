@@ -1,14 +1,22 @@
-"""Hooks that reduce what a projection sees to group mean squares, and never outlive their use."""
+"""Hooks that reduce what a projection sees to group mean squares, and never outlive their use; and how it is computed.
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+Which of torch's attention kernels computes, and whether blocks are compiled, changes the last bits of a result, so both
+are in the keys. The plain way, which is the default, is the only one whose values are those of the plain pipeline call
+bit for bit.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 
-from plantain.capture.activations import TOKENS
-from plantain.errors import InputError
-from plantain.model.geometry import Projection
+from plantain.base.errors import InputError
+from plantain.base.params import AttentionKernel, CaptureParams
+from plantain.model.geometry import Projection, projections
+from plantain.records.activations import TOKENS
 
 _CHUNK = 1 << 22
 """Values squared in float32 at a time (16 MiB), so that a hook needs no copy of a whole activation."""
@@ -237,3 +245,28 @@ def _refuse_unseen(projections: Sequence[Projection], capture: Capture) -> None:
         some = f"{len(missing)} of {len(projections)} projections never ran, the first of them {missing[0]}"
         fix = "the transformer computes its attention in another way than diffusers' Flux2 classes do; use those."
         raise InputError(f"{some if capture.fired else seen}.", fix=fix)
+
+
+Watch = Callable[[Layout], AbstractContextManager[Capture]]
+
+
+def watcher(transformer: Any, params: CaptureParams) -> Watch:
+    """Set the transformer up as ``params`` say; a context manager that sees one forward of it."""
+    if params.attention is not AttentionKernel.native:
+        transformer.set_attention_backend(f"_native_{params.attention}")
+    hooked = projections(transformer)
+    if not params.compile:
+        return partial(_alone, hooked, params.group_width)
+    taps = Taps(hooked, params.group_width, compiled=True)
+    transformer.compile_repeated_blocks()
+    return partial(taps.watch, stop=True)
+
+
+def is_missing_kernel(error: BaseException) -> bool:
+    """Whether torch has no attention kernel of the wanted kind for these tensors."""
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("no available kernel" in text or "no viable backend" in text)
+
+
+def _alone(hooked: Any, group_width: int, layout: Layout) -> AbstractContextManager[Capture]:
+    return reducing(hooked, layout, group_width, stop=True)

@@ -11,13 +11,9 @@ import torch
 from diffusers import Flux2KleinPipeline
 from PIL import Image
 
-from plantain.capture.encode import Embedding, Embeddings, release
-from plantain.capture.identity import reference_key
-from plantain.capture.noise import gaussian
-from plantain.capture.progress import Progress
-from plantain.capture.shards import Store
-from plantain.capture.workers import set_threads_for
-from plantain.config import (
+from plantain.base.errors import CheckFailed
+from plantain.base.files import readable_json, sha256_bytes, write_atomic
+from plantain.base.params import (
     CaptureParams,
     ModelParams,
     Params,
@@ -28,12 +24,16 @@ from plantain.config import (
     TrackingParams,
     VerdictParams,
 )
-from plantain.errors import CheckFailed
-from plantain.files import readable_json, sha256_bytes, write_atomic
+from plantain.capture.encode import Embedding, Embeddings, release
+from plantain.capture.noise import gaussian
+from plantain.capture.progress import Progress
+from plantain.capture.shards import Store
+from plantain.capture.workers import set_threads_for
 from plantain.model.load import load_scheduler, load_transformer, load_vae, resolve_device
-from plantain.model.lock import ModelLock
 from plantain.model.resolve import resolve
 from plantain.probe.records import ReferenceRecord
+from plantain.records.keys import reference_key
+from plantain.records.lock import ModelLock
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
+from plantain.base.files import digest, readable_json, write_atomic
+from plantain.base.params import CaptureParams
+from plantain.base.places import state_dir
 from plantain.capture.plan import LARGEST, row_bytes
-from plantain.config import CaptureParams
-from plantain.files import digest, readable_json, write_atomic
-from plantain.model.lock import ModelLock
-from plantain.places import state_dir
+from plantain.records.lock import ModelLock
 
 _SHARE = 0.8
 """Of the free memory, what ``auto`` fills."""

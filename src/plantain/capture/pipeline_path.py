@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from PIL import Image
 
+from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Measured
-from plantain.capture.batching import Batch
 from plantain.capture.encode import text_span
 from plantain.capture.forward import Runner, Scene
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.sigma import scheduler_for
-from plantain.config import CaptureParams
 from plantain.model.geometry import projections
-from plantain.model.lock import ModelLock
+from plantain.records.keys import Batch
+from plantain.records.lock import ModelLock
 
 
 def pipeline_runner(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from plantain.base.errors import InputError
+from plantain.base.files import readable_json, sha256_file, write_atomic
+from plantain.base.params import ReferenceParams
+from plantain.base.places import root
 from plantain.capture.progress import Progress, shown
-from plantain.config import ReferenceParams
-from plantain.errors import InputError
-from plantain.files import readable_json, sha256_file, write_atomic
-from plantain.model.lock import ModelLock
-from plantain.places import root
 from plantain.probe.records import ReferenceRecord
+from plantain.records.lock import ModelLock
 
 _SMALLEST = 64
 _LARGEST_ASPECT = 8

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
-from plantain.errors import CheckFailed
-from plantain.files import canonical_json, sha256_bytes
-from plantain.places import state_dir
+from plantain.base.errors import CheckFailed
+from plantain.base.files import canonical_json, sha256_bytes
+from plantain.base.places import state_dir
 
 KINDS = ("shards", "embeddings", "references")
 """Folders of the store under ``.plantain/``."""

@@ -13,7 +13,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
-from plantain.errors import InputError
+from plantain.base.errors import InputError
 
 
 def scheduler_for(scheduler: Any, sigma: float) -> Any:

@@ -6,22 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from plantain.base.errors import InputError
+from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture.assembly import Measured
-from plantain.capture.batching import Batch, Pass
 from plantain.capture.encode import Embeddings, release
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
-from plantain.capture.hooks import NotFinite
-from plantain.capture.kernels import is_missing_kernel
+from plantain.capture.hooks import NotFinite, is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.pipeline_path import pipeline_runner
 from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.workers import share
-from plantain.config import CaptureParams, CapturePath
-from plantain.errors import InputError
 from plantain.model.load import load_pipeline, load_transformer
-from plantain.model.lock import ModelLock
+from plantain.records.keys import Batch, Pass
+from plantain.records.lock import ModelLock
 
 
 class OutOfMemory(Exception):

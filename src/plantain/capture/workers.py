@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 
 import torch
 
+from plantain.base.errors import InputError
+from plantain.base.threads import threads
 from plantain.capture.progress import Progress
-from plantain.capture.threads import threads
-from plantain.errors import InputError
-from plantain.model.lock import Component
+from plantain.records.lock import Component
 
 T = TypeVar("T")
 Work = Callable[[Sequence[T], Progress], None]

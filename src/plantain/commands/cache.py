@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
+from plantain.base.errors import CheckFailed, InputError
+from plantain.base.places import state_dir
 from plantain.capture.shards import KINDS, Damaged, Entry, entries, load
-from plantain.commands.group import group
-from plantain.errors import CheckFailed, InputError
-from plantain.places import state_dir
+from plantain.commands.opening import group
 
 app = group("Show and prune the store of shards, embeddings and reference images.", no_args_is_help=False)
 

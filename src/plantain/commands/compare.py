@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from plantain.base.errors import InputError
+from plantain.base.places import state_dir
 from plantain.commands.opening import opened
 from plantain.commands.show import as_data
-from plantain.errors import InputError
-from plantain.places import state_dir
-from plantain.report import comparing
-from plantain.report.compare import write_compare
+from plantain.report.compare import contents as comparing
+from plantain.report.compare.write import write_compare
 
 Addresses = Annotated[list[str], typer.Argument(help="Two or more of PROBE@MODEL[@REV][:CONTRAST], or run ids.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the page goes; .plantain/compare.html if left out.")]

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import Params, read_params
-from plantain.errors import InputError
-from plantain.track.address import parse
+from plantain.base.config import read_params
+from plantain.base.errors import InputError
+from plantain.base.params import Params
+from plantain.track.address import Found, everything, find, parse
 from plantain.track.difference import Change, Difference, Side, compare
-from plantain.track.find import Found, everything, find
 
 WORKSPACE = "workspace"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

@@ -1,4 +1,4 @@
-"""``plantain doctor``: what is wrong with this checkout, and the fix of each."""
+"""``plantain doctor``: what is wrong with this checkout, and the fix of each; ``plantain version``."""
 
 import json
 import subprocess
@@ -10,10 +10,17 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import Method, Params, Source, read_params
-from plantain.errors import CheckFailed, PlantainError
-from plantain.places import root
-from plantain.stages.environment import ENVIRONMENT, declared_versions, public_version, write_declared
+from plantain import __version__
+from plantain.base.config import read_params
+from plantain.base.environment import ENVIRONMENT, declared_versions, public_version, write_declared
+from plantain.base.errors import CheckFailed, PlantainError
+from plantain.base.params import Method, Params, Source
+from plantain.base.places import root
+
+
+def version() -> None:
+    """Print the version."""
+    print(__version__)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def _versions(fix: bool) -> Finding:
 
 
 def _store(fix: bool) -> Finding:
-    from plantain.track.store import schema_state, upgrade_schema
+    from plantain.track.mlflow.store import schema_state, upgrade_schema
 
     if fix:
         upgrade_schema(root())
@@ -66,7 +73,7 @@ def _store(fix: bool) -> Finding:
 
 
 def _stale_runs(fix: bool) -> Finding:
-    from plantain.track.stale import close_stale, stale_runs
+    from plantain.track.mlflow.sink import close_stale, stale_runs
 
     closed = close_stale(root(), read_params().tracking) if fix else 0
     stale = stale_runs(root(), read_params().tracking)
@@ -87,7 +94,7 @@ def _cache(fix: bool) -> Finding:
 
 def _tree(fix: bool) -> Finding:
     """A dirty tree is not mended here: only its owner knows what the changes are for."""
-    from plantain.track.git import git_state
+    from plantain.base.git import git_state
 
     state = git_state(root())
     if state.commit is None:

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from plantain.commands.group import group
-from plantain.config import read_params
-from plantain.errors import InputError
-from plantain.track import journal
-from plantain.track.address import parse
+from plantain.base.config import read_params
+from plantain.base.errors import InputError
+from plantain.commands.opening import group
+from plantain.records import journal
+from plantain.track.address import find, parse
 from plantain.track.crate import export
-from plantain.track.find import find
 
 app = group("A result as an archive.")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
-from plantain.config import CaptureParams, ModelParams, Params, Source
-from plantain.model.lock import ModelLock, lock_path, read_lock
 from plantain.probe.expand import expand
 from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
+from plantain.records.lock import ModelLock, lock_path, read_lock
 
 Cell = tuple[str, str]
 
@@ -67,9 +67,9 @@ def _cells(params: Params, cells: list[Cell]) -> Iterator[Work]:
 
 def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
     """The untrained draws and the further seeds and images; a family is not drawn for its forecast."""
-    from plantain.commands.study import jobs
+    from plantain.measure.sides import sampled_records
     from plantain.stages.replicate import noise_seeds, with_alternatives
-    from plantain.stats.ladder_sample import sampled_records
+    from plantain.stages.study import jobs
 
     rules = params.verdict
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):
@@ -110,7 +110,7 @@ def declared_lock(params: Params, model: str) -> ModelLock:
 
 def _resolved(params: Params, model: str, entry: ModelParams) -> ModelLock:
     """As the model stage resolves it, with one draw of a family: all have the same size."""
-    from plantain.model.resolve import resolve  # imports torch
+    from plantain.model.resolve import resolve
 
     single = replace(entry, seed=0, seeds=None) if entry.seeds is not None else entry
     return resolve(model, replace(params, models=params.models | {model: single}))[0]

@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from plantain.commands.group import group
-from plantain.config import Source, read_params
-from plantain.errors import InputError
+from plantain.base.config import read_params
+from plantain.base.errors import InputError
+from plantain.base.params import Source
+from plantain.commands.opening import group
 from plantain.model import hub
 from plantain.model.describe import Description, describe
 from plantain.model.layout import read_index

@@ -1,4 +1,4 @@
-"""Results by address for the commands that show them: from the workspace, or brought from a revision."""
+"""Results by address for the commands that show them, from the workspace or from a revision; and groups of commands."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -6,13 +6,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.config import Params, read_params
-from plantain.errors import InputError
-from plantain.places import root
-from plantain.report.data import Result, load_result, stats_folder
-from plantain.track.address import Address, RunId, parse
-from plantain.track.find import find
+import typer
+
+from plantain.base.config import read_params
+from plantain.base.errors import InputError
+from plantain.base.params import Params
+from plantain.base.places import root
+from plantain.report.result import Result, load_result, stats_folder
+from plantain.track.address import Address, RunId, find, parse
 from plantain.track.results import Reader
+
+
+def group(about: str, *, no_args_is_help: bool = True) -> typer.Typer:
+    """An empty group; ``about`` is its help."""
+    return typer.Typer(
+        help=about,
+        no_args_is_help=no_args_is_help,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
 
 
 @contextmanager

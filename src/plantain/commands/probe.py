@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from plantain.commands.group import group
-from plantain.probe.new import new_probe
+from plantain.commands.opening import group
+from plantain.probe.authoring.new import new_probe
 
 app = group("Begin a probe of your own.")
 

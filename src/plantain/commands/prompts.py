@@ -8,15 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from plantain.commands.group import group
-from plantain.config import Params, read_params
-from plantain.errors import CheckFailed, InputError
-from plantain.probe.check import ProbeCheck, Reader, TokenCheck, check_probe
-from plantain.probe.design import ENOUGH_WORDINGS, Design, OwnWord
-from plantain.probe.diff import Edit, SetDiff
-from plantain.probe.diff import diff as compare
+from plantain.base.config import read_params
+from plantain.base.errors import CheckFailed, InputError
+from plantain.base.params import Params
+from plantain.commands.opening import group
+from plantain.probe.authoring.check import ENOUGH_WORDINGS, Design, OwnWord, ProbeCheck, Reader, TokenCheck, check_probe
+from plantain.probe.authoring.diff import Edit, SetDiff, load, probe_path
+from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.records import Record
-from plantain.probe.revision import load, probe_path
 from plantain.probe.tokens import StratumTokens, counter
 
 app = group("Check, show and compare probes.")
@@ -86,7 +85,7 @@ def _readers(params: Params, model: str | None) -> tuple[tuple[Reader, ...], lis
 
 
 def _lock(name: str, params: Params, *, build: bool) -> Any:
-    from plantain.model.lock import lock_path, read_lock
+    from plantain.records.lock import lock_path, read_lock
 
     if lock_path(name).exists():
         return read_lock(lock_path(name))

@@ -17,11 +17,11 @@ from typing import Annotated
 
 import typer
 
-from plantain.commands.group import group
-from plantain.errors import CheckFailed, InputError
-from plantain.probe.design import design
+from plantain.base.errors import CheckFailed, InputError
+from plantain.commands.opening import group
+from plantain.probe.authoring.check import design
+from plantain.probe.authoring.diff import load, probe_path
 from plantain.probe.records import ExpandedContrast, Expansion
-from plantain.probe.revision import load, probe_path
 from plantain.report.published import Published, read_cards
 
 app = group("Look at the figures of the published cards.")

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import Params, read_params
-from plantain.errors import InputError
+from plantain.base.config import read_params
+from plantain.base.errors import InputError
+from plantain.base.params import Params
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
@@ -27,7 +28,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     everything = not probes and not model
     code = _run(cells, everything)
     if study and not code:
-        from plantain.commands.study import study as run_study
+        from plantain.stages.study import study as run_study
 
         code = run_study(params, cells) or _run(cells, everything)
     raise typer.Exit(code)

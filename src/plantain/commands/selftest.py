@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from plantain.errors import CheckFailed
+from plantain.base.errors import CheckFailed
 from plantain.stats.scenarios import SCENARIOS, Scenario
 from plantain.stats.selftest import Row, run_selftest
 

@@ -1,17 +1,20 @@
-"""``plantain show``: one result in the terminal, or the headlines of all."""
+"""``plantain show`` and ``plantain headline``: one result in the terminal, or the last run in a few lines."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from plantain.base.errors import InputError
+from plantain.base.places import root
 from plantain.commands.opening import opened
-from plantain.places import root
-from plantain.report import terminal, wording
-from plantain.report.data import Result, load_cells
-from plantain.report.headline import headlines
+from plantain.report import text as terminal
+from plantain.report import words as wording
+from plantain.report.result import Result, load_cells
+from plantain.report.text import headlines
 
 Address = Annotated[
     str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; every headline if left out.")
@@ -64,3 +67,18 @@ def as_data(result: Result) -> dict[str, Any]:
         "metrics": main.metrics,
         "blocks": [row.model_dump() for row in main.summary.blocks],
     }
+
+
+def headline() -> None:
+    """Print the headline numbers of every cell and where to look."""
+    from plantain.report.result import load_result
+    from plantain.report.text import headlines
+
+    path = Path("reports/cells.json")
+    if not path.exists():
+        raise InputError("no run to show.", file=path, fix="run `make repro` or `dvc repro` first.")
+    cells = json.loads(path.read_bytes())["cells"]
+    results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
+    print("\n".join(headlines(results)))
+    print("\nLook at reports/index.html, or at one cell: reports/<model>/<probe>/index.html")
+    print("Compare runs in MLflow: make ui")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import read_params
-from plantain.track.sync import SyncReport
-from plantain.track.sync import sync as synchronise
+from plantain.base.config import read_params
+from plantain.track.mlflow.sync import SyncReport
+from plantain.track.mlflow.sync import sync as synchronise
 
 All = Annotated[bool, typer.Option("--all", help="Also the results of every commit and experiment.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]

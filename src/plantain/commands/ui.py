@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from plantain.config import TrackingParams, read_params
-from plantain.track.store import Store, StoreError, experiment_id, locate, opened, pending_path, set_environment
-from plantain.track.sync import sync
-from plantain.track.view import share_view, view_address
+from plantain.base.config import read_params
+from plantain.base.params import TrackingParams
+from plantain.track.mlflow.store import Store, StoreError, experiment_id, locate, opened, pending_path, set_environment
+from plantain.track.mlflow.sync import sync
+from plantain.track.mlflow.view import share_view, view_address
 
 Port = Annotated[int, typer.Option(help="Port on 127.0.0.1.")]
 

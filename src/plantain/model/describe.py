@@ -10,15 +10,15 @@ import torch
 from diffusers import Flux2Transformer2DModel
 from huggingface_hub import try_to_load_from_cache
 
-from plantain.config import ModelParams, Params, Source
-from plantain.errors import InputError
+from plantain.base.errors import InputError
+from plantain.base.params import ModelParams, Params, Source
 from plantain.model import local
 from plantain.model.embedded import transformer_seed
 from plantain.model.geometry import geometry, unit_table
 from plantain.model.known import KLEIN_4B, KNOWN
-from plantain.model.lock import Geometry
 from plantain.model.materialise import find_embedded
 from plantain.model.resolve import declared
+from plantain.records.lock import Geometry
 
 
 @dataclass(frozen=True)

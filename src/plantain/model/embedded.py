@@ -7,12 +7,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from plantain.errors import InputError
-from plantain.files import digest
+from plantain.base.errors import InputError
+from plantain.base.files import digest
+from plantain.base.places import state_dir
 from plantain.model import tiny
 from plantain.model.layout import components, read_index
-from plantain.model.lock import Component
-from plantain.places import state_dir
+from plantain.records.lock import Component
 
 KLEIN_RANDOM = "klein-random"
 KLEIN_RANDOM_SEED = 4_000_000_000

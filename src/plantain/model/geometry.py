@@ -12,9 +12,9 @@ from typing import Any, cast
 import polars as pl
 from torch import nn
 
-from plantain.errors import InputError
-from plantain.model.lock import Geometry
-from plantain.model.units import SCHEMA
+from plantain.base.errors import InputError
+from plantain.records.lock import Geometry
+from plantain.records.units import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def projections(transformer: nn.Module) -> list[Projection]:
 
 
 def unit_table(transformer: nn.Module, group_width: int) -> pl.DataFrame:
-    """One row per group of ``group_width`` adjacent input channels (columns: :data:`plantain.model.units.SCHEMA`).
+    """One row per group of ``group_width`` adjacent input channels (columns: :data:`plantain.records.units.SCHEMA`).
 
     Raises:
         InputError: see :func:`projections`; or groups of this width would straddle two heads.

@@ -9,12 +9,12 @@ from typing import Any
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import DryRunError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from plantain.errors import InputError
-from plantain.files import sha256_file, write_atomic
+from plantain.base.errors import InputError
+from plantain.base.files import sha256_file, write_atomic
+from plantain.base.yaml import read_yaml
 from plantain.model.known import DOWNLOAD_GB
 from plantain.model.layout import PARTS, components, read_index
-from plantain.model.lock import Component
-from plantain.yamlfile import read_yaml
+from plantain.records.lock import Component
 
 PATTERNS = ["model_index.json", *(f"{part}/*" for part in PARTS)]
 """What is fetched: the parts of the pipeline, not the single-file copies and pictures beside them."""

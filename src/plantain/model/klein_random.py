@@ -13,7 +13,7 @@ from torch import nn
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from transformers.initialization import no_init_weights
 
-from plantain.files import readable_json
+from plantain.base.files import readable_json
 from plantain.model import tiny
 from plantain.model.known import KLEIN_4B
 from plantain.model.untrained import reinitialise

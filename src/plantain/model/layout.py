@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plantain.errors import InputError
-from plantain.files import digest, sha256_bytes, sha256_file
-from plantain.model.lock import Component
+from plantain.base.errors import InputError
+from plantain.base.files import digest, sha256_bytes, sha256_file
+from plantain.records.lock import Component
 
 PIPELINE = "Flux2KleinPipeline"
 PARTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")

@@ -1,9 +1,13 @@
 """Parts of a model, loaded one at a time from its lock and checked against it.
 
 Every part goes through ``from_pretrained`` of its folder, whether downloaded, local or embedded. The exception is a
-transformer whose weights are made from a seed, which is built from its configuration.
+transformer whose weights are made from a seed: it is built from its configuration, and digested one tensor at a time.
 """
 
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +18,41 @@ from diffusers import (
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
 )
-from torch import nn
+from torch import Tensor, nn
 from transformers import Qwen2TokenizerFast, Qwen3ForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from plantain.config import Method
-from plantain.errors import InputError
-from plantain.model.lock import ModelLock
+from plantain.base.errors import InputError
+from plantain.base.files import digest
+from plantain.base.params import Method
 from plantain.model.materialise import in_memory, materialise, transformer_seed
-from plantain.model.shuffled import shuffle
-from plantain.model.untrained import reinitialise
-from plantain.model.weights import weights_digest
+from plantain.model.untrained import reinitialise, shuffle
+from plantain.records.lock import ModelLock
+
+Maker = Callable[[], Tensor]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 over name, dtype, shape and bytes of every parameter, in name order."""
+    return tensors_digest((name, partial(_same, tensor.detach())) for name, tensor in module.named_parameters())
+
+
+def tensors_digest(makers: Iterable[tuple[str, Maker]]) -> str:
+    """The digest of a module with these parameters; each is made, hashed and dropped on its own."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return digest(sorted(pool.map(_entry, makers)))
+
+
+def _entry(named: tuple[str, Maker]) -> list[object]:
+    name, make = named
+    tensor = make().cpu().contiguous()
+    data = memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    return [name, str(tensor.dtype), list(tensor.shape), hashlib.sha256(data).hexdigest()]
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
 
 # The bars of the libraries would break into those of a capture, and into the output of a stage.
 transformers_logging.disable_progress_bar()

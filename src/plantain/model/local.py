@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from plantain.errors import InputError
-from plantain.files import readable_json, sha256_bytes, sha256_file, write_atomic
+from plantain.base.errors import InputError
+from plantain.base.files import readable_json, sha256_bytes, sha256_file, write_atomic
+from plantain.base.places import root, state_dir
 from plantain.model.layout import components, read_index
-from plantain.model.lock import Component
-from plantain.places import root, state_dir
+from plantain.records.lock import Component
 
 
 def folder(path: str) -> Path:

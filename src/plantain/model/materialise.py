@@ -7,11 +7,11 @@ its files back through here. Files whose digests differ from the lock are refuse
 from dataclasses import dataclass
 from pathlib import Path
 
-from plantain.config import Method, Source
-from plantain.errors import InputError
-from plantain.files import digest
+from plantain.base.errors import InputError
+from plantain.base.files import digest
+from plantain.base.params import Method, Source
 from plantain.model import embedded, hub, local
-from plantain.model.lock import Component, ModelLock, lock_path
+from plantain.records.lock import Component, ModelLock, lock_path
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,15 @@ from diffusers import AutoencoderKLFlux2
 from torch import nn
 from transformers import Qwen3Config
 
-from plantain.config import Method, ModelParams, Params, Source
-from plantain.errors import InputError
-from plantain.files import digest
+from plantain.base.errors import InputError
+from plantain.base.files import digest
+from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
 from plantain.model.geometry import geometry, unit_table
-from plantain.model.load import empty_transformer, make_transformer
-from plantain.model.lock import Component, ModelLock
+from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
 from plantain.model.untrained import reinitialised_tensors
-from plantain.model.weights import tensors_digest, weights_digest
+from plantain.records.lock import Component, ModelLock
 
 _OUT_LAYERS = [9, 18, 27]
 """Encoder layers that the Klein pipeline reads unless told otherwise."""

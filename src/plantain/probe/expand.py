@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from plantain.config import NAME
-from plantain.errors import InputError
-from plantain.files import digest, normalise, sha256_file
-from plantain.probe.node import Field
+from plantain.base.config import NAME
+from plantain.base.errors import InputError
+from plantain.base.files import digest, normalise, sha256_file
+from plantain.base.yaml import Key
+from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import (
-    Contrasts,
     ExpandedContrast,
     Expansion,
     Record,
@@ -17,23 +17,6 @@ from plantain.probe.records import (
     set_digest,
 )
 from plantain.probe.spec import Condition, Contrast, Item, Probe, Reference
-from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
-from plantain.probe.templates import fields, substitute
-from plantain.yamlfile import Key
-
-__all__ = [
-    "Contrasts",
-    "ExpandedContrast",
-    "Expansion",
-    "Record",
-    "ReferenceRecord",
-    "expand",
-    "expand_with",
-    "read_contrasts",
-    "read_records",
-    "read_references",
-    "write_expansion",
-]
 
 
 def expand(probe: Probe, root: Path) -> Expansion:

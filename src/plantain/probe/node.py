@@ -1,15 +1,55 @@
-"""A place in a probe file: its value, checked on the way out, with errors that name file, line, field and fix."""
+"""One value of a probe file with its place, read strictly; and the fields of a template, ``{field}``."""
 
 import math
+import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plantain.config import NAME
-from plantain.errors import InputError
-from plantain.files import normalise
-from plantain.probe import templates
-from plantain.yamlfile import Key, YamlFile
+from plantain.base.config import NAME
+from plantain.base.errors import InputError
+from plantain.base.files import normalise
+from plantain.base.yaml import Key, YamlFile
+
+_PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
+
+
+class TemplateError(ValueError):
+    """A template that is not plain field substitution."""
+
+
+def fields(template: str) -> tuple[str, ...]:
+    """The fields of ``template``, each once, in order of appearance.
+
+    Raises:
+        TemplateError: a lone brace, or braces that hold anything but a field name (no attributes, no formats).
+    """
+    return tuple(dict.fromkeys(piece[1:-1] for piece in _pieces(template) if _is_field(piece)))
+
+
+def substitute(template: str, values: Mapping[str, object]) -> str:
+    """``template`` with its fields replaced. Braces inside a value are text and are not expanded again."""
+    return _PIECE.sub(lambda match: _replacement(match[0], values), template)
+
+
+def _pieces(template: str) -> list[str]:
+    pieces = _PIECE.findall(template)
+    for piece in pieces:
+        if piece in ("{", "}"):
+            raise TemplateError(f"a single '{piece}' has no meaning in a template.")
+        if piece not in ("{{", "}}") and not _is_field(piece):
+            raise TemplateError(f"'{piece}' is not a plain field.")
+    return pieces
+
+
+def _is_field(piece: str) -> bool:
+    return NAME.fullmatch(piece[1:-1]) is not None
+
+
+def _replacement(piece: str, values: Mapping[str, object]) -> str:
+    return str(values[piece[1:-1]]) if _is_field(piece) else piece[0]
+
 
 Field = str | int | float
 """The value of an item's field."""
@@ -83,8 +123,8 @@ class Node:
         """Text whose only braces are plain fields."""
         text = self.text()
         try:
-            templates.fields(text)
-        except templates.TemplateError as error:
+            fields(text)
+        except TemplateError as error:
             raise self.error(str(error), "write {field} for an item's field, {{ and }} for braces.") from None
         return text
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plantain.files import digest
+from plantain.base.files import digest
 from plantain.probe.node import Field
 from plantain.probe.spec import Role
 

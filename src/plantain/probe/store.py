@@ -10,8 +10,8 @@ from typing import Any, Final
 import polars as pl
 from pydantic import TypeAdapter
 
-from plantain.errors import reading, restored
-from plantain.files import readable_json, write_atomic
+from plantain.base.errors import reading, restored
+from plantain.base.files import readable_json, write_atomic
 from plantain.probe.node import Field
 from plantain.probe.records import Contrasts, ExpandedContrast, Expansion, Record, ReferenceRecord, items_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from plantain.errors import InputError
+from plantain.base.errors import InputError
 from plantain.probe.records import ExpandedContrast, Record
 
 

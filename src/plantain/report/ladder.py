@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from plantain.report import wording
-from plantain.report.data import Result
+from plantain.report import words as wording
 from plantain.report.records import Rung
+from plantain.report.result import Result
 
 LADDER = (
     ("differs", "some heads respond differently to these sentences"),

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from plantain.report import wording
-from plantain.report.data import Analysis, Result
-from plantain.report.maps import MEASURES, limit
+from plantain.report import words as wording
+from plantain.report.figures.grid import MEASURES, limit
+from plantain.report.result import Analysis, Result
 
 COLUMNS = {
     "t": "t", "effect": "mean_difference", "d_z": "d_z", "p": "p", "p_fwer": "p_fwer", "q": "q_bh",

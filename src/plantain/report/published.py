@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from plantain.declared import within
-from plantain.report import wording
-from plantain.report.data import Analysis, Result
-from plantain.report.numbers import metric_rows
-from plantain.yamlfile import Key, YamlFile, read_yaml
+from plantain.base.params import within
+from plantain.base.yaml import Key, YamlFile, read_yaml
+from plantain.report import words as wording
+from plantain.report.metric_rows import metric_rows
+from plantain.report.result import Analysis, Result
 
 
 @dataclass(frozen=True)

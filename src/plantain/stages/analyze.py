@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from plantain.capture.activations import read_activations
-from plantain.files import readable_json
-from plantain.model.units import read_units
-from plantain.probe.expand import read_contrasts, read_records
-from plantain.stages.common import run, stage
-from plantain.stages.records import prompt_set
-from plantain.stats.analysis import analyse_cell
+from plantain.analysis.cell import analyse_cell
+from plantain.base.files import readable_json
+from plantain.probe.store import read_contrasts, read_records
+from plantain.records.activations import read_activations
+from plantain.records.receipt import prompt_set
+from plantain.records.units import read_units
+from plantain.stages.frame import run, stage
 
 
 def main() -> None:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from plantain.config import VERDICT_ANALYSIS, Params, Source
-from plantain.files import sha256_file
-from plantain.model.lock import ModelLock
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.environment import declared_versions
+from plantain.base.files import sha256_file
+from plantain.base.params import Params, Source
+from plantain.ladder.tables import Inputs, contrast_inputs, shared_inputs
+from plantain.measure.sides import judged
 from plantain.probe.records import ExpandedContrast, Record
-from plantain.stages.common import Stage
-from plantain.stages.environment import declared_versions
-from plantain.stats.ladder_nulls import Inputs, contrast_inputs, shared_inputs
-from plantain.stats.ladder_sample import judged
+from plantain.records.lock import ModelLock
+from plantain.stages.frame import Stage
 
 
 def families(params: Params, parent: str) -> list[str]:

@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from plantain.capture.activations import write_activations
 from plantain.capture.cell import capture_cell
-from plantain.capture.prompt_level import prompt_levels, write_prompt_levels
-from plantain.model.lock import lock_path, read_lock
-from plantain.probe.expand import read_records
-from plantain.stages.common import run, stage
-from plantain.stages.records import prompt_set
+from plantain.capture.encode import prompt_levels, write_prompt_levels
+from plantain.probe.store import read_records
+from plantain.records.activations import write_activations
+from plantain.records.lock import lock_path, read_lock
+from plantain.records.receipt import prompt_set
+from plantain.stages.frame import run, stage
 
 
 def main() -> None:

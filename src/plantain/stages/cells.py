@@ -8,10 +8,11 @@ come back when the cell does. It never deletes by listing a folder.
 import shutil
 from pathlib import Path
 
-from plantain.config import RunParams, read_params
-from plantain.files import readable_json, write_atomic
-from plantain.stages.common import run
-from plantain.yamlfile import read_yaml
+from plantain.base.config import read_params
+from plantain.base.files import readable_json, write_atomic
+from plantain.base.params import RunParams
+from plantain.base.yaml import read_yaml
+from plantain.stages.frame import run
 
 
 def main() -> None:

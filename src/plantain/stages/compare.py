@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from plantain.report.compare import write_compare
-from plantain.report.data import load_result
-from plantain.stages.common import cells_with_results, run, stage
+from plantain.report.compare.write import write_compare
+from plantain.report.result import load_result
+from plantain.stages.frame import cells_with_results, run, stage
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from plantain.model.resolve import resolve
-from plantain.stages.common import run, stage
+from plantain.stages.frame import run, stage
 
 
 def main() -> None:

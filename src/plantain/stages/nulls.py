@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.capture.activations import Activations
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.errors import InputError
+from plantain.base.params import Method
 from plantain.capture.cell import capture_cell
-from plantain.config import VERDICT_ANALYSIS, Method
-from plantain.errors import InputError
-from plantain.model.lock import ModelLock, lock_path, read_lock
+from plantain.ladder.beside import null_settings
+from plantain.ladder.tables import DrawnContrast, Inputs, NullTable, drawn, null_path, table_bytes
+from plantain.measure.sides import Measured, sampled_records
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
+from plantain.records.activations import Activations
+from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.receipt import prompt_set
 from plantain.stages.beside import image_digests, inputs_by_contrast, shared
-from plantain.stages.common import Stage, run, stage
-from plantain.stages.records import prompt_set
-from plantain.stats.ladder_beside import null_settings
-from plantain.stats.ladder_nulls import DrawnContrast, Inputs, NullTable, drawn, null_path, table_bytes
-from plantain.stats.ladder_sample import Measured, sampled_records
+from plantain.stages.frame import Stage, run, stage
 
 
 def main() -> None:

@@ -5,10 +5,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from plantain.probe.expand import expand, write_expansion
+from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
-from plantain.stages.common import run, stage
-from plantain.stages.records import prompt_set
+from plantain.probe.store import write_expansion
+from plantain.records.receipt import prompt_set
+from plantain.stages.frame import run, stage
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from plantain.config import read_params
-from plantain.stages.common import run
-from plantain.track.publish import publish
+from plantain.base.config import read_params
+from plantain.stages.frame import run
+from plantain.track.mlflow.publish import publish
 
 
 def main() -> None:

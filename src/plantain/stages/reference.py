@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from plantain.files import readable_json
-from plantain.model.lock import lock_path, read_lock
-from plantain.probe.expand import read_references
-from plantain.stages.common import run, stage
+from plantain.base.files import readable_json
+from plantain.probe.store import read_references
+from plantain.records.lock import lock_path, read_lock
+from plantain.stages.frame import run, stage
 
 
 def main() -> None:

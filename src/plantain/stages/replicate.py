@@ -10,21 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plantain.capture.activations import Activations
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
-from plantain.config import VERDICT_ANALYSIS, CaptureParams, ReferenceParams, VerdictParams
-from plantain.model.lock import ModelLock, lock_path, read_lock
-from plantain.model.units import read_units
+from plantain.ladder.beside import replicas, replication_settings
+from plantain.ladder.rungs import runs_asked
+from plantain.ladder.tables import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
+from plantain.measure.sides import Measured, judged, sampled_records
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
+from plantain.records.activations import Activations
+from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.receipt import prompt_set
+from plantain.records.units import read_units
 from plantain.stages.beside import image_digests, inputs_by_contrast, shared
-from plantain.stages.common import Stage, run, stage
-from plantain.stages.records import prompt_set
-from plantain.stats.ladder_beside import replicas, replication_settings
-from plantain.stats.ladder_nulls import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
-from plantain.stats.ladder_sample import Measured, judged, sampled_records
-from plantain.stats.rungs import runs_asked
+from plantain.stages.frame import Stage, run, stage
 
 
 def main() -> None:

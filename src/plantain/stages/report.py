@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from plantain.report.data import load_result
-from plantain.report.figures import write_figures
-from plantain.report.page import write_page
-from plantain.stages.common import run, stage
+from plantain.report.figures.write import write_figures
+from plantain.report.page.write import write_page
+from plantain.report.result import load_result
+from plantain.stages.frame import run, stage
 
 
 def inputs(probe: str, model: str) -> list[Path]:

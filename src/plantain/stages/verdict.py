@@ -7,20 +7,13 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load
 
-from plantain.capture.activations import read_activations
-from plantain.config import VERDICT_ANALYSIS
-from plantain.errors import reading, restored
-from plantain.files import readable_json, write_atomic
-from plantain.model.lock import ModelLock, lock_path, read_lock
-from plantain.model.units import read_units
-from plantain.probe.spec import Role
-from plantain.probe.store import read_contrasts, read_records
-from plantain.stages.beside import families, image_digests, shared
-from plantain.stages.common import Stage, cells_with_results, run, stage
-from plantain.stages.environment import declared_versions
-from plantain.stats.ladder_beside import Sources
-from plantain.stats.ladder_cell import Cell, Frame, judge
-from plantain.stats.ladder_nulls import (
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.environment import declared_versions
+from plantain.base.errors import reading, restored
+from plantain.base.files import readable_json, write_atomic
+from plantain.ladder.beside import Sources
+from plantain.ladder.judge import Cell, Frame, judge
+from plantain.ladder.tables import (
     NullTable,
     ReplicationTable,
     null_path,
@@ -28,6 +21,13 @@ from plantain.stats.ladder_nulls import (
     read_replications,
     replication_path,
 )
+from plantain.probe.spec import Role
+from plantain.probe.store import read_contrasts, read_records
+from plantain.records.activations import read_activations
+from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.units import read_units
+from plantain.stages.beside import families, image_digests, shared
+from plantain.stages.frame import Stage, cells_with_results, run, stage
 
 PROTOCOL = "card"
 """The analysis that repeats what the published cards did."""

@@ -1,11 +1,9 @@
 """What the numbers say: paired statistics, sign flips, bounds and reliability."""
 
-from plantain.stats.bounds import Calibration
-from plantain.stats.discoveries import item_calibration, true_discoveries
+from plantain.stats.bounds import Calibration, item_calibration, true_discoveries
 from plantain.stats.effects import hedges_factor, standardised_interval
-from plantain.stats.outcome import SignFlipTest
-from plantain.stats.reliability import SplitHalf, split_half
-from plantain.stats.signflip import ResolutionWarning, sign_flip_test
+from plantain.stats.signflip import ResolutionWarning, SignFlipTest, sign_flip_test
+from plantain.stats.splithalf import SplitHalf, split_half
 from plantain.stats.template import TemplateTest, concept_information, null_concept_information, template_test
 
 __all__ = [

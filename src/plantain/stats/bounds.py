@@ -9,13 +9,16 @@ The p-values of Student's t serve as the scale on which units are compared; the 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from plantain.errors import InputError
-from plantain.stats.quantise import t_p_values
-from plantain.stats.validate import Bools, Floats, Ints, check_fraction
+from plantain.base.errors import InputError
+from plantain.stats.flips.draw import STORED_FLIPS, draw_flips
+from plantain.stats.flips.quantise import quantise, t_p_values
+from plantain.stats.signflip import Labels
+from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups, check_fraction
 
 UnitSet = NDArray[np.integer] | NDArray[np.bool_] | Sequence[int]
 
@@ -178,3 +181,67 @@ def rank_runs(shift: int, last: int) -> tuple[Ints, Ints]:
         edges.append(max(edges[-1] + 1, int(edges[-1] * RATIO)))
     starts = np.array(edges[:-1], dtype=np.int64) + shift
     return starts, np.append(starts[1:] - 1, last)
+
+
+def true_discoveries(
+    differences: ArrayLike,
+    *,
+    unit_sets: Sequence[UnitSet],
+    confidence: float = 0.95,
+    family: str = "linear",
+    shift: int = 0,
+    flips: int | Literal["exact"] = 10_000,
+    blocks: Labels | None = None,
+    seed: int = 0,
+) -> Ints:
+    """Lower bounds on the units of each set that truly differ, all at once with one confidence.
+
+    Valid for any sets, also for sets chosen after looking, at a family and shift chosen before.
+
+    Args:
+        differences: ``(items, units)`` paired differences.
+        unit_sets: Sets of units, as indices or masks.
+        confidence: Probability that every bound holds.
+        family: ``linear`` (default) or ``beta``, see `plantain.stats.bounds.Family`.
+        shift: Ignore the first so many ranks.
+        flips: Flips, the identity among them, or ``"exact"``; those of `sign_flip_test` at the same seed.
+        blocks: ``(items,)`` labels; items of one label share one sign.
+        seed: Seed of the drawn flips.
+
+    Returns:
+        ``(sets,)`` integers. "With 95% confidence at least 143 of these 600 heads differ."
+
+    Raises:
+        InputError: See `sign_flip_test`; also an unknown family, a shift or set that does not fit.
+    """
+    calibration = item_calibration(
+        differences, confidence=confidence, family=family, shift=shift, flips=flips, blocks=blocks, seed=seed
+    )
+    return np.array([calibration.lower_bound(units) for units in unit_sets], dtype=np.int64)
+
+
+def item_calibration(
+    differences: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    family: str = "linear",
+    shift: int = 0,
+    flips: int | Literal["exact"] = 10_000,
+    blocks: Labels | None = None,
+    seed: int = 0,
+) -> Calibration:
+    """The calibration behind `true_discoveries`, to ask for further sets later; same arguments."""
+    table = as_differences(differences)
+    scores = quantise(table, as_groups(blocks, len(table), "block"))
+    alive = np.asarray((table != 0).any(axis=0))
+    parts = scores.parts[:, alive].astype(np.float64)
+    wanted = 1 << (len(parts) - 1) if flips == "exact" else flips
+    if wanted > STORED_FLIPS:
+        raise InputError(f"{wanted} flips are too many to calibrate.", fix="Ask for at most 1000000.", field="flips")
+    drawn = draw_flips(len(parts), wanted, seed=seed)
+
+    def rows(size: int) -> Iterator[Floats]:
+        for start in range(0, len(drawn), size):
+            yield drawn.signs(start, start + size) @ parts
+
+    return calibrate(rows, alive, scores.freedom, Family(family, shift, int(alive.sum())), confidence)

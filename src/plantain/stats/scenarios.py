@@ -1,4 +1,4 @@
-"""What the self-test simulates and what must come out of it."""
+"""Data whose truth is known, and the tests that have to keep their word on them."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -7,14 +7,69 @@ from typing import Literal
 
 import numpy as np
 
-from plantain.stats import simulate
-from plantain.stats.bounds import Calibration
-from plantain.stats.discoveries import item_calibration
-from plantain.stats.reliability import split_half
+from plantain.stats.bounds import Calibration, item_calibration
 from plantain.stats.signflip import ResolutionWarning, sign_flip_test
-from plantain.stats.simulate import Random
+from plantain.stats.splithalf import split_half
 from plantain.stats.template import template_test
 from plantain.stats.validate import Floats
+
+Random = np.random.Generator
+
+
+def independent(random: Random, items: int, units: int) -> Floats:
+    """Normal differences ``(items, units)``, nothing shared and no effect."""
+    return random.standard_normal((items, units))
+
+
+def factors(random: Random, items: int, units: int, loading: float = 0.8, number: int = 5) -> Floats:
+    """Normal differences of unit variance ``(items, units)`` whose units share `number` factors.
+
+    Args:
+        random: Source of numbers.
+        items: Rows.
+        units: Columns.
+        loading: Square root of the share of variance that the factors carry.
+        number: Factors; random unit-length weights a unit.
+    """
+    weights = random.standard_normal((number, units))
+    weights /= np.sqrt(np.square(weights).sum(axis=0))
+    shared = random.standard_normal((items, number)) @ weights
+    values: Floats = loading * shared + np.sqrt(1 - loading**2) * random.standard_normal((items, units))
+    return values
+
+
+def clustered(random: Random, blocks: int, size: int, units: int, correlation: float = 0.5) -> Floats:
+    """Differences ``(blocks * size, units)`` of items that share a template: correlated within blocks, no effect."""
+    shared = np.repeat(random.standard_normal((blocks, units)), size, axis=0)
+    own = random.standard_normal((blocks * size, units))
+    values: Floats = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+    return values
+
+
+def skewed(random: Random, items: int, units: int) -> Floats:
+    """Centred exponential differences: mean 0, but not symmetric about it, so outside the sign-flip null."""
+    return random.standard_exponential((items, units)) - 1.0
+
+
+def heavy_tailed(random: Random, items: int, units: int) -> Floats:
+    """Student t differences with 3 degrees of freedom: symmetric, but far from normal."""
+    return random.standard_t(3.0, (items, units))
+
+
+def sentences(random: Random, templates: int, items: int, units: int, ratio: float = 3.0) -> Floats:
+    """Measures ``(templates, items, units)`` of templates that each have a shift of their own, and no concept.
+
+    Args:
+        random: Source of numbers.
+        templates: Wordings, of both sides.
+        items: Items put into every wording.
+        units: Columns; template shifts follow `factors`.
+        ratio: Standard deviation of template shifts over that of template-by-item noise.
+    """
+    shift = ratio * factors(random, templates, units)
+    item = random.standard_normal((items, units))
+    return shift[:, None] + item + random.standard_normal((templates, items, units))
+
 
 LEVEL = 0.05
 UNITS = 100
@@ -67,7 +122,7 @@ def item_null(values: Floats, seed: int) -> Outcome:
 
 
 def _one_sided(random: Random) -> Outcome:
-    test = sign_flip_test(simulate.factors(random, 16, UNITS), flips=FLIPS, alternative="greater", seed=fresh(random))
+    test = sign_flip_test(factors(random, 16, UNITS), flips=FLIPS, alternative="greater", seed=fresh(random))
     return {
         "one-sided max-T p <= 5%": float(np.nanmin(test.p_fwer) <= LEVEL),
         "one-sided units with p <= 5%": float(np.mean(test.p <= LEVEL)),
@@ -75,7 +130,7 @@ def _one_sided(random: Random) -> Outcome:
 
 
 def _clustered(random: Random) -> Outcome:
-    values, blocks = simulate.clustered(random, 8, 3, UNITS), np.repeat(np.arange(8), 3)
+    values, blocks = clustered(random, 8, 3, UNITS), np.repeat(np.arange(8), 3)
     apart = sign_flip_test(values, flips=FLIPS, thresholds=(2.0,), seed=fresh(random))
     whole = sign_flip_test(values, flips=FLIPS, thresholds=(2.0,), blocks=blocks)
     bound = item_calibration(values, flips=FLIPS, blocks=blocks).lower_bound()
@@ -88,7 +143,7 @@ def _clustered(random: Random) -> Outcome:
 
 
 def _skewed(random: Random) -> Outcome:
-    test = sign_flip_test(simulate.skewed(random, 24, UNITS), flips=FLIPS, seed=fresh(random))
+    test = sign_flip_test(skewed(random, 24, UNITS), flips=FLIPS, seed=fresh(random))
     return {
         "max-T p <= 5%": float(np.nanmin(test.p_fwer) <= LEVEL),
         "units flagged as skewed": test.symmetry.share,
@@ -96,12 +151,12 @@ def _skewed(random: Random) -> Outcome:
 
 
 def _split_half(random: Random) -> Outcome:
-    result = split_half(simulate.factors(random, 16, UNITS), splits=11, flips=60, seed=fresh(random))
+    result = split_half(factors(random, 16, UNITS), splits=11, flips=60, seed=fresh(random))
     return {"split-half p <= 5%": float(result.null_p <= LEVEL), "median r > 0.1": float(result.median > 0.1)}
 
 
 def _no_concept(random: Random) -> Outcome:
-    values = simulate.sentences(random, 12, 10, UNITS)
+    values = sentences(random, 12, 10, UNITS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)
         items = sign_flip_test(values[0] - values[6], flips=FLIPS)
@@ -124,7 +179,7 @@ def overstated(calibration: Calibration, planted: int) -> float:
 
 
 def _planted_items(random: Random) -> Outcome:
-    values = simulate.factors(random, 16, UNITS)
+    values = factors(random, 16, UNITS)
     values[:, :20] += 1.2
     seed = fresh(random)
     test = sign_flip_test(values, flips=FLIPS, seed=seed)
@@ -137,7 +192,7 @@ def _planted_items(random: Random) -> Outcome:
 
 
 def _planted_templates(random: Random) -> Outcome:
-    means = simulate.factors(random, 12, UNITS)
+    means = factors(random, 12, UNITS)
     means[:6, :10] += 2.5
     test = template_test(means[:6], means[6:], strata=STRATA)
     return {"any bound too high": overstated(test.calibration, 10), "Simes p <= 5%": float(test.simes_p <= LEVEL)}
@@ -157,13 +212,9 @@ _AT_TEMPLATES = _all(NOMINAL, "templates: count p <= 5%", "templates: Simes p <=
 _PLANTED = _all(NOMINAL, "any bound too high")
 
 SCENARIOS = (
-    Scenario(
-        "independent units", 3_000, lambda r: item_null(simulate.independent(r, 16, UNITS), fresh(r)), _ITEM_RULES
-    ),
-    Scenario(
-        "units that share factors", 3_000, lambda r: item_null(simulate.factors(r, 16, UNITS), fresh(r)), _ITEM_RULES
-    ),
-    Scenario("heavy tails", 3_000, lambda r: item_null(simulate.heavy_tailed(r, 16, UNITS), fresh(r)), _ITEM_RULES),
+    Scenario("independent units", 3_000, lambda r: item_null(independent(r, 16, UNITS), fresh(r)), _ITEM_RULES),
+    Scenario("units that share factors", 3_000, lambda r: item_null(factors(r, 16, UNITS), fresh(r)), _ITEM_RULES),
+    Scenario("heavy tails", 3_000, lambda r: item_null(heavy_tailed(r, 16, UNITS), fresh(r)), _ITEM_RULES),
     Scenario(
         "one-sided, shared factors",
         3_000,

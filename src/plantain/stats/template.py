@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from plantain.errors import InputError
+from plantain.base.errors import InputError
 from plantain.stats.bounds import Calibration, Family, UnitSet, calibrate
 from plantain.stats.effects import hedges_factor
-from plantain.stats.labels import Labellings, relabel
+from plantain.stats.flips.labels import Labellings, relabel
+from plantain.stats.flips.quantise import QUANTA, Scores
 from plantain.stats.multiplicity import spread
-from plantain.stats.quantise import QUANTA, Scores
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_groups, as_rows, as_thresholds
 

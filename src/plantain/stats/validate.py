@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plantain.errors import InputError
+from plantain.base.errors import InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import plantain
-from plantain.errors import InputError
-from plantain.track.find import Found
+from plantain.base.errors import InputError
+from plantain.records.receipt import FileRecord
+from plantain.track.address import Found
 from plantain.track.lineage import Step, chain, kind
-from plantain.track.receipt import FileRecord
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
 
-    from plantain.track.journal import Execution
+    from plantain.records.journal import Execution
 
 RO_CRATE: Final = "1.1"
 PROFILES: Final = {

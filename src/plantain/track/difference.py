@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from plantain.track.checks import differences
-from plantain.track.flat import flat
+from plantain.records.receipt import Receipt
+from plantain.track.audit.checks import differences
 from plantain.track.lineage import ORDER
-from plantain.track.receipt import Receipt
+from plantain.track.mlflow.projection import flat
 from plantain.track.results import Cell, Reader
 
 SILENT: Final = ("report",)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml  # libyaml: fifty times faster than a parser in Python
 
-from plantain.track.receipt import Receipt
+from plantain.records.receipt import Receipt
 from plantain.track.results import Digests, Reader
 
 LOCK: Final = "dvc.lock"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from plantain.files import readable_json, write_atomic
+from plantain.base.files import readable_json, write_atomic
 from plantain.track.results import Cell, Results
 
 SCHEMA: Final = "plantain.ledger/1"

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from plantain.track.journal import Execution
+from plantain.records.journal import Execution
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held
 
 ORDER = (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES)

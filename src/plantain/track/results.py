@@ -9,9 +9,9 @@ from typing import IO, Final, Protocol
 
 from pydantic import ValidationError
 
-from plantain.errors import InputError
-from plantain.files import digest, sha256_bytes
-from plantain.track.receipt import PromptSet, Receipt, receipt_path
+from plantain.base.errors import InputError
+from plantain.base.files import digest, sha256_bytes
+from plantain.records.receipt import PromptSet, Receipt, receipt_path
 
 _CHUNK: Final = 1 << 20
 CELLS: Final = "reports/cells.json"

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from plantain.errors import InputError
-from plantain.files import normalise, six_digits
-from plantain.probe.revision import load
+from plantain.base.errors import InputError
+from plantain.base.files import normalise, six_digits
+from plantain.base.git import run_git
+from plantain.base.yaml import read_yaml
+from plantain.probe.authoring.diff import load
 from plantain.track import ledger
-from plantain.track.git import run_git
 from plantain.track.history import Revision, revisions
-from plantain.yamlfile import read_yaml
 
 PUBLISHED: Final = "reports/published"
 _SHORTEST_SHA: Final = 8

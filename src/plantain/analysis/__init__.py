@@ -1,0 +1,1 @@
+"""What one cell says: the statistics of every contrast by every analysis."""

@@ -1,0 +1,121 @@
+"""A cell analysed: every contrast by every named analysis, from activations to tables, metrics and sentences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plantain.analysis.findings import Findings, analyse
+from plantain.analysis.summary import blocks_of, metrics_of, null_of, sentences_of, split_of, warnings_of
+from plantain.base.params import AnalysisParams, UnitKind
+from plantain.measure.views import measure, unit_table
+from plantain.probe.records import Contrasts
+from plantain.records.activations import Activations
+
+Metrics = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What the analyze stage writes."""
+
+    metrics: Metrics
+    summary: dict[str, Any]
+    tables: dict[str, pl.DataFrame]
+    """File stem to table."""
+
+
+def analyse_cell(
+    activations: Activations, groups: pl.DataFrame, contrasts: Contrasts, analyses: Mapping[str, AnalysisParams]
+) -> CellResult:
+    """Every contrast by every analysis.
+
+    Args:
+        activations: Group mean squares of one probe on one model.
+        groups: The model's groups, in the order of the group axis.
+        contrasts: The probe's contrasts, with strata and flip blocks.
+        analyses: The named analyses of params.yaml.
+    """
+    metrics: Metrics = {}
+    summary: dict[str, Any] = {}
+    tables = {"tokens": _token_counts(activations)}
+    for name, params in analyses.items():
+        units = unit_table(groups, params.unit)
+        values = measure(activations, groups, params.unit, params.tokens, params.measure)
+        for contrast in contrasts.contrasts:
+            found = analyse(values, activations, units, contrast, params)
+            metrics.setdefault(contrast.name, {})[name] = metrics_of(found)
+            summary.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
+            tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
+    return CellResult(metrics, {"schema": "plantain.summary/1", "contrasts": summary}, tables)
+
+
+def _token_counts(activations: Activations) -> pl.DataFrame:
+    """Text tokens of every prompt, padding left out."""
+    text = activations.token_count[:, :, 0, activations.tokens.index("text")]
+    pairs = [(item, condition) for item in activations.items for condition in activations.conditions]
+    return pl.DataFrame(pairs, schema=["item", "condition"], orient="row").with_columns(tokens=pl.Series(text.ravel()))
+
+
+def _summary(found: Findings, numbers: dict[str, float], name: str) -> dict[str, Any]:
+    role = str(found.contrast.role)
+    return {
+        "role": role,
+        "unit": str(found.params.unit),
+        "tokens": str(found.params.tokens),
+        "measure": str(found.params.measure),
+        "a": list(found.contrast.a),
+        "b": list(found.contrast.b),
+        "exploratory": not (role == "target" and name == "heads"),
+        "metrics": numbers,
+        "blocks": blocks_of(found),
+        "null": null_of(found),
+        "split_half": split_of(found),
+        "sentences": sentences_of(found),
+        "warnings": warnings_of(found),
+    }
+
+
+def _tables(found: Findings, stem: str, items: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+    tables = {stem: _unit_rows(found)}
+    if found.params.unit is UnitKind.head:
+        columns = {str(unit): found.differences[:, index] for index, unit in enumerate(found.units["unit"])}
+        tables[f"{stem}.differences"] = pl.DataFrame({"item": list(items)} | columns)
+    if found.flips.null_counts is not None:
+        counts = {
+            f"t{threshold:g}": found.flips.null_counts[:, k] for k, threshold in enumerate(found.params.thresholds)
+        }
+        tables[f"{stem}.null"] = pl.DataFrame({"flip": np.arange(len(found.flips.null_counts))} | counts)
+    return tables
+
+
+def _unit_rows(found: Findings) -> pl.DataFrame:
+    test, split, templates = found.flips, found.splits, found.templates
+    columns: dict[str, NDArray[Any] | None] = {
+        "mean_difference": found.differences[:, found.included].mean(axis=0),
+        "t": test.t, "d_z": test.d_z, "g_z": test.g_z, "g_low": test.g_low, "g_high": test.g_high,
+        "p": test.p, "p_fwer": test.p_fwer, "q_bh": test.q_bh, "q_by": test.q_by,
+        "half_a_t": split.half_a_t, "half_b_t": split.half_b_t,
+        "template_t": None if templates is None else templates.t,
+        "template_delta": None if templates is None else templates.delta,
+        "template_p": None if templates is None else templates.p,
+    }  # fmt: skip
+    spread = {name: _spread(column, found.included) for name, column in columns.items()}
+    flags = {"alive": _flags(test.alive, found.included), "degenerate": _flags(test.degenerate, found.included)}
+    return found.units.with_columns(**flags).with_columns(**spread)
+
+
+def _spread(column: NDArray[Any] | None, included: NDArray[np.bool_]) -> pl.Series:
+    full = np.full(included.size, np.nan)
+    if column is not None:
+        full[included] = column
+    return pl.Series(full).fill_nan(None)
+
+
+def _flags(column: NDArray[np.bool_], included: NDArray[np.bool_]) -> pl.Series:
+    full = np.zeros(included.size, bool)
+    full[included] = column
+    return pl.Series(full)

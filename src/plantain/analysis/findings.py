@@ -1,0 +1,139 @@
+"""One contrast by one analysis: the sides measured, differenced and tested at both levels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plantain.base.errors import InputError
+from plantain.base.params import AnalysisParams
+from plantain.measure.views import block_sets, item_level, template_level
+from plantain.probe.records import ExpandedContrast
+from plantain.records.activations import Activations
+from plantain.stats import (
+    SignFlipTest,
+    SplitHalf,
+    TemplateTest,
+    sign_flip_test,
+    split_half,
+    template_test,
+    true_discoveries,
+)
+
+MIN_TEMPLATES = 4
+"""Templates a side below which no label permutation can reach 5%."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lower bounds on the number of units that truly differ, all valid at once."""
+
+    everywhere: int
+    blocks: list[int]
+    """One a row of :func:`plantain.analysis.summary.block_sets`."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One contrast by one analysis. Arrays over ``units`` cover every unit; excluded ones are NaN."""
+
+    contrast: ExpandedContrast
+    params: AnalysisParams
+    units: pl.DataFrame
+    differences: NDArray[np.float64]
+    """(items, units)"""
+    included: NDArray[np.bool_]
+    """(units,): units whose measure exists for every item; the tests see these alone."""
+    flips: SignFlipTest
+    splits: SplitHalf
+    bounds: Bounds | None
+    """None for the published protocol, which makes no such claim."""
+    templates: TemplateTest | None
+    """None where a side has too few templates, or the analysis is the published protocol."""
+
+
+def analyse(
+    values: NDArray[np.float64],
+    activations: Activations,
+    units: pl.DataFrame,
+    contrast: ExpandedContrast,
+    params: AnalysisParams,
+) -> Findings:
+    """One contrast by one analysis.
+
+    Args:
+        values: The measure, (item, condition, reference, seed, unit).
+        activations: Where ``values`` came from, for its labels.
+        units: A row a unit.
+        contrast: The two sides.
+        params: The analysis.
+    """
+    conditions = activations.conditions
+    differences = item_level(values, conditions, contrast.a, contrast.b)
+    included = np.asarray(np.isfinite(differences).all(axis=0))
+    if not included.any():
+        fix = f"choose other tokens than '{params.tokens}' for this probe."
+        raise InputError(f"contrast {contrast.name}: no unit has a finite {params.measure} for every item.", fix=fix)
+    usable = differences[:, included]
+    names = [str(unit) for unit in units["unit"].to_numpy()[included]]
+    flips = sign_flip_test(
+        usable,
+        flips=params.flips,
+        unique=params.unique,
+        blocks=contrast.flip_blocks,
+        thresholds=tuple(params.thresholds),
+        seed=params.seed,
+        items=list(activations.items),
+        units=names,
+    )
+    splits = split_half(
+        usable, splits=params.splits, blocks=contrast.flip_blocks, flips=params.split_flips, seed=params.seed
+    )
+    bounds = _bounds(usable, units, included, contrast, params)
+    templates = _templates(values, conditions, contrast, params, included)
+    return Findings(contrast, params, units, differences, included, flips, splits, bounds, templates)
+
+
+def _bounds(
+    usable: NDArray[np.float64],
+    units: pl.DataFrame,
+    included: NDArray[np.bool_],
+    contrast: ExpandedContrast,
+    params: AnalysisParams,
+) -> Bounds | None:
+    if not params.unique:
+        return None
+    members = [np.flatnonzero(mask[included]) for _, mask in block_sets(units)]
+    everywhere, *blocks = true_discoveries(
+        usable,
+        unit_sets=[np.arange(usable.shape[1]), *members],
+        confidence=params.confidence,
+        family=str(params.family),
+        shift=params.shift,
+        flips=params.flips,
+        blocks=contrast.flip_blocks,
+        seed=params.seed,
+    )
+    return Bounds(int(everywhere), [int(bound) for bound in blocks])
+
+
+def _templates(
+    values: NDArray[np.float64],
+    conditions: tuple[str, ...],
+    contrast: ExpandedContrast,
+    params: AnalysisParams,
+    included: NDArray[np.bool_],
+) -> TemplateTest | None:
+    if params.permutations < 1 or min(len(contrast.a), len(contrast.b)) < MIN_TEMPLATES:
+        return None
+    a = template_level(values, conditions, contrast.a)[:, included]
+    b = template_level(values, conditions, contrast.b)[:, included]
+    return template_test(
+        a,
+        b,
+        permutations=params.permutations,
+        threshold=params.thresholds[0],
+        confidence=params.confidence,
+        seed=params.seed,
+    )

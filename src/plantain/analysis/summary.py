@@ -1,0 +1,213 @@
+"""One analysis of one contrast in numbers and sentences.
+
+The metrics have the names that metrics.json, the ledger and MLflow share; the sentences claim no more than they
+support; and summary.json holds blocks, the null and the split halves besides.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plantain.analysis.findings import Findings
+from plantain.base.files import six_digits
+from plantain.measure.views import block_sets
+
+SKEWED = 0.05
+"""Share of skewed units above which the sign-flip null is doubtful: its symmetry does not hold."""
+
+
+def sentences_of(found: Findings) -> list[str]:
+    """Guarantees in words, item level first."""
+    test, percent = found.flips, f"{100 * found.params.confidence:g}%"
+    noun = "heads" if found.params.unit == "head" else "groups of 16 channels"
+    alive = int(test.alive.sum())
+    said = [
+        f"{int(test.observed[0])} of {alive} {noun} exceed |t| {found.params.thresholds[0]:g}: "
+        "the two sides' sentences differ for these items. This says nothing of a concept."
+    ]
+    if found.bounds is not None:
+        said.append(
+            f"With {percent} confidence at least {found.bounds.everywhere} of these {alive} {noun} differ "
+            "between these sentences."
+        )
+    if found.templates is not None:
+        said.append(
+            f"With {percent} confidence at least {found.templates.lower_bound} of these {alive} {noun} separate the "
+            "two sets of wordings more than wordings differ within them."
+        )
+    return said
+
+
+def warnings_of(found: Findings) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    warned = list(found.flips.warnings)
+    dead = int((~found.flips.alive).sum())
+    if dead:
+        warned.append(
+            f"{dead} units do not respond at all (every difference is 0); they are left out of all fractions."
+        )
+    excluded = int((~found.included).sum())
+    if excluded:
+        unit = found.units["unit"].to_numpy()[~found.included][0]
+        warned.append(f"{excluded} units have no finite measure for some item, first unit {unit}; they are left out.")
+    if found.flips.symmetry.share > SKEWED:
+        share = f"{100 * found.flips.symmetry.share:.0f}%"
+        warned.append(f"{share} of the units have skewed differences, for which sign-flip p-values are too small.")
+    if not found.params.unique:
+        warned.append("Counts over the null's p99 rest on few flips and are not comparable between runs.")
+    if found.templates is None and found.params.permutations:
+        warned.append("Template level: not tested; a side needs at least 4 templates.")
+    return warned
+
+
+_Numbers = dict[str, float | None]
+
+
+def metrics_of(found: Findings) -> dict[str, float]:
+    """Every metric that exists, to 6 significant digits; a ratio over a zero null is absent, never infinite."""
+    test = found.flips
+    alive = int(test.alive.sum())
+    numbers: _Numbers = {
+        "units": found.included.size,
+        "alive_units": alive,
+        "pairs": found.differences.shape[0],
+        "max_abs_t": test.max_abs_t,
+        "effect": _effect(found),
+        "skewed_fraction": test.symmetry.share,
+    }
+    for index, threshold in enumerate(found.params.thresholds):
+        numbers |= _counts(found, index, f"t{threshold:g}", alive)
+    numbers |= _effects_over(found, alive) | _reliability(found) | _bounds(found) | _template_level(found)
+    known = {name: value for name, value in numbers.items() if value is not None and np.isfinite(value)}
+    return {name: value if isinstance(value, int) else six_digits(value) for name, value in known.items()}
+
+
+def effect_name(threshold: float) -> str:
+    """``d08`` for 0.8."""
+    return "d" + f"{threshold:.1f}".replace(".", "")
+
+
+def _effect(found: Findings) -> float:
+    mean = found.differences[:, found.included].mean(axis=0)
+    return float(np.median(np.abs(mean[found.flips.alive])))
+
+
+def _counts(found: Findings, index: int, name: str, alive: int) -> _Numbers:
+    test = found.flips
+    observed, mean, p99 = int(test.observed[index]), float(test.null_mean[index]), float(test.null_p99[index])
+    return {
+        f"heads_over_{name}": observed,
+        f"heads_over_{name}_fraction": observed / alive if alive else None,
+        f"null_mean_{name}": mean,
+        f"null_p99_{name}": p99,
+        f"observed_over_null_p99_{name}": observed / p99 if p99 > 0 else None,
+        f"count_p_{name}": float(test.count_p[index]),
+    }
+
+
+def _effects_over(found: Findings, alive: int) -> _Numbers:
+    size = np.abs(found.flips.d_z[found.flips.alive])
+    over = int((size > found.params.effect_threshold).sum())
+    name = f"heads_over_{effect_name(found.params.effect_threshold)}"
+    return {name: over, f"{name}_fraction": over / alive if alive else None}
+
+
+def _reliability(found: Findings) -> _Numbers:
+    split = found.splits
+    return {
+        "split_half_r": split.median,
+        "split_half_r_q25": split.q25,
+        "split_half_r_q75": split.q75,
+        "split_half_r_spearman_brown": split.spearman_brown,
+        "split_half_r_null_p": split.null_p,
+    }
+
+
+def _bounds(found: Findings) -> _Numbers:
+    if found.bounds is None:
+        return {}
+    named = found.flips.p_fwer[found.flips.alive] <= 1 - found.params.confidence
+    return {"heads_differ_lower_bound": found.bounds.everywhere, "heads_fwer": int(named.sum())}
+
+
+def _template_level(found: Findings) -> _Numbers:
+    templates = found.templates
+    if templates is None:
+        return {}
+    return {
+        "selective_heads_lower_bound": templates.lower_bound,
+        "template_count": templates.count,
+        "template_count_p": templates.count_p,
+        "template_simes_p": templates.simes_p,
+        "template_floor_p": templates.floor_p,
+        "delta": float(np.median(np.abs(templates.delta[np.isfinite(templates.delta)]))),
+        "concept_information": templates.concept_information,
+    }
+
+
+def blocks_of(found: Findings) -> list[dict[str, Any]]:
+    """A row a block, as in the cards' table of top blocks, with the lower bound of truly differing units."""
+    rows = []
+    for index, (labels, members) in enumerate(block_sets(found.units)):
+        chosen = members[found.included] & found.flips.alive
+        bound = None if found.bounds is None else found.bounds.blocks[index]
+        streams = found.units["stream"].filter(pl.Series(members)).unique().sort().to_list()
+        rows.append(labels | {"stream": "+".join(streams), "lower_bound": bound} | _block_numbers(found, chosen))
+    return rows
+
+
+def _block_numbers(found: Findings, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    size = np.abs(found.flips.t[chosen])
+    finite = size[np.isfinite(size)]
+    effect = np.abs(found.differences[:, found.included].mean(axis=0)[chosen])
+    effects = np.abs(found.flips.d_z[chosen])
+    return {
+        "units": int(chosen.sum()),
+        "max_abs_t": six_digits(float(finite.max())) if finite.size else None,
+        "over_t3": int((size > found.params.thresholds[0]).sum()),
+        "median_abs_d": _median(effects),
+        "median_abs_effect": _median(effect),
+    }
+
+
+def _median(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return six_digits(float(np.median(finite))) if finite.size else None
+
+
+def null_of(found: Findings) -> dict[str, Any]:
+    """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
+    test = found.flips
+    names = [f"t{threshold:g}" for threshold in found.params.thresholds]
+    intervals = [[_known(end) for end in interval] for interval in test.null_p99_interval]
+    return {
+        "flips": test.flips,
+        "exact": test.exact,
+        "flip_space": float(test.flip_space),
+        "smallest_p": test.smallest_p,
+        "mean": dict(zip(names, map(float, test.null_mean), strict=True)),
+        "p99": dict(zip(names, map(float, test.null_p99), strict=True)),
+        "p99_interval": dict(zip(names, intervals, strict=True)),
+    }
+
+
+def split_of(found: Findings) -> dict[str, Any]:
+    """Split-half reliability, its r per split included."""
+    split = found.splits
+    interval = split.jackknife_interval
+    return {
+        "r": [six_digits(float(value)) for value in split.r],
+        "median": _known(split.median),
+        "q25": _known(split.q25),
+        "q75": _known(split.q75),
+        "spearman_brown": _known(split.spearman_brown),
+        "jackknife_interval": None if interval is None else [_known(end) for end in interval],
+        "null_p": None if split.null_p is None else _known(split.null_p),
+    }
+
+
+def _known(value: float) -> float | None:
+    """None for what the sample does not bound or define."""
+    return six_digits(float(value)) if np.isfinite(value) else None

@@ -1,0 +1,197 @@
+"""``params.yaml`` read: parsed and validated once, then trusted."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from plantain.base.params import (
+    SPANS,
+    AnalysisParams,
+    CaptureParams,
+    CapturePath,
+    ModelParams,
+    Params,
+    Source,
+    within,
+)
+from plantain.base.yaml import Key, YamlFile, read_yaml
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""Probes, conditions, contrasts, analyses and references: no hyphen, since DVC joins matrix values with one."""
+
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+VERDICT_ANALYSIS = "heads"
+"""The analysis that every verdict rests on."""
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Parse and validate ``path``.
+
+    Raises:
+        InputError: an unknown key, a wrong type or a value that cannot be; names line, field and fix.
+    """
+    source = read_yaml(path)
+    _check_sections(source)
+    params = _typed(source)
+    _check_numbers(source, params)
+    _check_run(source, params)
+    for name in params.models:
+        _check_model(source, params, name)
+    _check_capture(source, params.capture)
+    for name, analysis in params.analyses.items():
+        _check_analysis(source, name, analysis)
+    if VERDICT_ANALYSIS not in params.analyses:
+        fix = f"add `{VERDICT_ANALYSIS}:` there, as params.yaml has it in git."
+        raise source.error(f"the verdict rests on the analysis '{VERDICT_ANALYSIS}'.", "analyses", fix=fix)
+    return params
+
+
+def _check_sections(source: YamlFile) -> None:
+    """The file is a mapping that holds every section."""
+    fix = "restore params.yaml with git."
+    if not isinstance(source.data, dict):
+        what = "the file is empty" if source.data is None else "this is no mapping of sections"
+        raise source.error(f"{what}.", fix=fix)
+    for section in fields(Params):
+        if not isinstance(source.data.get(section.name), dict):
+            raise source.error(f"the section `{section.name}` is missing, or empty.", section.name, fix=fix)
+
+
+def _check_numbers(source: YamlFile, params: Params) -> None:
+    """Every number lies in its interval; NaN lies in none."""
+    for keys, value in _numbers(asdict(params), ()):
+        # A list where a number or a word is declared has no interval; it is refused for what it is.
+        interval, usual = next((span for pattern, span in SPANS.items() if _fits(pattern, keys)), ("[-inf, inf]", 0))
+        if not within(value, interval):
+            what = "whole number" if isinstance(usual, int) else "number"
+            fix = f"use a {what} in that interval, such as {usual}."
+            raise source.error(f"{value} lies outside {interval}.", *keys, fix=fix)
+
+
+def _numbers(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], float]]:
+    """Every number below ``node``, with the keys that lead to it."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _numbers(value, (*keys, key))
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield keys, node
+
+
+def _fits(pattern: str, keys: tuple[Key, ...]) -> bool:
+    parts = pattern.split(".")
+    return len(parts) == len(keys) and all(part in ("*", key) for part, key in zip(parts, keys, strict=True))
+
+
+def _typed(source: YamlFile) -> Params:
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Params), OmegaConf.create(source.data))
+        typed = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        keys = _keys(str(error.full_key or ""))
+        reason = str(error.msg or error).splitlines()[0].rstrip(".")
+        fix = "see the comments in params.yaml for the keys and their types."
+        raise source.error(f"{reason}.", *keys, fix=fix) from None
+    assert isinstance(typed, Params)
+    return typed
+
+
+def _keys(full_key: str) -> list[Key]:
+    parts = re.findall(r"[^.\[\]]+", full_key)
+    return [int(part) if part.isdigit() else part for part in parts]
+
+
+def _check_run(source: YamlFile, params: Params) -> None:
+    for index, probe in enumerate(params.run.probes):
+        if not NAME.fullmatch(probe):
+            fix = "use lower-case letters, digits and underscores, a letter first, at most 40."
+            raise source.error(f"'{probe}' is not a probe name.", "run", "probes", index, fix=fix)
+    for index, model in enumerate(params.run.models):
+        if model not in params.models:
+            fix = f"add it under models, or use one of: {', '.join(params.models)}."
+            raise source.error(f"model '{model}' is not declared.", "run", "models", index, fix=fix)
+    for key, names in (("probes", params.run.probes), ("models", params.run.models)):
+        if not names or len(set(names)) < len(names):
+            raise source.error("names must be distinct, and at least one.", "run", key, fix="list each name once.")
+
+
+_NEEDS = {
+    Source.hub: ("repo", "revision", "device", "dtype", "height", "width", "max_sequence_length"),
+    Source.local: ("path", "device", "dtype", "height", "width", "max_sequence_length"),
+    Source.embedded: ("device", "dtype", "height", "width", "max_sequence_length"),
+    Source.untrained: ("of", "method"),
+}
+
+
+_WORDS = {
+    "device": (re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?"), "use auto, cpu, cuda, cuda:N or mps."),
+    "dtype": (re.compile(r"float32|bfloat16|float16"), "use float32, bfloat16 or float16."),
+}
+
+_LATENT = 16
+"""Pixels a side of one image token of Klein and of the embedded models."""
+
+
+def _check_model(source: YamlFile, params: Params, name: str) -> None:
+    model = params.models[name]
+    if not MODEL_NAME.fullmatch(name):
+        fix = "use lower-case letters, digits, dots, hyphens and underscores."
+        raise source.error(f"'{name}' is not a model name.", "models", name, fix=fix)
+    for key in _NEEDS[model.source]:
+        if getattr(model, key) is None:
+            fix = f"add `{key}:` to models.{name}."
+            raise source.error(f"a model of source {model.source} needs `{key}`.", "models", name, fix=fix)
+    for key, (known, fix) in _WORDS.items():
+        value = getattr(model, key)
+        if value is not None and not known.fullmatch(value):
+            raise source.error(f"'{value}' is not a {key}.", "models", name, key, fix=fix)
+    if model.source is Source.untrained:
+        _check_untrained(source, params, name, model)
+    base = params.models[str(model.of)] if model.source is Source.untrained else model
+    for key in ("height", "width"):
+        # A local pipeline can have another autoencoder; the model stage looks at its files.
+        if base.source is not Source.local and (getattr(model, key) or 0) % _LATENT:
+            problem = f"{getattr(model, key)} pixels do not fit the latent."
+            raise source.error(problem, "models", name, key, fix=f"use a multiple of {_LATENT}.")
+
+
+def _check_untrained(source: YamlFile, params: Params, name: str, model: ModelParams) -> None:
+    parent = params.models.get(str(model.of))
+    if parent is None or parent.source is Source.untrained:
+        fix = "name a hub, local or embedded model."
+        raise source.error(f"'{model.of}' is not a model with weights.", "models", name, "of", fix=fix)
+    if (model.seed is None) == (model.seeds is None):
+        fix = "give `seed: n` for one draw, or `seeds: n` for n draws."
+        raise source.error("exactly one of seed and seeds is needed.", "models", name, fix=fix)
+
+
+def _check_capture(source: YamlFile, capture: CaptureParams) -> None:
+    if not capture.seeds or len(set(capture.seeds)) < len(capture.seeds):
+        raise source.error("noise seeds must be distinct.", "capture", "seeds", fix="list each seed once.")
+    size = capture.batch_size
+    if size != "auto" and (not isinstance(size, int) or isinstance(size, bool)):
+        raise source.error(f"{size!r} is not a batch size.", "capture", "batch_size", fix="use 1 or more, or auto.")
+    if capture.path is CapturePath.pipeline and capture.kernels():
+        fix = "set capture.path: fast, or leave attention and compile out."
+        raise source.error("the plain pipeline path computes the plain way.", "capture", "path", fix=fix)
+
+
+def _check_analysis(source: YamlFile, name: str, analysis: AnalysisParams) -> None:
+    if not NAME.fullmatch(name):
+        fix = "use lower-case letters, digits and underscores, a letter first."
+        raise source.error(f"'{name}' is not an analysis name.", "analyses", name, fix=fix)
+    flips = analysis.flips
+    if flips != "exact" and (not isinstance(flips, int) or isinstance(flips, bool)):
+        raise source.error(
+            f"{flips!r} is not a number of flips.", "analyses", name, "flips", fix="use 10000, or exact."
+        )
+    # A metric is named after its threshold to six digits, so no two may share a name.
+    names = [f"{threshold:g}" for threshold in analysis.thresholds]
+    if analysis.thresholds[:1] != [3.0] or len(set(names)) < len(names):
+        problem = "thresholds are distinct, and the first is 3, which every headline counts."
+        raise source.error(problem, "analyses", name, "thresholds", fix="use [3.0, 5.0].")

@@ -1,0 +1,74 @@
+"""The guard on package versions: keys hold what is declared, receipts what was observed, and the two must agree.
+
+``environment.yaml`` declares public versions, without build tags, in sections by what can change numbers.
+"""
+
+import io
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from plantain.base.files import write_atomic
+from plantain.base.yaml import YamlFile, read_yaml
+
+ENVIRONMENT = Path("environment.yaml")
+
+
+def observed_versions(section: str, path: Path = ENVIRONMENT) -> dict[str, str]:
+    """Installed versions of a section's packages.
+
+    Raises:
+        InputError: a version differs from the declared one; names both and the fix.
+    """
+    source = read_yaml(path)
+    declared = source.data.get(section)
+    if not isinstance(declared, dict):
+        raise source.error("the section is missing.", section, fix="run `plantain doctor --fix`.")
+    found = {name: public_version(name) for name in sorted(declared)}
+    for name, wanted in sorted(declared.items()):
+        if found[name] != str(wanted):
+            raise _mismatch(source, section, name, str(wanted), found[name])
+    return {name: str(value) for name, value in found.items()}
+
+
+def public_version(package: str) -> str | None:
+    """Installed version of ``package`` without its build tag, None where it is not installed."""
+    try:
+        return version(package).split("+")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def _mismatch(source: YamlFile, section: str, name: str, wanted: str, found: str | None) -> Exception:
+    have = f"{name} {found} is installed" if found else f"{name} is not installed"
+    fix = (
+        "install what is declared (`make install`), or declare what is installed (`plantain doctor --fix`) and re-run."
+    )
+    return source.error(f"{have}, and {wanted} is declared.", section, name, fix=fix)
+
+
+def declared_versions(path: Path = ENVIRONMENT) -> dict[str, dict[str, str]]:
+    """The declared versions, by section."""
+    sections = read_yaml(path).data
+    return {section: {name: str(value) for name, value in entry.items()} for section, entry in sections.items()}
+
+
+def write_declared(constraints: Path, path: Path = ENVIRONMENT) -> None:
+    """Declare in ``path`` what ``constraints`` pins, keeping comments."""
+    pinned = pinned_versions(constraints)
+    parser = YAML()
+    tree = parser.load(path.read_text(encoding="utf-8"))
+    for entry in tree.values():
+        for name in entry:
+            entry[name] = pinned.get(name.lower(), entry[name])
+    stream = io.StringIO()
+    parser.dump(tree, stream)
+    write_atomic(path, stream.getvalue().encode())
+
+
+def pinned_versions(constraints: Path) -> dict[str, str]:
+    """Package to version, as ``constraints`` pins them."""
+    lines = (line.split("#")[0].strip() for line in constraints.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {name.strip().lower(): wanted.strip() for name, wanted in pairs}

@@ -1,0 +1,156 @@
+"""What stands beside a cell: untrained draws of its model, and further noise seeds and reference images."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from plantain.base.files import six_digits
+from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams
+from plantain.ladder.evidence import Family, Replica
+from plantain.ladder.rungs import compare_templates, replica_p, runs_asked
+from plantain.ladder.tables import SHUFFLED, Inputs, NullTable, ReplicationTable, contrast_inputs, family_of, mismatch
+from plantain.measure.sides import Measured, sampled_records, strata_of, unequal_strata
+from plantain.probe.records import ExpandedContrast, Record
+from plantain.records.lock import ModelLock
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What was found for one contrast."""
+
+    families: tuple[Family, ...] = ()
+    missing: str = ""
+    replicas: tuple[Replica, ...] = ()
+    unrepeated: str = ""
+    """Why the table of further seeds and references does not serve; empty where there is none, or it does."""
+    has_reference: bool = False
+    information: Mapping[Method, list[float]] = field(default_factory=dict)
+    """Concept information of every draw."""
+    items: tuple[str, ...] = ()
+    """The items that the draws were run on."""
+    own_information: float | None = None
+    """Concept information of the model on these items."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The tables that may serve a cell, and what they must have been made from."""
+
+    lock: ModelLock
+    """Of the cell's model."""
+    parent: ModelLock | None
+    """Of the model with weights that it comes from, itself included; None where that is not in the run."""
+    shared: Inputs
+    """See :func:`plantain.ladder.tables.shared_inputs`; of the parent."""
+    images: Mapping[str, str]
+    """Reference name to the SHA-256 of its image."""
+    capture: CaptureParams
+    reference: ReferenceParams
+    tables: tuple[NullTable, ...] = ()
+    replications: ReplicationTable | None = None
+
+    def beside(
+        self,
+        measured: Measured,
+        contrast: ExpandedContrast,
+        records: tuple[Record, ...],
+        rules: VerdictParams,
+    ) -> Beside:
+        """What stands beside one contrast."""
+        sides = {*contrast.a, *contrast.b}
+        has_reference = any(record.reference for record in records if record.condition in sides)
+        if min(len(contrast.a), len(contrast.b)) < rules.min_templates:
+            return Beside(has_reference=has_reference)
+        chosen = sampled_records(records, [contrast], rules)
+        replicas, unrepeated = own_replicas(measured, contrast, rules, has_reference), ""
+        if not replicas:
+            replicas, unrepeated = self._replicas(contrast, chosen, rules)
+        problems = {table.family: self._problem(table, measured, contrast, chosen) for table in self.tables}
+        found = self._drawn([table for table in self.tables if not problems[table.family]], measured, contrast, rules)
+        missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
+        return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
+
+    def _drawn(
+        self, tables: Iterable[NullTable], measured: Measured, contrast: ExpandedContrast, rules: VerdictParams
+    ) -> Beside:
+        weights = self.lock.components["transformer"].weights_sha256
+        found = Beside()
+        for table in tables:
+            sides = measured.restricted(table.items, table.seeds).sides(contrast)
+            test = compare_templates(sides.a, sides.b, None, rules)
+            family = family_of(table, contrast.name, test.count, int(test.alive.sum()), weights)
+            found = replace(
+                found,
+                families=(*found.families, family),
+                information={**found.information, table.method: table.contrasts[contrast.name].concept_information},
+                items=tuple(table.items),
+                own_information=six_digits(test.concept_information),
+            )
+        return found
+
+    def _problem(
+        self, table: NullTable, measured: Measured, contrast: ExpandedContrast, chosen: tuple[Record, ...]
+    ) -> str:
+        """Why a table does not serve; empty where it does."""
+        if self.parent is None:
+            return "the model that was untrained is not in this run"
+        if contrast.name not in table.contrasts:
+            return f"its table has no contrast '{contrast.name}'"
+        wanted = contrast_inputs(contrast, chosen, self.images, null_settings(self.shared, self.parent, table.method))
+        other = mismatch(table.contrasts[contrast.name].inputs, wanted)
+        if other:
+            return f"its table was made from other inputs ({other})"
+        known = measured.activations
+        strange = [*set(table.items).difference(known.items), *map(str, set(table.seeds).difference(known.seeds))]
+        return f"its table names what was not captured ({', '.join(sorted(strange))})" if strange else ""
+
+    def _replicas(
+        self, contrast: ExpandedContrast, chosen: tuple[Record, ...], rules: VerdictParams
+    ) -> tuple[tuple[Replica, ...], str]:
+        """The replicas of the study's table, or why it does not serve."""
+        table = self.replications
+        if table is None:
+            return (), ""
+        if contrast.name not in table.contrasts:
+            return (), f"the study's table has no contrast '{contrast.name}'"
+        settings = replication_settings(self.shared, self.lock, self.reference, rules)
+        wanted = contrast_inputs(contrast, chosen, self.images, settings)
+        entry = table.contrasts[contrast.name]
+        other = mismatch(entry.inputs, wanted)
+        return ((), f"the study's table was made from other inputs ({other})") if other else (entry.replicas, "")
+
+
+def null_settings(shared: Inputs, parent: ModelLock, method: Method) -> Inputs:
+    """What decides the numbers of an untrained family; only a shuffled one has the trained weights in it."""
+    shuffled = {SHUFFLED: parent.components["transformer"].weights_sha256}
+    return shared | {"method": method.value} | (shuffled if method is Method.shuffle else {})
+
+
+def replication_settings(shared: Inputs, lock: ModelLock, reference: ReferenceParams, rules: VerdictParams) -> Inputs:
+    """What decides the p of further seeds and references."""
+    return shared | {
+        "weights": lock.components["transformer"].weights_sha256,
+        "drawing": [reference.steps, float(reference.guidance_scale), reference.seed],
+        "rules": [rules.seeds, rules.references, rules.seeds_alone, rules.permutations, str(rules.family), rules.shift],
+    }
+
+
+def own_replicas(
+    measured: Measured, contrast: ExpandedContrast, rules: VerdictParams, has_reference: bool
+) -> tuple[Replica, ...]:
+    """Rungs 3 and 5 in every noise seed and reference image of the cell itself, where it has as many as are asked."""
+    seeds, references = runs_asked(rules, has_reference)
+    if len(measured.activations.seeds) < seeds or len(measured.activations.references) < references:
+        return ()
+    return replicas(measured, contrast, rules)
+
+
+def replicas(measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> tuple[Replica, ...]:
+    """Rungs 3 and 5 in every noise seed and reference image that was captured."""
+    strata = None if unequal_strata(measured.activations, contrast) else strata_of(contrast)
+    found = []
+    for at, seed in enumerate(measured.activations.seeds):
+        for alternative, name in enumerate(measured.activations.references):
+            sides = measured.only(seed=at, reference=alternative).sides(contrast)
+            if sides.a.shape[1]:
+                found.append(Replica(seed, name, replica_p(sides.a, sides.b, strata, rules)))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""What is looked at: units, token sets, measures and sides as views on activations."""

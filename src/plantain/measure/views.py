@@ -1,0 +1,212 @@
+"""Units as views on groups: which groups make a unit, what a unit measures, and sets of units reported together.
+
+A head of FLUX.2 is ``head_width`` adjacent input channels of an attention output projection; the published cards call
+16-channel groups heads, the MLP part of the single blocks included. Both, and the text stream and MLP slices besides,
+are sums of the same stored groups.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plantain.base.errors import InputError
+from plantain.base.params import Measure, Tokens, UnitKind
+from plantain.records.activations import Activations
+
+_SETS = {
+    Tokens.text: ("text",),
+    Tokens.pad: ("pad",),
+    Tokens.noise: ("noise",),
+    Tokens.reference: ("reference",),
+    Tokens.image: ("noise", "reference"),
+    Tokens.all: ("text", "pad", "noise", "reference"),
+}
+_CARD_WIDTH = 16
+_GEOMETRY = ("block_kind", "block", "stream", "part", "head")
+
+
+@dataclass(frozen=True)
+class View:
+    """A set of units over the group axis."""
+
+    table: pl.DataFrame
+    """One row a unit: unit, block_kind, block, stream, part, head, index_in_block, first_channel, width."""
+    groups: NDArray[np.int64]
+    """Positions on the group axis that belong to a unit, units in order, (members,)."""
+    starts: NDArray[np.int64]
+    """Where each unit begins in ``groups``, (units,)."""
+
+
+def heads(groups: pl.DataFrame) -> View:
+    """True attention heads: image stream of the joint blocks, all of the single blocks (600 in Klein 4B)."""
+    return _view(groups, (pl.col("part") == "attention") & (pl.col("stream") != "text"), pl.col("head"))
+
+
+def head_streams(groups: pl.DataFrame) -> View:
+    """Attention heads, those of the joint blocks once for each stream (720 in Klein 4B)."""
+    return _view(groups, pl.col("part") == "attention", pl.col("head"))
+
+
+def group16(groups: pl.DataFrame) -> View:
+    """The 16-channel groups that the published cards call heads (16,320 in Klein 4B)."""
+    slices = pl.col("first_channel") // _CARD_WIDTH
+    view = _view(groups, pl.col("stream") != "text", slices)
+    _refuse_uneven(view, _CARD_WIDTH, groups)
+    return view
+
+
+def mlp_slices(groups: pl.DataFrame, width: int = 128) -> View:
+    """Slices of ``width`` channels of the single blocks' MLP part (1,440 of 128 in Klein 4B)."""
+    offset = pl.col("first_channel") - pl.col("first_channel").min().over("block_kind", "block")
+    view = _view(groups.filter(pl.col("part") == "mlp"), pl.lit(True), offset // width, position=_positions(groups))
+    _refuse_uneven(view, width, groups)
+    return view
+
+
+def unit_table(groups: pl.DataFrame, kind: UnitKind) -> pl.DataFrame:
+    """One row a unit of ``kind``, in the order of the last axis of :func:`measure`.
+
+    Args:
+        groups: a row a group, in the order of the group axis (``units.parquet``).
+        kind: what is tested.
+    """
+    return _VIEWS[kind](groups).table
+
+
+def measure(
+    activations: Activations,
+    groups: pl.DataFrame,
+    kind: UnitKind | View,
+    tokens: Tokens,
+    measure: Measure,
+    draw: int = 0,
+) -> NDArray[np.float64]:
+    """The measure of every unit, (item, condition, reference, seed, unit).
+
+    Mean squares are averaged over the token sets that a unit's projection sees, weighted by token counts, then over
+    its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no
+    token of the set is seen.
+    """
+    view = kind if isinstance(kind, View) else _VIEWS[kind](groups)
+    if groups.height != activations.mean_square.shape[-1]:
+        fix = "run `dvc repro`: units.parquet and the activations come from different models or group widths."
+        raise InputError(
+            f"the unit table has {groups.height} groups, the activations {activations.mean_square.shape[-1]}.", fix=fix
+        )
+    squares = _over_tokens(activations, view.groups, _SETS[tokens], draw)
+    width = groups["width"].to_numpy()[view.groups].astype(np.float64)
+    summed = np.add.reduceat(squares * width, view.starts, axis=-1)
+    mean_square = summed / np.add.reduceat(width, view.starts)
+    if measure is Measure.rms:
+        return np.sqrt(mean_square)
+    with np.errstate(divide="ignore"):
+        return np.asarray(0.5 * np.log(mean_square))
+
+
+def item_level(
+    values: NDArray[np.float64], conditions: Sequence[str], a: Sequence[str], b: Sequence[str]
+) -> NDArray[np.float64]:
+    """Side ``a`` minus side ``b`` for every item, (items, units).
+
+    A template is averaged over its references and seeds, absent alternatives left out; a side is the plain mean of
+    its templates, so that each weighs the same however many references it has.
+
+    Args:
+        values: a measure, (item, condition, reference, seed, unit).
+        conditions: labels of the condition axis.
+        a: templates of one side.
+        b: templates of the other.
+    """
+    with np.errstate(invalid="ignore"):
+        # Silent on both sides: the difference of two minus infinities is NaN, which is meant.
+        return np.asarray(_side(values, conditions, a) - _side(values, conditions, b))
+
+
+def template_level(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+    """Each template's measure averaged over references, seeds and items, (templates, units)."""
+    return np.stack([_template(values, conditions, name).mean(axis=0) for name in names])
+
+
+def _side(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
+    return np.asarray(np.mean([_template(values, conditions, name) for name in names], axis=0))
+
+
+def _template(values: NDArray[np.float64], conditions: Sequence[str], name: str) -> NDArray[np.float64]:
+    if name not in conditions:
+        fix = f"captured are: {', '.join(conditions)}; run `dvc repro` after editing a probe."
+        raise InputError(f"condition '{name}' is not among the activations.", fix=fix)
+    chosen = values[:, list(conditions).index(name)]
+    present = ~np.isnan(chosen)
+    count = present.sum(axis=(1, 2))
+    total = np.where(present, chosen, 0.0).sum(axis=(1, 2))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _over_tokens(
+    activations: Activations, members: NDArray[np.int64], sets: Sequence[str], draw: int
+) -> NDArray[np.float64]:
+    values = activations.mean_square[draw]
+    total = np.zeros((*values.shape[:4], members.size))
+    weight = np.zeros_like(total)
+    for name in sets:
+        index = activations.tokens.index(name)
+        squares = values[:, :, :, :, index, :][..., members].astype(np.float64)
+        count = activations.token_count[:, :, :, index].astype(np.float64)[..., None, None]
+        seen = ~np.isnan(squares)
+        total += np.where(seen, squares, 0.0) * count
+        weight += seen * count
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+
+
+def _positions(groups: pl.DataFrame) -> NDArray[np.int64]:
+    return np.flatnonzero((groups["part"] == "mlp").to_numpy()).astype(np.int64)
+
+
+def _view(groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDArray[np.int64] | None = None) -> View:
+    at = np.arange(groups.height) if position is None else position
+    chosen = groups.with_columns(pl.Series("position", at)).filter(include).with_columns(index.alias("slice"))
+    keys = ["block_kind", "block", "stream", "part", "slice"]
+    table = chosen.group_by(keys, maintain_order=True).agg(
+        pl.col("head").first() if chosen["head"].null_count() == 0 else _only_head(),
+        pl.col("first_channel").min(),
+        pl.col("width").sum(),
+        pl.col("position"),
+    )
+    table = table.with_columns(pl.int_range(pl.len()).over("block_kind", "block").alias("index_in_block"))
+    sizes = table["position"].list.len().to_numpy()
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    columns = ["unit", *_GEOMETRY, "index_in_block", "first_channel", "width"]
+    members = table["position"].explode().to_numpy().astype(np.int64)
+    return View(table.with_row_index("unit").select(columns), members, starts)
+
+
+def _only_head() -> pl.Expr:
+    return pl.when(pl.col("head").n_unique() == 1).then(pl.col("head").first()).otherwise(None).alias("head")
+
+
+def _refuse_uneven(view: View, width: int, groups: pl.DataFrame) -> None:
+    if view.table["width"].n_unique() != 1 or view.table["width"][0] != width:
+        stored = groups["width"].unique().sort().to_list()
+        fix = f"set capture.group_width to a divisor of {width}; {width} must divide the width of the part."
+        raise InputError(f"groups of {stored} channels do not make units of {width}.", fix=fix)
+
+
+_VIEWS: dict[UnitKind, Callable[[pl.DataFrame], View]] = {UnitKind.head: heads, UnitKind.group16: group16}
+
+
+def block_sets(units: pl.DataFrame) -> list[tuple[dict[str, Any], NDArray[np.bool_]]]:
+    """The blocks of a unit table, and the parts of those that have two: ``(labels, (units,) mask)``."""
+    sets = []
+    for kind, block in units.select("block_kind", "block").unique(maintain_order=True).iter_rows():
+        here = ((units["block_kind"] == kind) & (units["block"] == block)).to_numpy()
+        parts = units["part"].filter(pl.Series(here)).unique(maintain_order=True).to_list()
+        sets.append(({"block_kind": kind, "block": block, "part": "all" if len(parts) > 1 else parts[0]}, here))
+        if len(parts) > 1:
+            for part in parts:
+                labels = {"block_kind": kind, "block": block, "part": part}
+                sets.append((labels, here & (units["part"] == part).to_numpy()))
+    return sets

@@ -1,0 +1,1 @@
+"""Help for people who write probes: begin one, check it, compare two."""

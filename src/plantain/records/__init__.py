@@ -1,0 +1,1 @@
+"""What is written down: the typed records that one room writes and another reads."""

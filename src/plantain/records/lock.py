@@ -1,0 +1,121 @@
+"""The model lock: everything needed to bring back the weights that made a number (needs no torch)."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from plantain.base.errors import InputError
+from plantain.base.files import readable_json, sha256_bytes
+from plantain.base.params import Method, Source
+
+
+class Component(BaseModel):
+    """One part of the pipeline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    class_name: str
+    config_sha256: str
+    """Digest of its configuration files, library versions left out."""
+    weights_sha256: str
+    """Digest of its weight files; of the state where the weights are made in memory; empty where there are none."""
+    bytes: int
+    """Size of the weights."""
+
+
+class Geometry(BaseModel):
+    """What the transformer consists of, in the terms of the unit table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    joint_blocks: int
+    single_blocks: int
+    heads: int
+    """Attention heads per block."""
+    head_width: int
+    mlp_width: int
+    """MLP channels that enter a single block's output projection."""
+    groups: int
+    """Rows of the unit table, the text stream of the joint blocks included."""
+    parameters: int
+    text_width: int
+    """Channels of one position of a prompt embedding: the encoder's width times the layers that are read."""
+
+
+class ModelLock(BaseModel):
+    """A resolved model. Deterministic: it records what was declared and digests, nothing about a machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    source: Source
+    """Of the model itself; an untrained one takes its other parts from the source in ``base``."""
+    base: Source
+    """Where the files come from: ``source``, or for an untrained model that of its ``of`` model."""
+    repo: str | None = None
+    revision: str | None = None
+    """The commit that the declared revision resolved to."""
+    path: str | None = None
+    of: str | None = None
+    method: Method | None = None
+    trained: bool
+    """Whether the transformer's weights came from training, not from a seed."""
+    seeds: list[int] = []
+    """The draws of an untrained model; empty for a model with weights."""
+    family: bool = False
+    """Declared with ``seeds: n``: activations keep their draw axis."""
+    device: str
+    dtype: str
+    height: int
+    width: int
+    max_sequence_length: int
+    text_encoder_out_layers: list[int]
+    is_distilled: bool
+    group_width: int
+    components: dict[str, Component]
+    files_sha256: str
+    """Digest over all parts as they lie in files; differs from ``components`` where the transformer is untrained."""
+    draws: list[str] = []
+    """Digest of the transformer's weights for each of ``seeds``."""
+    geometry: Geometry
+
+    @property
+    def reference_model(self) -> str:
+        """The model whose conditioning images this one is shown: its ``of`` model, or itself."""
+        return self.of or self.name
+
+    @property
+    def files_model(self) -> str:
+        """The declared model whose files hold everything but an untrained transformer."""
+        return self.of or self.name
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the lock's bytes."""
+        return sha256_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The lock file: sorted keys, two-space indent, final newline."""
+        return readable_json(self.model_dump(mode="json"))
+
+
+def lock_path(model: str) -> Path:
+    """Where the lock of ``model`` lies, from the repository root."""
+    return Path("models", model, "model.lock.json")
+
+
+def read_lock(path: Path) -> ModelLock:
+    """Read and validate a lock.
+
+    Raises:
+        InputError: the file is missing, or not a lock of this version of plantain.
+    """
+    fix = f"run `dvc repro -f model@{path.parent.name}`, or `dvc pull` where the results came from elsewhere."
+    try:
+        return ModelLock.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError("the model is not resolved yet: no such file.", file=path, fix=fix) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"not a model lock: {first['msg']}.", file=path, field=field, fix=fix) from None

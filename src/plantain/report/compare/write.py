@@ -1,0 +1,157 @@
+"""The compare page: results side by side on one scale, and what makes a comparison unfair."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from plantain.base.files import write_atomic
+from plantain.report import words as wording
+from plantain.report.compare import contents as comparing
+from plantain.report.compare.contents import EqualN, Overlap, PromptDiff
+from plantain.report.figures.grid import limit
+from plantain.report.figures.style import (
+    CONTROL,
+    DARK_STOPS,
+    INK,
+    LIGHT_STOPS,
+    MUTED,
+    SINGLE,
+    STRONG,
+    headline,
+    new_figure,
+    plantain_style,
+    quiet,
+    themed_svg,
+)
+from plantain.report.page.write import template
+from plantain.report.payload import encode, rows
+from plantain.report.published import abreast
+from plantain.report.result import Analysis, Result
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two results beside each other."""
+
+    a: Result
+    b: Result
+    key: str
+    """Name of the difference map in the page's data; empty where the geometries differ."""
+    said: str
+    unfair: list[str]
+    overlap: Overlap | None
+    prompts: PromptDiff
+    profile: Markup
+
+
+def write_compare(results: Sequence[Result], path: Path) -> None:
+    """Render ``results`` into ``path``; needs no network to be read."""
+    maps = {result.address: _map(result.main.table, result.main.table["t"]) for result in results}
+    pairs = [_pair(a, b, maps) for a, b in comparing.pairs(results)]
+    probes = list(dict.fromkeys(result.probe for result in results))
+    models = list(dict.fromkeys(result.model for result in results))
+    text: str = template("compare.html.j2", ("units.js", "compare.js")).render(
+        results=results,
+        cells=_cells(results),
+        probes=probes,
+        models=sorted(models, key=lambda model: any(r.lock.of for r in results if r.model == model)),
+        twins={pair.a.probe: pair for pair in reversed(pairs) if comparing.twins(pair.a, pair.b) and pair.key},
+        pairs=pairs,
+        unfair=comparing.unfair_within(results),
+        untrained=[result.address for result in results if wording.is_untrained(result.lock)],
+        subsets=comparing.SUBSETS,
+        table=_table(results),
+        cards=abreast(_one_each(results)),
+        links=_links(results, path),
+        data={"maps": maps, "limits": _limits(results, maps), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
+    )
+    write_atomic(path, text.encode())
+
+
+def _cells(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
+    """Results by probe and model; revisions and contrasts of one cell stand together."""
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        found.setdefault((result.probe, result.model), []).append(result)
+    return found
+
+
+def _one_each(results: Sequence[Result]) -> list[Result]:
+    """One result of each cell and revision: the card's protocol has one contrast of its own."""
+    return list({(result.probe, result.model, result.rev): result for result in results}.values())
+
+
+def _map(table: pl.DataFrame, values: pl.Series, kind: str = "t") -> dict[str, Any]:
+    return {"rows": rows(table), "data": {"t": encode(values)}, "scale": kind, "top": limit([values])}
+
+
+def _limits(results: Sequence[Result], maps: dict[str, dict[str, Any]]) -> dict[str, float]:
+    tops: dict[str, list[float]] = {"difference": [], "sorted": []}
+    for found in maps.values():
+        tops.get(found["scale"], []).append(found["top"])
+    return {"t": limit([result.main.table["t"] for result in results])} | {
+        k: max(v, default=1.0) for k, v in tops.items()
+    }
+
+
+def _pair(a: Result, b: Result, maps: dict[str, dict[str, Any]]) -> Pair:
+    key, said = "", "The geometries differ, so there is no map of differences; the profiles run over relative depth."
+    if comparing.same_geometry(a, b):
+        values, said = comparing.map_difference(a, b)
+        key = f"{a.address} - {b.address}"
+        maps[key] = _map(a.main.table, values, "difference" if comparing.same_model(a, b) else "sorted")
+    shared = comparing.overlap(a.main, b.main) if comparing.same_model(a, b) else None
+    with plantain_style():
+        label = escape(f"Share of heads over 3 by relative depth, {a.address} and {b.address}")
+        chart = Markup(themed_svg(profile(a, b), str(label)))
+    return Pair(a, b, key, said, comparing.unfair((a, b)), shared, comparing.prompt_diff(a, b), chart)
+
+
+def profile(a: Result, b: Result) -> Figure:
+    """Share of units over 3 per block against relative depth: comparable whatever the number of blocks."""
+    figure = new_figure(2.5)
+    upper = headline(
+        figure, "Over depth", "Share of heads with |t| over 3 in each block; 0 is the first block, 1 the last."
+    )
+    height = float(figure.get_size_inches()[1])
+    axes = figure.add_axes((0.09, 0.42 / height, 0.88, upper - 0.68 / height))
+    for result, colour, style in ((a, SINGLE, "-"), (b, STRONG if not b.lock.of else CONTROL, "--")):
+        depth, share = _depths(result.main)
+        axes.plot(depth, share, style, color=colour, linewidth=1.4, marker="o", markersize=2.6, label=result.address)
+    axes.set(xlim=(-0.02, 1.02), ylim=(0, 1), yticks=[0, 0.5, 1])
+    axes.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
+    axes.set_xlabel("depth, as a share of the blocks", color=MUTED)
+    axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1, 1.0), borderaxespad=0.3, labelcolor=INK)
+    axes.tick_params(colors=MUTED)
+    quiet(axes, keep="lb")
+    return figure
+
+
+def _depths(analysis: Analysis) -> tuple[np.ndarray, list[float]]:
+    blocks = sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block))
+    shown = [row for row in blocks if row.part == "attention"]
+    return np.linspace(0, 1, len(shown)), [row.over_t3 / max(1, row.units) for row in shown]
+
+
+def _table(results: Sequence[Result]) -> list[tuple[Result, EqualN | None, Analysis | None]]:
+    fewest = min((int(result.main.metrics["pairs"]) for result in results), default=0)
+    return [(result, comparing.equal_n(result.main, fewest), _loudest(result)) for result in results]
+
+
+def _loudest(result: Result) -> Analysis | None:
+    controls = result.analyses(result.main.name, role="control")
+    return max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0), default=None)
+
+
+def _links(results: Sequence[Result], path: Path) -> dict[str, str]:
+    """Addresses of the cells' own pages, where the page stands among the reports of the same repository."""
+    reports = [(result, result.root / "reports" / result.model / result.probe / "index.html") for result in results]
+    inside = [(r, page) for r, page in reports if (r.root / "reports").resolve() in path.resolve().parents]
+    return {result.address: os.path.relpath(page, path.parent).replace(os.sep, "/") for result, page in inside}

@@ -1,0 +1,55 @@
+"""Small tables for ``dvc plots``: block profile, null distribution and heatmap of the main analysis."""
+
+from pathlib import Path
+
+import polars as pl
+
+from plantain.base.files import write_atomic
+from plantain.report.figures.grid import block_label
+from plantain.report.result import Analysis, Result
+
+BINS = 60
+
+
+def write_plot_data(result: Result, folder: Path) -> None:
+    """Write ``block_profile.csv``, ``null.csv`` (where there is a null) and ``heatmap.csv``."""
+    main = result.main
+    write_atomic(folder / "block_profile.csv", _csv(block_profile(main)))
+    write_atomic(folder / "heatmap.csv", _csv(heatmap(main)))
+    if main.null is not None:
+        write_atomic(folder / "null.csv", _csv(null_histogram(main.null)))
+
+
+def block_profile(analysis: Analysis) -> pl.DataFrame:
+    """A row a block and part, in order of depth."""
+    rows = sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block, row.part))
+    return pl.DataFrame(
+        {
+            "depth": list(range(len(rows))),
+            "label": [block_label(row.block_kind, row.block) for row in rows],
+            "part": [row.part for row in rows],
+            "share_over_t3": [row.over_t3 / row.units if row.units else None for row in rows],
+            "lower_bound": [row.lower_bound for row in rows],
+            "median_abs_d": [row.median_abs_d for row in rows],
+            "max_abs_t": [row.max_abs_t for row in rows],
+        },
+        schema_overrides={"lower_bound": pl.Int64, "median_abs_d": pl.Float64, "max_abs_t": pl.Float64},
+    )
+
+
+def heatmap(analysis: Analysis) -> pl.DataFrame:
+    """A row a unit: its block, its place in the block and its t."""
+    label = pl.col("block_kind").str.slice(0, 1) + pl.col("block").cast(pl.String).str.zfill(2)
+    return analysis.table.select(label.alias("block"), "column", "part", "t")
+
+
+def null_histogram(null: pl.DataFrame) -> pl.DataFrame:
+    """How many flips reach each count over |t| 3, in at most ``BINS`` bins; the observed pattern is left out."""
+    counts = null["t3"][1:]
+    width = max(1, -(-(int(counts.max() or 0) + 1) // BINS))  # type: ignore[arg-type]
+    low = (pl.col("t3") // width * width).alias("heads_over_t3")
+    return null[1:].group_by(low).agg(pl.len().alias("flips")).sort("heads_over_t3")
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    return frame.write_csv(float_precision=6).encode()

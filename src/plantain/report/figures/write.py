@@ -1,0 +1,50 @@
+"""Every figure of a result, as PNG and SVG, and the small tables that ``dvc plots`` draws from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from plantain.report.figures import charts as draw_charts
+from plantain.report.figures import heatmaps as draw_maps
+from plantain.report.figures.style import plantain_style, save
+from plantain.report.figures.tables import write_plot_data
+from plantain.report.result import Analysis, Result
+
+MAIN = "heatmap"
+"""Stem of the picture that stands for a result."""
+
+
+def write_figures(result: Result, folder: Path, dpi: int = 160) -> list[Path]:
+    """Draw everything that ``result`` has numbers for into ``folder``; the files written, in order of name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with plantain_style():
+        for stem, figure in _figures(result):
+            save(figure, folder, stem, dpi)
+    write_plot_data(result, folder)
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _figures(result: Result) -> Iterator[tuple[str, Figure]]:
+    main, card = result.main, result.card
+    yield MAIN, draw_maps.hero(result, main)
+    yield from _charts(result, main)
+    if card and card.label != main.label:
+        yield from _charts(result, card)
+    beside = list(result.analyses(main.name))
+    if len(beside) > 1:
+        yield f"controls.{main.name}", draw_maps.side_by_side(result, beside)
+
+
+def _charts(result: Result, analysis: Analysis) -> Iterator[tuple[str, Figure]]:
+    label = analysis.label
+    yield f"{label}.maps", draw_maps.measures(result, analysis)
+    yield f"{label}.blocks", draw_charts.blocks(result, analysis)
+    yield f"{label}.split_half", draw_charts.split_half(result, analysis)
+    optional = {
+        "null": draw_charts.null_distribution, "rank": draw_charts.rank_trend, "top": draw_charts.top_heads,
+    }  # fmt: skip
+    for name, draw in optional.items():
+        figure = draw(result, analysis)
+        if figure is not None:
+            yield f"{label}.{name}", figure

@@ -1,0 +1,176 @@
+"""A result as text: in the terminal, in the lines that a run ends with, and as the run card in Markdown for MLflow."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from plantain.report import words as wording
+from plantain.report.figures.grid import block_label
+from plantain.report.metric_rows import metric_rows
+from plantain.report.result import Analysis, Result
+
+BAR = 32
+_KEPT = {
+    "pairs", "heads_over_t3", "heads_over_t5", "null_p99_t3", "heads_over_d08", "max_abs_t", "effect", "split_half_r",
+    "heads_differ_lower_bound", "selective_heads_lower_bound", "delta", "concept_information",
+}  # fmt: skip
+
+
+def show(result: Result) -> RenderableType:
+    """What ``plantain show`` prints of a result's main contrast."""
+    chosen = result.main
+    parts: list[RenderableType] = [
+        Text(f"{result.title}  ({result.address})", style="bold"),
+        Text(wording.verdict_sentence(result), style="bold yellow" if result.standing is None else "bold"),
+    ]
+    note = wording.weights_note(result.lock)
+    if note:
+        parts.append(Text(note, style="magenta"))
+    said = f"{chosen.label}: {wording.contrast_phrase(chosen)}, {wording.measure_phrase(chosen)}"
+    parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen), Text()]
+    parts += [_profile(chosen)]
+    controls = list(result.analyses(chosen.name, role="control"))
+    if controls:
+        parts += [Text(), _controls(result, [chosen, *controls])]
+    return Group(*parts)
+
+
+def _numbers(analysis: Analysis) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for row in metric_rows(analysis):
+        if row.name in _KEPT:
+            table.add_row(row.label, Text(row.value, style="bold cyan", justify="right"), Text(row.note, style="dim"))
+    return table
+
+
+def _profile(analysis: Analysis) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("block")
+    table.add_column("share with |t| over 3")
+    table.add_column("over 3", justify="right")
+    table.add_column("at least", justify="right")
+    table.add_column("median |d|", justify="right")
+    for row in sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block, row.part)):
+        share = row.over_t3 / row.units if row.units else 0.0
+        filled = round(share * BAR)
+        bar = Text("█" * filled, style="green" if row.block_kind == "joint" else "blue") + Text(
+            "·" * (BAR - filled), "dim"
+        )
+        name = block_label(row.block_kind, row.block) + (" MLP" if row.part == "mlp" else "")
+        bound = wording.DASH if row.lower_bound is None else str(row.lower_bound)
+        table.add_row(name, bar, f"{row.over_t3}/{row.units}", bound, wording.fixed(row.median_abs_d))
+    return table
+
+
+def _controls(result: Result, rows: list[Analysis]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("contrast", "role", "over |t| 3", "share", "beyond rewording", "verdict"):
+        table.add_column(name, justify="left" if name in ("contrast", "role") else "right")
+    for row in rows:
+        m = row.metrics
+        share, over = wording.percent(m.get("heads_over_t3_fraction")), wording.number(m.get("heads_over_t3"))
+        bound = wording.bound_phrase(m.get("selective_heads_lower_bound"))
+        table.add_row(
+            row.contrast, row.summary.role, over, share, bound, wording.rung_phrase(result.climb(row.contrast))
+        )
+    return table
+
+
+def headlines(results: Sequence[Result]) -> list[str]:
+    """A short paragraph per result, a blank line between, a remark on untrained models at the end."""
+    lines: list[str] = []
+    for result in results:
+        lines += [*_cell(result), ""]
+    if results and all(wording.is_untrained(result.lock) for result in results):
+        lines += ["No model of this run was trained: these counts are what networks that know nothing score."]
+    else:
+        lines += ["Counts say that sentences differ. Read them against the controls and the untrained model."]
+    return lines
+
+
+def _cell(result: Result) -> Iterator[str]:
+    remark = "  (random weights, never trained)" if wording.is_untrained(result.lock) else ""
+    yield f"{result.address}{remark}"
+    shown = [result.main] + ([result.card] if result.card and result.card.label != result.main.label else [])
+    width = max(len(analysis.label) for analysis in shown)
+    for analysis in shown:
+        yield f"  {analysis.label:<{width}}  {_numbers_line(analysis)}"
+    beyond = wording.beyond_wording(result.main)
+    if beyond:
+        yield f"  {'':<{width}}  {beyond}"
+    if result.standing is not None:
+        yield f"  {'verdict':<{width}}  {wording.verdict_sentence(result)}"
+
+
+def _numbers_line(analysis: Analysis) -> str:
+    m = analysis.metrics
+    parts = [
+        f"{wording.number(m.get('heads_over_t3'))} of {wording.number(m.get('alive_units'))} "
+        f"{wording.units_noun(analysis)} over |t| 3 ({wording.percent(m.get('heads_over_t3_fraction'))})",
+        f"over 5: {wording.number(m.get('heads_over_t5'))}",
+        f"null p99 {wording.p99_phrase(analysis, 't3') or wording.DASH}",
+        f"split-half r {wording.fixed(m.get('split_half_r'))}",
+        f"max |t| {wording.fixed(m.get('max_abs_t'), 1)}",
+    ]
+    return "; ".join(parts)
+
+
+_MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]#|!~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})
+
+
+def run_card(result: Result) -> str:
+    """Verdict, headline numbers, controls, what is not shown, and what it rests on."""
+    return "\n".join(_lines(result)) + "\n"
+
+
+def _lines(result: Result) -> Iterator[str]:
+    yield from (f"# {_plain(result.title)}", "", f"`{result.address}`", "")
+    yield from (f"**{_plain(wording.verdict_sentence(result))}**", "")
+    note = wording.weights_note(result.lock)
+    if note:
+        yield from (f"> {_plain(note)}", "")
+    said = f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL} {wording.beyond_wording(result.main)}"
+    yield from (_plain(said.strip()), "")
+    yield from _table(result.main)
+    if result.card and result.card.label != result.main.label:
+        yield from _table(result.card)
+    yield from _control_rows(result)
+    yield from ("## What this does not show", "")
+    yield from (f"- {text}" for text in wording.not_shown(result))
+    yield from ("", "## What it rests on", "")
+    yield from (f"- {name}: `{value}`" for name, value in result.digests.items())
+
+
+def _table(analysis: Analysis) -> Iterator[str]:
+    said = f"{wording.contrast_phrase(analysis)}, {wording.measure_phrase(analysis)}."
+    yield from (f"## {analysis.label}", "", _plain(said), "")
+    yield from ("| metric | value | note |", "|---|---:|---|")
+    for row in metric_rows(analysis):
+        yield f"| {_plain(row.label)} | {row.value} | {_plain(row.note)} |"
+    yield ""
+
+
+def _control_rows(result: Result) -> Iterator[str]:
+    controls = list(result.analyses(result.main.name, role="control"))
+    if not controls:
+        yield from ("No control contrast was measured: nothing here tells this difference from any other.", "")
+        return
+    yield from (
+        "## Controls",
+        "",
+        "| contrast | over \\|t\\| 3 | share | beyond rewording | rung |",
+        "|---|---:|---:|---:|---:|",
+    )
+    for analysis in (result.main, *controls):
+        m = analysis.metrics
+        share, bound = wording.percent(m.get("heads_over_t3_fraction")), m.get("selective_heads_lower_bound")
+        rung = wording.rung_phrase(result.climb(analysis.contrast))
+        over = wording.number(m.get("heads_over_t3"))
+        yield f"| {_plain(analysis.contrast)} | {over} | {share} | {wording.bound_phrase(bound)} | {rung} |"
+    yield ""
+
+
+def _plain(text: str) -> str:
+    return text.translate(_MARKUP)

@@ -1,0 +1,273 @@
+"""What every stage does around its work: guard, hash inputs as read, re-check them, commit outs, write the receipt.
+
+DVC records the hash of a dependency after the command has ended, so an input edited meanwhile would be credited with
+numbers that it did not make (DVC issue 11058). A stage therefore hashes what it reads as it reads it and looks again
+before it commits its outs.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plantain.base.config import read_params
+from plantain.base.environment import observed_versions
+from plantain.base.errors import InputError, PlantainError, reading
+from plantain.base.files import sha256_file
+from plantain.base.git import git_state
+from plantain.base.params import Params
+from plantain.base.yaml import YamlFile, read_yaml
+from plantain.records import journal
+from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, receipt_path, write_receipt
+
+
+@dataclass
+class Stage:
+    """One execution of one stage: what it has read, what it will commit, and what its receipt will say."""
+
+    name: str
+    probe: str | None
+    model: str | None
+    section: str
+    """The section of environment.yaml that this stage depends on."""
+    params: Params
+    raw: dict[str, Any]
+    reads: dict[Path, FileRecord] = field(default_factory=dict)
+    pending: dict[Path, Path] = field(default_factory=dict)
+    """Final path to the temporary path that holds its content."""
+    used: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[str, list[int]] = field(default_factory=dict)
+    prompts: PromptSet | None = None
+    model_lock_sha256: str | None = None
+    capture_key: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    metrics: Metrics = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, path: Path) -> Path:
+        """Record ``path`` (a file, or every file below a folder) as an input and return it."""
+        if not path.exists():
+            fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
+            raise InputError(f"the stage {self.name} needs this input, and it is missing.", file=path, fix=fix)
+        for file in _files(path):
+            self.reads[file] = _record(file)
+        return path
+
+    def out(self, path: Path) -> Path:
+        """A temporary path to write; it takes the name ``path`` when the stage commits."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.partial")
+        _remove(temporary)
+        self.pending[path] = temporary
+        return temporary
+
+    def use(self, *keys: str) -> None:
+        """Record sections of params.yaml, by dotted key, as read."""
+        for key in keys:
+            self.used[key] = _lookup(self.raw, key)
+
+    def recheck(self) -> None:
+        """Fail if an input is no longer what was read."""
+        for path, record in self.reads.items():
+            if not path.exists() or sha256_file(path) != record.sha256:
+                fix = "nothing was committed; run `dvc repro` again."
+                raise PlantainError(f"{path}: changed while the stage {self.name} read it. Fix: {fix}")
+
+    def commit(self) -> list[FileRecord]:
+        """Rename every out to its final name; the records of what was written."""
+        for path, temporary in self.pending.items():
+            _remove(path)
+            temporary.replace(path)
+        return [_record(file) for path in self.pending for file in _files(path)]
+
+    def discard(self) -> None:
+        """Remove what was not committed."""
+        for temporary in self.pending.values():
+            _remove(temporary)
+
+    def receipt(self, writes: list[FileRecord]) -> Receipt:
+        """The receipt of this execution."""
+        return Receipt(
+            stage=self.name,
+            probe=self.probe,
+            model=self.model,
+            reads=sorted(self.reads.values(), key=lambda record: record.path),
+            writes=sorted(writes, key=lambda record: record.path),
+            params=self.used,
+            seeds=self.seeds,
+            prompts=self.prompts,
+            model_lock_sha256=self.model_lock_sha256,
+            capture_key=self.capture_key,
+            code=imported_code(),
+            packages=observed_versions(self.section),
+            device=self.device,
+            dtype=self.dtype,
+            metrics=self.metrics,
+            notes=self.notes,
+        )
+
+
+@contextmanager
+def stage(
+    name: str, *, section: str, probe: str | None = None, model: str | None = None, receipt: Path | None = None
+) -> Iterator[Stage]:
+    """Run a stage's body; commit its outs, receipt and journal line only if all went well.
+
+    ``receipt`` says where the receipt goes instead of ``receipts/``: that of a result in git stands beside it.
+    """
+    started = time.time()
+    state = git_state(Path())
+    params, source = read_params(), read_yaml(Path("params.yaml"))
+    current = Stage(name, probe, model, section, params, source.data)
+    current.used[f"environment.{section}"] = observed_versions(section)
+    try:
+        yield current
+        current.recheck()
+        written = current.receipt(current.commit())
+    except InputError as error:
+        raise _placed(error, source, current.used) from None
+    finally:
+        current.discard()
+    path = receipt or receipt_path(name, model=model, probe=probe)
+    write_receipt(path, written)
+    journal.append(
+        journal.Execution(
+            receipt_sha256=written.sha256,
+            receipt_path=path.as_posix(),
+            stage=name,
+            started=started,
+            ended=time.time(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            commit=state.commit,
+            dirty=state.dirty,
+            diff_sha256=state.diff_sha256,
+            dvc_stage=os.environ.get("DVC_STAGE"),
+            experiment=os.environ.get("DVC_EXP_NAME"),
+        )
+    )
+    if params.tracking.live and probe and model:
+        # In a process of its own: mlflow is no import of a stage, and its failure is no failure of the stage.
+        subprocess.run([sys.executable, "-m", "plantain.track.mlflow.live", name, probe, model], check=False)
+
+
+def cells_with_results(current: Stage) -> list[tuple[str, str]]:
+    """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
+    path = current.read(Path("reports/cells.json"))
+    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
+        named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
+    return [(probe, model) for probe, model in named if Path("data/stats", model, probe).exists()]
+
+
+def imported_code() -> dict[str, str]:
+    """Digests of the plantain modules that this process imported.
+
+    Raises:
+        InputError: a module differs from the workspace's, as an editable install under ``dvc exp run --temp`` would.
+    """
+    digests = {}
+    for name, source in _imported().items():
+        digests[name] = sha256_file(source)
+        here = _workspace_source(name, source)
+        if here.exists() and sha256_file(here) != digests[name]:
+            fix = "run stages as dvc.yaml does, with PYTHONPATH=src."
+            raise InputError(f"{name} came from {source}, which is not the workspace's code.", file=here, fix=fix)
+    return digests
+
+
+def _imported() -> dict[str, Path]:
+    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "plantain"}
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None and main.__spec__.name.startswith("plantain."):
+        modules[main.__spec__.name] = main
+    files = {name: getattr(module, "__file__", None) for name, module in sorted(modules.items())}
+    return {name: Path(file) for name, file in files.items() if file}
+
+
+def _workspace_source(name: str, source: Path) -> Path:
+    stem = Path("src", *name.split("."))
+    return stem / "__init__.py" if source.name == "__init__.py" else stem.with_suffix(".py")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage as a program: errors for people go to stderr without a traceback, with their exit code.
+
+    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals.
+    """
+    try:
+        _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
+        main()
+    except PlantainError as error:
+        print(f"plantain: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("plantain: interrupted; finished work is kept.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _check_arguments(usage: str) -> None:
+    """Refuse a number of arguments that is not that of ``usage``; empty where docstrings were stripped."""
+    wanted = [word for word in usage.split() if word.isupper()]
+    if usage and len(sys.argv) - 1 != len(wanted):
+        given = " ".join(sys.argv[1:]) or "nothing"
+        problem = f"this stage takes {' '.join(wanted) or 'no arguments'}, and {given} was given."
+        raise InputError(problem, fix=f"run `{usage}`, or `dvc repro`, which knows them.")
+
+
+def _placed(error: InputError, source: YamlFile, used: dict[str, Any]) -> InputError:
+    """The error with file, line and whole key, where it is about a value of params.yaml that the stage used.
+
+    Models name such a value by its key (``models.tiny``), statistics by its name alone (``shift``): the number that the
+    message holds, or a word in a number's place, says in which analysis.
+    """
+    if error.file is not None or not error.field:
+        return error
+    words = re.findall(r"-?\w+(?:\.\w+)*", error.problem)
+    for key in (error.field, *_keys_of(error.field, used)):
+        parts = key.split(".")
+        found = _lookup(source.data, key)
+        if found is not None and (isinstance(found, dict | str) or str(found) in words):
+            return source.error(error.problem, *parts, fix=error.fix or "choose another value, or leave the key out.")
+    return error
+
+
+def _keys_of(name: str, used: dict[str, Any]) -> Iterator[str]:
+    """Dotted keys that end in ``name`` in the sections that were used."""
+    for section, value in used.items():
+        yield f"{section}.{name}"
+        yield from (f"{section}.{key}.{name}" for key in (value if isinstance(value, dict) else ()))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path]
+
+
+def _record(path: Path) -> FileRecord:
+    return FileRecord(path=path.as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _lookup(raw: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key; None where there is none."""
+    node: Any = raw
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node

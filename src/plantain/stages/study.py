@@ -1,0 +1,55 @@
+"""The study: what a default run leaves out. Untrained draws for rung 4, further noise seeds and images for rung 6.
+
+It takes what `dvc repro` has made, writes tables into ``reports/nulls`` and ``reports/replications``, and leaves them
+to be committed; the next `dvc repro` uses them.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+
+from plantain.base.errors import InputError
+from plantain.base.params import Params, Source
+from plantain.stages.beside import families
+
+Job = tuple[str, str, str]
+"""Stage module, probe, and family or model."""
+
+
+def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
+    """Draw the untrained families of every cell's model and replicate the models with weights.
+
+    Args:
+        params: of the run.
+        cells: pairs of probe and model.
+
+    Returns:
+        The exit code of the first job that failed, or 0.
+    """
+    planned = list(dict.fromkeys(jobs(params, cells)))
+    for number, (stage, probe, model) in enumerate(planned, start=1):
+        print(f"study {number} of {len(planned)}: {stage} {probe} {model}", flush=True)
+        command = [sys.executable, "-m", f"plantain.stages.{stage}", probe, model]
+        code = subprocess.run(command, env=os.environ | {"PYTHONPATH": "src"}, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[Job]:
+    """What has to be computed for these cells; a family once for all cells of its model.
+
+    Raises:
+        InputError: a model with weights is not in the run, whose lock and images its untrained draws need.
+    """
+    for probe, model in cells:
+        declared = params.models[model]
+        untrained = declared.source is Source.untrained
+        if untrained and declared.of not in params.run.models:
+            problem = f"the study of '{model}' needs '{declared.of}' in the run: its lock and its reference images."
+            raise InputError(problem, file="params.yaml", field="run.models", fix=f"add '{declared.of}' there.")
+        for family in families(params, str(declared.of) if untrained else model):
+            yield "nulls", probe, family
+        if not untrained:
+            yield "replicate", probe, model

@@ -1,0 +1,1 @@
+"""Every number back to its prompts, link by link."""

@@ -1,0 +1,148 @@
+"""Numbers made again: every metric from the activations, and passes from the model."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from plantain.base.errors import InputError
+from plantain.base.params import AnalysisParams, CaptureParams
+from plantain.records.activations import Activations, read_activations
+from plantain.track.audit.checks import Broken, count, differences
+from plantain.track.results import Cell, Reader
+
+_TOLERANCE = 1e-3
+"""Relative difference allowed where the passes were batched otherwise or ran on another kind of device."""
+
+
+def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
+    """Numbers of the receipt that the activations do not give again, bit for bit, by the code of this checkout."""
+    from plantain.analysis.cell import analyse_cell
+    from plantain.probe.store import read_contrasts
+    from plantain.records.units import read_units
+
+    receipt = cell.held["analyze"].receipt
+    analyses = {name: _typed(AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
+    with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the stage said them when it ran
+        result = analyse_cell(
+            read_activations(folder / f"data/activations/{cell.model}/{cell.probe}.safetensors"),
+            read_units(folder / f"models/{cell.model}/units.parquet"),
+            read_contrasts(folder / f"data/prompts/{cell.probe}.contrasts.json"),
+            analyses,
+        )
+    path = f"reports/{cell.model}/{cell.probe}/metrics.json"
+    for name, said, again in differences(receipt.metrics, result.metrics):
+        problem = f"{name} is {said}, and the activations give {again} when it is computed again."
+        yield Broken("statistics", path, problem, cell.name, count(receipt.metrics))
+
+
+def check_capture(cell: Cell, reader: Reader, passes: int, seed: int = 0) -> Iterator[Broken]:
+    """Activations of some passes that the model does not give again.
+
+    Args:
+        cell: the cell to check.
+        reader: where its files are.
+        passes: how many (item, condition) records are run again.
+        seed: chooses them.
+    """
+    path = f"data/activations/{cell.model}/{cell.probe}.safetensors"
+    with _files(reader, _inputs(cell)) as folder:
+        stored = read_activations(folder / path)
+        again, exact = _captured(cell, folder, passes, seed)
+    for item in again.items:
+        for condition in again.conditions:
+            old, new = _slice(stored, item, condition), _slice(again, item, condition)
+            if not _agree(old, new, exact):
+                problem = (
+                    f"the pass of item '{item}' in condition '{condition}' gives other activations when run again."
+                )
+                yield Broken("activations", path, problem, cell.name, count(cell.held["analyze"].receipt.metrics))
+
+
+def _captured(cell: Cell, folder: Path, passes: int, seed: int) -> tuple[Activations, bool]:
+    from plantain.capture.cell import capture_cell
+    from plantain.capture.progress import Silent
+    from plantain.probe.store import read_records
+    from plantain.records.lock import read_lock
+
+    receipt = cell.held["capture"].receipt
+    records = read_records(folder / f"data/prompts/{cell.probe}.parquet")
+    chosen = _chosen(len(records), passes, seed)
+    params = _typed(CaptureParams, receipt.params["capture"])
+    with _empty_store():
+        result = capture_cell(
+            tuple(records[index] for index in chosen),
+            folder / f"data/references/{cell.model}/{cell.probe}",
+            read_lock(folder / f"models/{cell.model}/model.lock.json"),
+            params,
+            Silent(),
+        )
+    exact = result.device == receipt.device and params.batch_size == 1
+    return result.activations, exact
+
+
+def _chosen(available: int, passes: int, seed: int) -> list[int]:
+    generator = np.random.Generator(np.random.Philox(seed))
+    return sorted(int(index) for index in generator.choice(available, min(passes, available), replace=False))
+
+
+def _slice(activations: Activations, item: str, condition: str) -> Any:
+    where = activations.items.index(item), activations.conditions.index(condition)
+    return activations.mean_square[:, where[0], where[1]]
+
+
+def _agree(old: Any, new: Any, exact: bool) -> bool:
+    old = old[:, : new.shape[1]]
+    ran = ~np.isnan(new)
+    if exact:
+        return bool(np.array_equal(old[ran], new[ran]))
+    return bool(np.allclose(old[ran], new[ran], rtol=_TOLERANCE))
+
+
+def _typed(kind: Any, values: dict[str, Any]) -> Any:
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.create(values)))
+
+
+def _inputs(cell: Cell) -> list[str]:
+    stages = [cell.held[stage].receipt for stage in ("capture", "analyze") if stage in cell.held]
+    return sorted({record.path for receipt in stages for record in receipt.reads})
+
+
+@contextmanager
+def _files(reader: Reader, paths: list[str]) -> Iterator[Path]:
+    """A folder that holds ``paths``: the workspace itself, or a temporary one filled from a revision."""
+    if reader.folder is not None:
+        yield reader.folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        for path in paths:
+            content = reader.read(path)
+            if content is None:
+                fix = "run `dvc fetch --all-commits` where a remote holds it."
+                raise InputError("neither the cache nor a remote holds it.", file=path, fix=fix)
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        yield Path(name)
+
+
+@contextmanager
+def _empty_store() -> Iterator[None]:
+    """Nothing to resume from: the passes really run."""
+    before = os.environ.get("PLANTAIN_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PLANTAIN_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PLANTAIN_CACHE"]
+            else:
+                os.environ["PLANTAIN_CACHE"] = before

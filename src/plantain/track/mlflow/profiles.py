@@ -1,0 +1,75 @@
+"""Profiles over blocks: what a run shows as lines in MLflow's own charts, one step a block."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from plantain.base.files import digest, sha256_bytes
+from plantain.track.results import Cell, Held, Reader
+
+Series = dict[str, tuple[tuple[int, float], ...]]
+"""Metric name to (step, value); the step is the depth of the block, joint blocks first."""
+
+SECTION: Final = "blocks/"
+"""What names of profiles begin with: MLflow's charts make a section of it."""
+
+_COLUMNS: Final = {
+    "max_abs_t": "max_abs_t",
+    "median_abs_d": "median_abs_d",
+    "median_abs_effect": "effect",
+    "lower_bound": "heads_differ_lower_bound",
+}
+
+
+def profiles(cell: Cell, reader: Reader) -> dict[tuple[str, str], Series]:
+    """The profiles of every (contrast, analysis) of a cell; none where the summary is not what the receipt says."""
+    content = _summary(cell, reader)
+    if content is None:
+        return {}
+    contrasts = json.loads(content)["contrasts"]
+    return {
+        (contrast, analysis): _series(found["blocks"])
+        for contrast, analyses in contrasts.items()
+        for analysis, found in analyses.items()
+    }
+
+
+def series_sha256(series: Series) -> str:
+    """What tells two sets of profiles apart."""
+    return digest({name: [list(point) for point in points] for name, points in series.items()})
+
+
+def summary_path(cell: Cell) -> str:
+    """Where the ``analyze`` stage keeps its rows a block."""
+    return f"data/stats/{cell.model}/{cell.probe}/summary.json"
+
+
+def written(held: Held, path: str) -> str | None:
+    """Digest of ``path`` as a stage wrote it."""
+    return next((record.sha256 for record in held.receipt.writes if record.path == path), None)
+
+
+def _summary(cell: Cell, reader: Reader) -> bytes | None:
+    wanted = written(cell.held["analyze"], summary_path(cell)) if "analyze" in cell.held else None
+    content = reader.read(summary_path(cell)) if wanted else None
+    return content if content is not None and sha256_bytes(content) == wanted else None
+
+
+def _series(rows: Iterable[Mapping[str, Any]]) -> Series:
+    ordered = sorted(rows, key=lambda row: (row["block_kind"], row["block"]))
+    depth = {place: at for at, place in enumerate(dict.fromkeys((row["block_kind"], row["block"]) for row in ordered))}
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in ordered:
+        step = depth[row["block_kind"], row["block"]]
+        for name, value in _values(row).items():
+            found.setdefault(f"{SECTION}{_part(row)}{name}", []).append((step, value))
+    return {name: tuple(points) for name, points in found.items()}
+
+
+def _part(row: Mapping[str, Any]) -> str:
+    return "" if row["part"] == "attention" else f"{row['part']}."
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, float]:
+    values = {name: float(row[column]) for column, name in _COLUMNS.items() if row[column] is not None}
+    return values | ({"heads_over_t3_fraction": row["over_t3"] / row["units"]} if row["units"] else {})

@@ -1,0 +1,292 @@
+"""What the tracker should hold, worked out from receipts alone: plain data, no MLflow."""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from plantain.base.files import canonical_json, digest
+from plantain.base.git import remote_url
+from plantain.records.journal import Execution
+from plantain.records.receipt import Metrics
+from plantain.track.history import Revision, Times
+from plantain.track.mlflow.card import run_card
+from plantain.track.mlflow.profiles import Series, profiles, summary_path, written
+from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
+
+_FOREIGN: Final = re.compile(r"[^\w\-. /]")
+_LONGEST: Final = 6000
+"""MLflow's limit on the length of a parameter."""
+
+
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as dotted keys that MLflow accepts, values as text."""
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        name = prefix + _accepted(str(key))
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{name}.")
+        else:
+            text = value if isinstance(value, str) else canonical_json(value).decode()
+            found[name] = text if len(text) <= _LONGEST else f"sha256 {digest(value)}"
+    return found
+
+
+def _accepted(name: str) -> str:
+    """``name`` with each character that MLflow refuses in names as ``:<hex>:``, so that no two names collide."""
+    return _FOREIGN.sub(lambda match: f":{ord(match.group()):x}:", name)
+
+
+VERSION: Final = "1"
+"""Raise it when runs change shape, so that ``sync`` makes them anew."""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A prompt set as an input of a run."""
+
+    name: str
+    sha256: str
+    source: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run as it should be."""
+
+    kind: str
+    """``cell`` (the parent), ``stage``, ``analysis`` or ``all`` (stages that see every cell)."""
+    name: str
+    key: dict[str, str]
+    """What identifies the run; equal keys are the same run."""
+    slot: dict[str, str]
+    """The place that only one run holds at a time; others there are superseded."""
+    tags: dict[str, str]
+    started: float
+    ended: float
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    series: Series = field(default_factory=dict)
+    """Profiles over blocks, by metric name."""
+    datasets: tuple[DatasetSpec, ...] = ()
+    images: tuple[str, ...] = ()
+    """Figures, by path; shown in the run and in the image grid."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Other artifacts: path to artifact folder."""
+    table: str | None = None
+    """Path of the prompt table."""
+    parent: str | None = None
+    """Identity of the parent."""
+    reader: Reader | None = field(default=None, compare=False)
+    """Where the artifacts are read from."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of what identifies the run, the shape of runs included."""
+        return digest({"version": VERSION, "kind": self.kind, **self.key})
+
+    @property
+    def place(self) -> str:
+        """Digest of the place that the run holds."""
+        return digest({"kind": self.kind, **self.slot})
+
+
+def project(
+    results: Results, reader: Reader, journal: list[Execution], root: Path, revision: Revision | None = None
+) -> list[RunSpec]:
+    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
+    times = Times.of(journal, revision)
+    runs = [
+        run
+        for cell in results.cells
+        if cell.capture_key
+        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times)
+    ]
+    runs += [_single(stage, held, results, times) for stage, held in results.singles.items()]
+    url = remote_url(root)
+    common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
+    common |= {"mlflow.source.git.repoURL": url} if url else {}
+    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
+
+
+def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
+    """The parent's metrics: the confirmatory and the verdict's under plain names, the card's as ``card.<metric>``."""
+    if "analyze" not in cell.held:
+        return {}
+    metrics = cell.held["analyze"].receipt.metrics
+    main = confirmatory(metrics, "heads")
+    plain = {**metrics[main]["heads"], **verdict} if main else {}
+    card = next((metrics[name]["card"] for name in ("published", "target") if "card" in metrics.get(name, {})), {})
+    return {**plain, **{f"card.{name}": value for name, value in card.items()}}
+
+
+def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
+    """The numbers of a cell's verdict; none where it was given on another analysis than the one that stands."""
+    held, analyze = results.singles.get("verdict"), cell.held.get("analyze")
+    if held is None or analyze is None:
+        return {}
+    path = summary_path(cell)
+    seen = next((record.sha256 for record in held.receipt.reads if record.path == path), None)
+    same = seen == written(analyze, path)
+    return held.receipt.metrics.get(cell.probe, {}).get(cell.model, {}) if same else {}
+
+
+def confirmatory(metrics: Metrics, analysis: str) -> str | None:
+    """The contrast whose numbers in ``analysis`` speak for a cell."""
+    return next((name for name in ("target", "published") if analysis in metrics.get(name, {})), None)
+
+
+def _cell_runs(cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times) -> list[RunSpec]:
+    blocks = profiles(cell, reader)
+    parent = _parent(cell, verdict, blocks, reader, times)
+    stages = [stage for stage in (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES) if stage in cell.held]
+    children = [
+        replace(run, series=blocks.get((run.tags.get("contrast", ""), run.tags.get("analysis", "")), {}))
+        for stage in stages
+        for run in _children(cell, stage, reader, times)
+    ]
+    return [parent, *(replace(run, parent=parent.identity) for run in children)]
+
+
+def _parent(
+    cell: Cell, verdict: Mapping[str, float], blocks: Mapping[tuple[str, str], Series], reader: Reader, times: Times
+) -> RunSpec:
+    spans = [times.span(held) for held in cell.held.values()]
+    own = {"probe": cell.probe, "model": cell.model}
+    receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
+    numbers = headline(cell, verdict)
+    main = confirmatory(cell.held["analyze"].receipt.metrics, "heads") if "analyze" in cell.held else None
+    card = run_card(cell, numbers, reader)
+    tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
+    page = f"reports/{cell.model}/{cell.probe}/index.html"
+    return RunSpec(
+        kind="cell",
+        name=cell.name,
+        key={**own, "capture_key": str(cell.capture_key)},
+        slot=own,
+        tags={**_tags(cell), **tags, "mlflow.source.name": f"dvc repro ({cell.name})"},
+        started=min(start for start, _ in spans),
+        ended=max(end for _, end in spans),
+        params=_parent_params(cell),
+        metrics=numbers,
+        series=blocks.get((main or "", "heads"), {}),
+        datasets=_datasets(cell),
+        images=_figures(cell, reader),
+        files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
+        table=f"data/prompts/{cell.probe}.parquet",
+    )
+
+
+def _parent_params(cell: Cell) -> dict[str, str]:
+    declared = flat(cell.held["capture"].receipt.params)
+    return {key: value for key, value in declared.items() if not key.startswith("environment")}
+
+
+def _children(cell: Cell, stage: str, reader: Reader, times: Times) -> list[RunSpec]:
+    held = cell.held[stage]
+    if stage == "analyze" and held.receipt.metrics:
+        pairs = [(contrast, analysis) for contrast, found in held.receipt.metrics.items() for analysis in found]
+        return [_analysis(cell, held, contrast, analysis, times) for contrast, analysis in pairs]
+    run = _stage(cell, held, times)
+    extra: dict[str, dict[str, Any]] = {
+        "prompts": {"table": f"data/prompts/{cell.probe}.parquet"},
+        "report": {"images": _figures(cell, reader)},
+        "reference": {"images": tuple(record.path for record in held.receipt.writes if record.path.endswith(".png"))},
+    }
+    return [replace(run, **extra.get(stage, {}))]
+
+
+def _stage(cell: Cell, held: Held, times: Times) -> RunSpec:
+    stage = held.receipt.stage
+    slot = {"capture_key": str(cell.capture_key), "stage": stage, "contrast": "", "analysis": ""}
+    started, ended = times.span(held)
+    return RunSpec(
+        kind="stage",
+        name=stage,
+        key={**slot, "receipt": held.sha256},
+        slot=slot,
+        tags={**_tags(cell), **_receipt_tags(held), **times.tags(held)},
+        started=started,
+        ended=ended,
+        params={**flat(held.receipt.params), **flat({"seeds": held.receipt.seeds} if held.receipt.seeds else {})},
+        metrics=_sizes(held),
+        datasets=_datasets(cell) if stage != "model" else (),
+    )
+
+
+def _sizes(held: Held) -> dict[str, float]:
+    """What a stage without findings measured about itself: bytes written, and numbers among its notes."""
+    notes = {name: value for name, value in held.receipt.notes.items() if type(value) in (int, float)}
+    return {"bytes_written": float(sum(record.size for record in held.receipt.writes)), **notes}
+
+
+def _analysis(cell: Cell, held: Held, contrast: str, analysis: str, times: Times) -> RunSpec:
+    run = _stage(cell, held, times)
+    slot = {**run.slot, "contrast": contrast, "analysis": analysis}
+    prefix = f"analyses.{analysis}."
+    own = {key.removeprefix(prefix): value for key, value in run.params.items() if key.startswith(prefix)}
+    return replace(
+        run,
+        kind="analysis",
+        name=f"{contrast}.{analysis}",
+        key={**slot, "receipt": held.sha256},
+        slot=slot,
+        tags={**run.tags, "contrast": contrast, "analysis": analysis},
+        params=own,
+        metrics=dict(held.receipt.metrics[contrast][analysis]),
+    )
+
+
+def _single(stage: str, held: Held, results: Results, times: Times) -> RunSpec:
+    started, ended = times.span(held)
+    datasets = {spec.sha256: spec for cell in results.cells for spec in _datasets(cell)}
+    metrics = {
+        f"{contrast}/{analysis}/{name}": value
+        for contrast, analyses in held.receipt.metrics.items()
+        for analysis, found in analyses.items()
+        for name, value in found.items()
+    }
+    page = {record.path: "report" for record in held.receipt.writes if record.path.endswith(".html")}
+    return RunSpec(
+        kind="all",
+        name=stage,
+        key={"stage": stage, "receipt": held.sha256},
+        slot={"stage": stage},
+        tags={**_receipt_tags(held), **times.tags(held)},
+        started=started,
+        ended=ended,
+        params=flat(held.receipt.params),
+        metrics=metrics or _sizes(held),
+        datasets=tuple(datasets.values()),
+        files={held.path: "receipts", **page},
+    )
+
+
+def _tags(cell: Cell) -> dict[str, str]:
+    tags = {"probe": cell.probe, "model": cell.model, "capture_key": str(cell.capture_key)}
+    return tags | ({"prompts_sha256": cell.prompts.set_sha256} if cell.prompts else {})
+
+
+def _receipt_tags(held: Held) -> dict[str, str]:
+    receipt = held.receipt
+    address = "-".join(part for part in (receipt.probe, receipt.model) if part)
+    tags = {"stage": receipt.stage, "receipt_sha256": held.sha256, "receipt_path": held.path}
+    tags["mlflow.source.name"] = f"{receipt.stage}@{address}" if address else receipt.stage
+    observed = {"device": receipt.device, "dtype": receipt.dtype, "model_lock_sha256": receipt.model_lock_sha256}
+    return tags | {name: value for name, value in observed.items() if value}
+
+
+def _datasets(cell: Cell) -> tuple[DatasetSpec, ...]:
+    found = cell.prompts
+    if found is None:
+        return ()
+    return (DatasetSpec(found.probe, found.set_sha256, f"data/prompts/{found.probe}.parquet", len(found.records)),)
+
+
+def _figures(cell: Cell, reader: Reader) -> tuple[str, ...]:
+    folder = f"reports/{cell.model}/{cell.probe}/figures"
+    return tuple(path for path in reader.names(folder) if path.endswith(".png"))

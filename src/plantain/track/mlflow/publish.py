@@ -1,0 +1,95 @@
+"""Publish the current results: the ledger first, then MLflow. A tracker that fails loses no result."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plantain.base.files import readable_json, write_atomic
+from plantain.base.git import without_credentials
+from plantain.base.params import Params, TrackingParams
+from plantain.records import journal
+from plantain.track import ledger
+from plantain.track.mlflow import store
+from plantain.track.mlflow.projection import project
+from plantain.track.results import FolderReader, Reader, Results, read_results
+
+if TYPE_CHECKING:
+    from plantain.track.mlflow.sink import Sink
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """What a publication did."""
+
+    ledger: Path
+    receipts_sha256: str
+    runs: int
+    """Runs that the results call for."""
+    created: int
+    updated: int
+    seconds: float
+    warning: str | None = None
+    """Why the tracker was not reached; None where it was."""
+
+    def sentence(self) -> str:
+        """One line for the terminal."""
+        if self.warning:
+            return f"publish: wrote {self.ledger}. Warning: {self.warning}"
+        done = f"{self.created} made, {self.updated} brought up to date"
+        return f"publish: wrote {self.ledger}; {self.runs} MLflow runs stand ({done}) after {self.seconds:.1f} s."
+
+
+def publish(root: Path, params: Params, marker: Path | None = None) -> PublishReport:
+    """Write the ledger of the results below ``root``, make MLflow agree, and write the marker.
+
+    A tracker that fails is a warning and leaves ``.plantain/pending``; the next publication drains it.
+
+    Raises:
+        InputError: a receipt or the list of cells is not what it should be.
+    """
+    started = time.monotonic()
+    reader = FolderReader(root)
+    results = read_results(reader)
+    path = ledger.write(root, results)
+    created, updated, total, warning = _track(root, params.tracking, results, reader)
+    if marker is not None:
+        content = {"schema": "plantain.marker/1", "receipts_sha256": results.sha256}
+        write_atomic(marker, readable_json(content))
+    return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning)
+
+
+@contextmanager
+def sink(tracking: TrackingParams) -> Iterator["Sink"]:
+    """The experiment of ``params.tracking``, locked for writing.
+
+    Raises:
+        Exception: whatever MLflow, SQLite or the network raise.
+    """
+    place = store.locate(tracking)
+    with store.opened(place, tracking.timeout) as client:
+        from plantain.track.mlflow.sink import Sink
+
+        yield Sink(client, store.experiment_id(client, place, tracking.experiment))
+
+
+def describe_failure(error: Exception) -> str:
+    """One line on why the tracker was not reached, and the way out; never a credential."""
+    reason = without_credentials(" ".join(str(error).split()))[:300].rstrip(".") or type(error).__name__
+    return f"MLflow was not updated: {reason}. No result is lost; run `plantain sync` when it answers."
+
+
+def _track(root: Path, tracking: TrackingParams, results: Results, reader: Reader) -> tuple[int, int, int, str | None]:
+    try:
+        specs = project(results, reader, journal.executions(), root)
+        with sink(tracking) as opened:
+            opened.apply(specs)
+            tally = opened.tally
+    except Exception as error:
+        warning = describe_failure(error)
+        store.leave_pending(warning)
+        return 0, 0, 0, warning
+    store.pending_path().unlink(missing_ok=True)
+    return tally.created, tally.changed - tally.created, len(specs), None

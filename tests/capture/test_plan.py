@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import torch
+from helpers.capture_model import LENGTH, build_pipeline, image_folder, make_lock, prompted, records
+
+from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
+from plantain.capture import memory
+from plantain.capture import plan as plan_module
+from plantain.capture.cell import capture_cell
+from plantain.capture.plan import LARGEST, Rate, pass_flops, pass_positions, plan, rate, remember, row_bytes
+from plantain.capture.progress import Silent
+from plantain.records.activations import write_activations
+from plantain.records.lock import Geometry
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
+    image_folder(tmp_path / "images", "kitchen")
+    return tmp_path
+
+
+def test_the_forecast_is_what_happens(folder):
+    lock, put, params = make_lock(folder, "family"), records("kitchen"), CaptureParams(seeds=[0, 1])
+    forecast = plan(put, [prompted("kitchen", "A kitchen")], lock, params, ReferenceParams())
+    result = capture_cell(put, folder / "images", lock, params, Silent())
+    assert forecast.passes == result.notes["passes"] == 3 * 2 * 2 * 2
+    assert forecast.prompts == 6
+    assert forecast.images == 1
+    path = folder / "a.safetensors"
+    write_activations(path, result.activations)
+    np.testing.assert_allclose(forecast.activation_bytes, path.stat().st_size, rtol=0.1)
+    kept = sum(file.stat().st_size for file in (folder / "cache").rglob("*.safetensors"))
+    np.testing.assert_allclose(forecast.cache_bytes, kept, rtol=0.1)
+    assert not forecast.rate.measured
+    after = plan(put, [], lock, params, ReferenceParams())
+    assert after.rate.measured
+    assert 0 < after.seconds < 60
+    assert rate(lock, "cuda").measured is False
+
+
+class Klein:
+    """What a forecast reads of the lock of Klein 4B."""
+
+    geometry = Geometry(
+        joint_blocks=5,
+        single_blocks=20,
+        heads=24,
+        head_width=128,
+        mlp_width=9216,
+        groups=17280,
+        parameters=0,
+        text_width=7680,
+    )
+    dtype = "bfloat16"
+    group_width = 16
+
+
+def test_operations_of_the_full_size_model():
+    """76.6 TFLOP a pass at 1024 x 1024 with one reference and 512 text positions, 6.14 GFLOP a position."""
+    assert pass_flops(Klein, 512 + 2 * 4096) == pytest.approx(76.6e12, rel=0.01)
+
+
+def test_a_position_of_the_full_size_model_takes_its_channels_and_the_group_means():
+    # q, k, v; both halves of the MLP beside them; input and concatenated output; float32 means of 16 channels.
+    channels = 3 * 3072 + (3 * 3072 + 2 * 9216) + 2 * (3072 + 9216)
+    assert row_bytes(Klein, 1000) == 1000 * (2 * channels + 4 * (3072 + 9216) // 16)
+
+
+def forecast(lock, params=None, *, put=None, images=1, guidance=4.0):
+    references = [prompted(f"room-{index}", "A room") for index in range(images)]
+    drawn = ReferenceParams(steps=10, guidance_scale=guidance, seed=0)
+    return plan(records("kitchen") if put is None else put, references, lock, params or CaptureParams(), drawn)
+
+
+def test_the_time_is_that_of_passes_prompts_and_images(folder, monkeypatch):
+    monkeypatch.setattr(plan_module, "rate", lambda *_: Rate(1.0, True))
+    lock = make_lock(folder)
+    encoder = sum(parameter.numel() for parameter in build_pipeline().text_encoder.parameters())
+    passes = 6 * pass_flops(lock, LENGTH + 32)
+    prompts = 6 * 2 * encoder * LENGTH
+    step = pass_flops(lock, LENGTH + 16)
+    assert forecast(lock, images=0).seconds == pytest.approx(passes + prompts, rel=0.01)
+    assert prompts / passes > 0.05, "or the line above would not tell whether prompts count"
+    bare = forecast(lock, images=0).seconds
+    assert forecast(lock, images=2).seconds - bare == pytest.approx(2 * 10 * 2 * step), "guided: two passes a step"
+    assert forecast(lock, images=2, guidance=1.0).seconds - bare == pytest.approx(2 * 10 * step)
+
+
+def test_the_memory_is_that_of_the_largest_part_with_its_activations(folder):
+    lock = make_lock(folder)
+    weights = 4 * lock.geometry.parameters
+    for size in (1, 3):
+        found = forecast(lock, CaptureParams(batch_size=size))
+        assert found.largest == "transformer"
+        assert found.memory_bytes == pytest.approx(weights + size * row_bytes(lock, LENGTH + 32), rel=0.02)
+        assert found.memory_bytes > 1.05 * weights, "or activations would not be seen"
+    narrow = lock.model_copy(update={"dtype": "bfloat16"})
+    expected = weights / 2 + row_bytes(narrow, LENGTH + 32)
+    assert forecast(narrow).memory_bytes == pytest.approx(expected, rel=0.02), "files in float32, loaded in bfloat16"
+
+
+def test_auto_is_the_device_that_capture_takes_here(folder, monkeypatch):
+    lock = make_lock(folder, device="auto")
+    remember(lock, "cpu", 100, 50, 1.0)
+    found = forecast(lock)
+    assert (found.device, found.rate) == ("cpu", rate(lock, "cpu"))
+    assert found.rate.measured
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = forecast(lock)
+    assert (found.device, found.rate) == ("cuda", rate(lock, "cuda"))
+    assert forecast(lock.model_copy(update={"device": "cuda:1"})).rate == rate(lock, "cuda")
+
+
+def test_an_auto_batch_is_forecast_as_it_will_be_taken(folder, monkeypatch):
+    lock, auto = make_lock(folder, device="cuda"), CaptureParams(batch_size="auto")
+    absent = forecast(lock, auto)
+    assert (absent.batch_size, absent.fitted) == (LARGEST, False)
+    assert absent.memory_bytes > 20 * row_bytes(lock, LENGTH + 32)
+    on_cpu = forecast(lock.model_copy(update={"device": "cpu"}), auto)
+    plain = forecast(lock, CaptureParams(batch_size="auto", path=CapturePath.pipeline))
+    assert (on_cpu.batch_size, on_cpu.fitted) == (plain.batch_size, plain.fitted) == (1, True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    free = (lock.components["transformer"].bytes + 5 * row_bytes(lock, LENGTH + 32)) / 0.8
+    monkeypatch.setattr(memory, "free_bytes", lambda _: int(free) + 8)
+    here = forecast(lock, auto)
+    assert (here.batch_size, here.fitted) == (4, True)
+    assert here.memory_bytes == forecast(lock, CaptureParams(batch_size=4)).memory_bytes
+    assert not (folder / "cache" / "batch-sizes").exists(), "a forecast decides nothing"
+    assert memory.fitted_batch_size(lock, auto, LENGTH + 32, "cuda") == 4
+    assert len(list((folder / "cache" / "batch-sizes").iterdir())) == 1
+
+
+def test_positions_are_those_of_a_pass(folder):
+    lock = make_lock(folder)
+    assert pass_positions(lock, True) == LENGTH + 32
+    found = capture_cell(records("kitchen"), folder / "images", lock, CaptureParams(), Silent()).activations
+    assert (found.token_count.sum(axis=-1) == pass_positions(lock, True)).all()

@@ -1,0 +1,135 @@
+"""``plantain run --dry-run``: what params.yaml declares now; with ``--study``, the passes in the committed receipts."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.model_sources import local, saved_pipeline  # noqa: F401
+
+from plantain.base.params import Params, RunParams
+from plantain.capture.plan import remember
+from plantain.cli import main
+from plantain.commands.forecast import declared_lock, print_forecast
+from plantain.model import resolve as resolve_module
+from plantain.model.resolve import resolve
+from plantain.records.lock import lock_path
+
+ROOT = Path(__file__).resolve().parents[2]
+RECEIPTS = sorted(ROOT.glob("reports/nulls/*/*.receipt.json")) + sorted(
+    ROOT.glob("reports/replications/*/*.receipt.json")
+)
+
+
+def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["plantain", "run", "--dry-run", "--study"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    study = {(line[0], line[1]): line for line in lines if len(line) > 2 and line[2].startswith("(")}
+    receipts = [json.loads(path.read_text()) for path in RECEIPTS]
+    assert len(receipts) == len(study) == 6
+    for receipt in receipts:
+        assert f"{receipt['notes']['passes']:,}" in study[receipt["probe"], receipt["model"]]
+
+
+@pytest.fixture
+def resolved(tmp_path, monkeypatch, saved) -> Params:
+    """A working folder with the shipped prompts, where a small model was resolved; what it was declared as."""
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "state"))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "160")
+    shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
+    monkeypatch.chdir(tmp_path)
+    params = local(saved)
+    params.capture.batch_size = 1
+    params.run = RunParams(["otherview"], ["mine"])
+    for name in params.models:
+        lock_path(name).parent.mkdir(parents=True)
+        lock_path(name).write_bytes(resolve(name, params)[0].to_bytes())
+    return params
+
+
+def changed(params: Params, **settings) -> Params:
+    mine = replace(params.models["mine"], **settings)
+    return replace(params, models=params.models | {"mine": mine})
+
+
+CHANGES = [
+    {},
+    {"height": 512, "width": 512},
+    {"device": "auto"},
+    {"dtype": "bfloat16"},
+    {"max_sequence_length": 64},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_lock_that_params_no_longer_declare_is_not_believed(resolved, change):
+    params = changed(resolved, **change)
+    assert declared_lock(params, "mine") == resolve("mine", params)[0]
+    family, expected = declared_lock(params, "family"), resolve("family", params)[0]
+    same = {"draws": [], "components": {}}
+    assert family.model_copy(update=same) == expected.model_copy(update=same)
+
+
+def test_another_group_width_and_another_number_of_draws_are_those_declared(resolved):
+    params = replace(resolved, capture=replace(resolved.capture, group_width=8))
+    params.models["family"].seeds = 2
+    assert declared_lock(params, "mine") == resolve("mine", params)[0]
+    assert declared_lock(params, "family").seeds == [0, 1]
+    params.models["family"] = replace(params.models["family"], seeds=None, seed=7)
+    found = declared_lock(params, "family")
+    assert (found.seeds, found.family) == ([7], False)
+
+
+def test_a_model_from_elsewhere_is_resolved_anew_with_one_draw(resolved, saved, tmp_path, monkeypatch):
+    shutil.copytree(saved, tmp_path / "other")
+    params = changed(resolved, path=str(tmp_path / "other"))
+    assert declared_lock(params, "mine").path == str(tmp_path / "other")
+    drawn, digest = [], resolve_module._Maker.digest
+    monkeypatch.setattr(resolve_module._Maker, "digest", lambda *one: (drawn.append(one[1]), digest(*one))[1])
+    assert declared_lock(params, "family").seeds == [0, 1, 2]
+    assert drawn == [0]
+
+
+def test_a_model_that_was_never_resolved_is_forecast(resolved):
+    lock_path("mine").unlink()
+    assert declared_lock(resolved, "mine") == resolve("mine", resolved)[0]
+
+
+def printed(capsys, params: Params) -> str:
+    print_forecast(params, [("otherview", "mine")], study=False)
+    return capsys.readouterr().out
+
+
+def seconds(text: str) -> float:
+    number, unit = re.search(r"otherview +mine .*? ([\d.]+) (s|min|h) ", text).groups()
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def test_larger_images_and_the_rate_of_this_machine_are_in_what_is_printed(resolved, capsys):
+    remember(declared_lock(resolved, "mine"), "cpu", 128, 100, 10.0)
+    before = printed(capsys, resolved)
+    assert "assumed rate" not in before
+    assert "on cpu" in before
+    assert seconds(before) > 10
+    assert seconds(printed(capsys, changed(resolved, height=512, width=512))) > 5 * seconds(before)
+    assert printed(capsys, changed(resolved, device="auto")) == before
+
+
+def test_what_batch_the_memory_is_of_is_said(resolved, capsys):
+    assert "at a time" not in printed(capsys, resolved)
+    four = replace(resolved, capture=replace(resolved.capture, batch_size=4))
+    assert "Memory is that of 4 passes at a time." in printed(capsys, four)
+    auto = replace(resolved, capture=replace(resolved.capture, batch_size="auto"))
+    assert "at a time" not in printed(capsys, auto), "on a CPU it is 1"
+    text = printed(capsys, changed(auto, device="cuda"))
+    assert "the most that batch_size: auto may take, 32 passes at a time" in text
+    assert "on cuda" in text

@@ -1,0 +1,197 @@
+"""A repository with real git and real dvc whose model is a formula, so that every stage takes a second at most.
+
+The stages model, reference, capture, report and compare are stand-ins; prompts, analyze, cells and publish are
+plantain's own.
+"""
+
+import contextlib
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from helpers.workspace import MINI, ROOT, Workspace
+
+STAND_IN = """
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from plantain.records.activations import Activations, write_activations
+from plantain.base.files import digest, sha256_file
+from plantain.records.units import SCHEMA
+from plantain.probe.store import read_records
+from plantain.stages.frame import run, stage
+from plantain.records.receipt import prompt_set
+
+GROUPS = 12
+
+
+def model(name):
+    with stage("model", section="capture", model=name) as current:
+        current.use("capture.group_width")
+        lock = current.out(Path("models", name, "model.lock.json"))
+        lock.write_text('{"name": "%s"}' % name)
+        current.model_lock_sha256 = sha256_file(lock)
+        blocks = range(GROUPS)
+        rows = [("single", one // 6, "all", "attention", one % 6 // 2, one % 6 * 16, 16) for one in blocks]
+        units = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+        units.write_parquet(current.out(Path("models", name, "units.parquet")))
+
+
+def reference(probe, name):
+    with stage("reference", section="capture", probe=probe, model=name) as current:
+        current.use("reference")
+        current.read(Path("data/prompts", probe + ".references.json"))
+        folder = current.out(Path("data/references", name, probe))
+        folder.mkdir()
+        (folder / "kitchen.png").write_bytes(b"a picture")
+
+
+def capture(probe, name):
+    with stage("capture", section="capture", probe=probe, model=name) as current:
+        current.use("capture")
+        time.sleep(float(os.environ.get("STAND_IN_WAITS", "0")))
+        records = read_records(current.read(Path("data/prompts", probe + ".parquet")))
+        current.read(Path("data/references", name, probe))
+        lock = current.read(Path("models", name, "model.lock.json"))
+        items = tuple(dict.fromkeys(record.item for record in records))
+        conditions = tuple(dict.fromkeys(record.condition for record in records))
+        values = np.empty((1, len(items), len(conditions), 1, 1, 4, GROUPS), np.float32)
+        for record in records:
+            seed = int(digest([record.prompt, name])[:8], 16)
+            drawn = np.random.Generator(np.random.Philox(seed)).gamma(5.0, size=(4, GROUPS))
+            values[0, items.index(record.item), conditions.index(record.condition), 0, 0] = drawn
+        counts = np.full((len(items), len(conditions), 1, 4), 8, np.int32)
+        prompts = prompt_set(probe, records)
+        key = digest([prompts.set_sha256, sha256_file(lock), current.used["capture"]])
+        header = {"group_width": 16, "model_lock_sha256": sha256_file(lock), "capture_key": key}
+        out = current.out(Path("data/activations", name, probe + ".safetensors"))
+        write_activations(out, Activations(values, counts, items, conditions, ("kitchen",), (0,), (0,), header=header))
+        current.prompts, current.capture_key, current.device = prompts, key, "cpu"
+        current.model_lock_sha256 = sha256_file(lock)
+
+
+def report(probe, name):
+    with stage("report", section="report", probe=probe, model=name) as current:
+        current.read(Path("data/stats", name, probe))
+        current.out(Path("reports", name, probe, "index.html")).write_text("a page")
+        current.out(Path("reports", name, probe, "figures")).mkdir()
+
+
+def compare():
+    with stage("compare", section="report") as current:
+        current.read(Path("data/stats"))
+        current.out(Path("reports/index.html")).write_text("all cells")
+
+
+if __name__ == "__main__":
+    run(lambda: globals()[sys.argv[1]](*sys.argv[2:]))
+"""
+
+CELL = "matrix: {probe: '${run.probes}', model: '${run.models}'}"
+STAGES = f"""
+stages:
+  model:
+    matrix: {{model: '${{run.models}}'}}
+    cmd: python stand_in.py model ${{item.model}}
+    deps: [stand_in.py]
+    outs: ['models/${{item.model}}/model.lock.json', 'models/${{item.model}}/units.parquet',
+           'receipts/model/${{item.model}}.json']
+  prompts:
+    matrix: {{probe: '${{run.probes}}'}}
+    cmd: python -m plantain.stages.prompts ${{item.probe}}
+    deps: ['prompts/${{item.probe}}.yaml']
+    outs: ['data/prompts/${{item.probe}}.parquet', 'data/prompts/${{item.probe}}.references.json',
+           'data/prompts/${{item.probe}}.contrasts.json', 'receipts/prompts/${{item.probe}}.json']
+  reference:
+    {CELL}
+    cmd: python stand_in.py reference ${{item.probe}} ${{item.model}}
+    deps: ['data/prompts/${{item.probe}}.references.json', 'models/${{item.model}}/model.lock.json']
+    outs: ['data/references/${{item.model}}/${{item.probe}}', 'receipts/reference/${{item.model}}/${{item.probe}}.json']
+  capture:
+    {CELL}
+    cmd: python stand_in.py capture ${{item.probe}} ${{item.model}}
+    deps: ['data/prompts/${{item.probe}}.parquet', 'data/references/${{item.model}}/${{item.probe}}',
+           'models/${{item.model}}/model.lock.json']
+    params: [capture]
+    outs: ['data/activations/${{item.model}}/${{item.probe}}.safetensors',
+           'receipts/capture/${{item.model}}/${{item.probe}}.json']
+  analyze:
+    {CELL}
+    cmd: python -m plantain.stages.analyze ${{item.probe}} ${{item.model}}
+    deps: ['data/activations/${{item.model}}/${{item.probe}}.safetensors', 'models/${{item.model}}/units.parquet',
+           'data/prompts/${{item.probe}}.contrasts.json', 'data/prompts/${{item.probe}}.parquet']
+    params: [analyses]
+    outs: ['data/stats/${{item.model}}/${{item.probe}}', 'receipts/analyze/${{item.model}}/${{item.probe}}.json']
+    metrics: ['reports/${{item.model}}/${{item.probe}}/metrics.json': {{cache: false}}]
+  report:
+    {CELL}
+    cmd: python stand_in.py report ${{item.probe}} ${{item.model}}
+    deps: ['data/stats/${{item.model}}/${{item.probe}}']
+    outs: ['reports/${{item.model}}/${{item.probe}}/index.html', 'reports/${{item.model}}/${{item.probe}}/figures',
+           'receipts/report/${{item.model}}/${{item.probe}}.json']
+  cells:
+    cmd: python -m plantain.stages.cells
+    params: [run]
+    outs: ['reports/cells.json': {{cache: false}}]
+  compare:
+    cmd: python stand_in.py compare
+    deps: [reports/cells.json, data/stats]
+    outs: [reports/index.html, receipts/compare/all.json]
+  publish:
+    cmd: python -m plantain.stages.publish
+    deps: [reports/cells.json, receipts]
+    outs: ['mlflow/published.json': {{cache: false}}, 'reports/ledger.json': {{cache: false}}]
+"""
+
+ANALYSES = """
+analyses:
+  heads: {unit: head, tokens: image, measure: log_rms, flips: 32, splits: 10, split_flips: 10, permutations: 100}
+  card: {unit: group16, tokens: all, measure: rms, flips: 201, unique: false, splits: 10, split_flips: 0}
+"""
+
+
+def make_repository(target: Path) -> Workspace:
+    """One probe on one model, committed, not yet run."""
+    for name in ("environment.yaml", ".gitignore", ".dvcignore", ".gitattributes", ".dvc/config", ".dvc/.gitignore"):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    text = (ROOT / "params.yaml").read_text()
+    head, _, rest = text.partition("\nanalyses:")
+    tail = rest[rest.index("\nverdict:") if "\nverdict:" in rest else rest.index("\nreport:") :]
+    text = head.replace("probes: [otherview, dense]", "probes: [mini]") + ANALYSES + tail
+    (target / "params.yaml").write_text(text.replace("models: [tiny, tiny-untrained]", "models: [tiny]"))
+    (target / "dvc.yaml").write_text(STAGES)
+    (target / "stand_in.py").write_text(STAND_IN)
+    shutil.copytree(ROOT / "src" / "plantain", target / "src" / "plantain")  # with Numba's cache
+    (target / "prompts").mkdir()
+    (target / "prompts/mini.yaml").write_text(MINI)
+    workspace = Workspace(target)
+    workspace.environment["PYTHONPATH"] = "src"
+    workspace.git("init", "--quiet")
+    workspace.commit("A small probe")
+    return workspace
+
+
+def plantain(workspace: Workspace, *arguments: str, check: bool = True) -> str:
+    """What the command line prints there, standard error included; in this process, whose imports are paid for."""
+    from plantain.cli import main
+
+    printed = io.StringIO()
+    with contextlib.chdir(workspace.path), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        before, sys.argv = sys.argv, ["plantain", *arguments]
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            sys.argv = before
+    assert not check or code == 0, printed.getvalue()
+    return printed.getvalue()

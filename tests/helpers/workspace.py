@@ -1,0 +1,94 @@
+"""A small copy of this repository, with real git and real dvc, that tests may run and break."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MINI = """
+probe: mini
+title: A probe small enough to run in a test
+hypothesis: None; it exercises the pipeline.
+references:
+  kitchen: {prompt: A photographic kitchen scene}
+conditions:
+  viewpoint: {prompt: "Render this kitchen from the viewpoint of {creature}", reference: kitchen}
+  mention: {prompt: "Render this kitchen with {creature} in it", reference: kitchen}
+contrasts:
+  published: {a: viewpoint, b: mention, role: published}
+items:
+  - {id: cat, creature: a cat, rank: 1}
+  - {id: small-dog, creature: a small dog, rank: 2}
+  - {id: parrot, creature: a parrot, rank: 3}
+  - {id: snake, creature: a snake, rank: 4}
+  - {id: ant, creature: an ant, rank: 5}
+"""
+
+GIT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.org",
+}
+
+
+class Workspace:
+    """A checkout under test."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "PLANTAIN_"))}
+        binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.environment = inherited | GIT_IDENTITY | {"PATH": binaries, "OMP_NUM_THREADS": "1"}
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Output of a command, standard error included."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=500
+        )
+        output = done.stdout + done.stderr
+        assert not check or done.returncode == 0, f"{command} gave {done.returncode}:\n{output}"
+        return output
+
+    def dvc(self, *arguments: str, check: bool = True) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments)
+
+    def repro(self) -> list[str]:
+        """Run `dvc repro`; the stages that were executed."""
+        return re.findall(r"Running stage '([^']+)'", self.dvc("repro"))
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        path = self.path / name
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new, 1))
+
+
+def copy_repository(target: Path) -> Workspace:
+    """The tracked files of this repository, without results, with the probe ``mini`` alone, committed."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if name.startswith(("tests/", "docs/", "benchmarks/")) or name == "dvc.lock" or not (ROOT / name).exists():
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    workspace = Workspace(target)
+    (target / "prompts" / "mini.yaml").write_text(MINI)
+    workspace.replace("params.yaml", "probes: [otherview, dense]", "probes: [mini]")
+    workspace.replace("params.yaml", "flips: 10000", "flips: 500")
+    for stale in target.glob("reports/*/*/metrics.json"):
+        stale.unlink()
+    workspace.git("init", "--quiet")
+    workspace.commit("A small probe")
+    return workspace

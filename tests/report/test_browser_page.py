@@ -1,0 +1,246 @@
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from helpers.browser import WELL_FORMED, Visit, browser
+from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell
+from matplotlib.colors import LinearSegmentedColormap
+
+from plantain.report.figures.grid import limit
+from plantain.report.figures.style import LIGHT_STOPS
+from plantain.report.page.write import write_page
+from plantain.report.result import load_result
+
+UNITS = "data/stats/klein/otherview/{}.parquet"
+CENTRE = """(unit) => {
+  const { index, column } = locate(state.entry, unit);
+  return [map.left + (column + 0.5) * map.cell, map.top(index) + map.rowHeight / 2];
+}"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = write_cell(tmp_path_factory.mktemp("repository"), Cell(geometry=KLEIN, model="klein", nasty=True))
+    return write_cell(root, Cell(model="tiny-untrained", of="tiny", nasty=True))
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    path = root / "reports" / "klein" / "otherview" / "index.html"
+    write_page(load_result(root, "otherview", "klein"), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def opened():
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(opened, page):
+    visit = Visit(opened, page)
+    yield visit
+    visit.page.close()
+
+
+def facts(page):
+    found = page.eval_on_selector_all("#facts dd", "all => all.map(e => [e.dataset.fact, e.textContent])")
+    return {name: float(text.replace("−", "-")) for name, text in found if text != "–"}  # noqa: RUF001
+
+
+def point(page, unit):
+    x, y = page.evaluate(CENTRE, unit)
+    box = page.locator("#map").bounding_box()
+    return box["x"] + x, box["y"] + y
+
+
+def pixel(page, unit):
+    return page.evaluate(
+        f"""(unit) => {{
+          const [x, y] = ({CENTRE})(unit), ratio = devicePixelRatio;
+          return [...map.canvas.getContext('2d').getImageData(x * ratio, y * ratio, 1, 1).data];
+        }}""",
+        unit,
+    )
+
+
+def expect(row):
+    names = {"t": "t", "effect": "mean_difference", "d_z": "d_z", "p": "p", "p_fwer": "p_fwer", "q": "q_bh"}
+    return {name: row[column] for name, column in names.items()}
+
+
+def test_the_page_opens_without_network_and_without_complaint(visit, page):
+    assert visit.outside() == []
+    assert visit.complaints == []
+    assert page.stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize("unit", [0, 119, 120, 347, 599])
+def test_hovering_a_head_shows_that_heads_numbers(visit, root, unit):
+    visit.page.locator("#map").scroll_into_view_if_needed()
+    visit.page.mouse.move(*point(visit.page, unit))
+    row = pl.read_parquet(root / UNITS.format("target.heads")).row(unit, named=True)
+    assert visit.page.inner_text("#unit-name") == f"{row['block_kind']} {row['block']} · head {row['head']}"
+    shown = facts(visit.page)
+    for name, value in expect(row).items():
+        assert shown[name] == pytest.approx(value, rel=0.06 if abs(value) < 0.001 else 0.006)
+
+
+def test_the_colour_of_a_head_is_its_t(visit, root):
+    visit.page.check("input[name=measure][value=t]", force=True)
+    table = pl.read_parquet(root / UNITS.format("target.heads"))
+    top = limit([table["t"]])
+    colours = LinearSegmentedColormap.from_list("expected", LIGHT_STOPS)
+    for unit in (5, 130, 411):
+        expected = np.array(colours((np.clip(table["t"][unit] / top, -1, 1) + 1) / 2)[:3]) * 255
+        np.testing.assert_allclose(pixel(visit.page, unit)[:3], expected, atol=6)
+    assert table["t"][3] is None
+    assert pixel(visit.page, 3)[:3] == [230, 233, 235]
+
+
+def test_clicking_a_head_shows_its_pairs_and_their_prompts(visit, root):
+    page = visit.page
+    page.locator("#map").scroll_into_view_if_needed()
+    page.mouse.click(*point(page, 200))
+    page.mouse.move(1, 1)
+    differences = pl.read_parquet(root / UNITS.format("target.heads.differences")).select("item", "200")
+    rows = page.eval_on_selector_all("#pairs button", "all => all.map(e => [e.dataset.item, e.lastChild.textContent])")
+    assert dict(differences.iter_rows()) == {
+        item: pytest.approx(float(text.replace("−", "-")), rel=0.006)  # noqa: RUF001
+        for item, text in rows
+    }
+    assert [item for item, _ in rows] == differences["item"].to_list()
+    page.click("#pairs button[data-item='spider']")
+    assert "Render this kitchen from the viewpoint of a spider" in page.inner_text("#side-a")
+    assert "Render this kitchen with a spider in it" in page.inner_text("#side-b")
+    assert "joint" not in page.inner_text("#unit-name")
+
+
+def test_pairs_can_be_ordered_by_difference(visit, root):
+    visit.page.select_option("#order", "value")
+    rows = visit.page.eval_on_selector_all("#pairs b", "all => all.map(e => e.textContent)")
+    values = [float(text.replace("−", "-")) for text in rows]  # noqa: RUF001
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_keyboard_reaches_every_head(visit):
+    page = visit.page
+    page.locator("#map").focus()
+    for key in ("Home", *["ArrowUp"] * 30, *["ArrowDown"] * 6, "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert page.inner_text("#unit-name") == "single 1 · head 2"
+    assert page.inner_text("#pairs-title") == "The pairs of single 1 · head 2"
+    assert "single 1 · head 2: t" in page.inner_text("#live")
+    page.keyboard.press("End")
+    page.keyboard.press("Escape")
+    assert page.inner_text("#unit-name") == "single 1 · head 2"
+
+
+def test_the_groups_of_the_card_are_one_choice_away(visit, root):
+    page = visit.page
+    page.select_option("#analysis", "published.card")
+    page.locator("#map").scroll_into_view_if_needed()
+    unit = 960 + 3 * 768 + 500
+    page.mouse.move(*point(page, unit))
+    row = pl.read_parquet(root / UNITS.format("published.card")).row(unit, named=True)
+    # A group is narrower than a pixel, so the pointer may land on its neighbour; the keyboard goes the last step.
+    first = int(re.search(r"single 3 · MLP channels ([\d,]+)", page.inner_text("#unit-name")).group(1).replace(",", ""))
+    steps = (row["first_channel"] - first) // 16
+    assert abs(steps) <= 1
+    page.locator("#map").focus()
+    for _ in range(abs(steps)):
+        page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
+    expected = f"single 3 · MLP channels {row['first_channel']:,} to {row['first_channel'] + 15:,}"
+    assert page.inner_text("#unit-name") == expected
+    assert facts(page)["t"] == pytest.approx(row["t"], rel=0.006)
+    page.mouse.move(*point(page, 960 + 3 * 768 + 19))
+    assert page.inner_text("#unit-name").startswith("single 3 · head 2, group")
+    assert page.is_visible("#no-pairs")
+    assert not page.is_visible("#side-by-side")
+    assert not page.is_visible("#order")
+
+
+def test_the_map_opens_on_wordings_where_they_were_compared(visit, root):
+    page = visit.page
+    table = pl.read_parquet(root / UNITS.format("target.heads"))
+    assert page.is_checked("input[name=measure][value=template_t]")
+    strongest = table.drop_nulls("template_t").sort(pl.col("template_t").abs()).row(-1, named=True)
+    assert facts(page)["template_t"] == pytest.approx(strongest["template_t"], rel=0.006)
+    assert "Over wordings" in page.inner_text("#level")
+    page.select_option("#analysis", "published.heads")
+    assert page.is_checked("input[name=measure][value=t]")
+    assert page.inner_text("#level").startswith("Item level")
+
+
+def test_the_table_holds_every_head_of_the_chosen_contrast(visit, root):
+    page = visit.page
+    page.select_option("#analysis", "paraphrase.heads")
+    page.click("#all-units summary")
+    page.wait_for_function("document.querySelectorAll('#top tbody tr').length === 600")
+    heads = page.eval_on_selector_all("#top thead th", "all => all.map(e => e.textContent)")
+    cells = page.eval_on_selector_all("#top tbody tr:nth-child(201) > *", "all => all.map(e => e.textContent)")
+    row = pl.read_parquet(root / UNITS.format("paraphrase.heads")).row(200, named=True)
+    assert cells[0] == f"{row['block_kind']} {row['block']} · head {row['head']}"
+    shown = dict(zip(heads, cells, strict=True))
+    assert float(shown["t"].replace("−", "-")) == pytest.approx(row["t"], rel=0.006)  # noqa: RUF001
+    assert float(shown["mean difference"].replace("−", "-")) == pytest.approx(row["mean_difference"], rel=0.006)  # noqa: RUF001
+    page.select_option("#analysis", "published.card")
+    assert page.locator("#top tbody tr").count() == 600
+    assert "of largest |t|" in page.inner_text("#all-units summary")
+
+
+def test_another_measure_paints_and_scales_anew(visit, root):
+    page = visit.page
+    before = pixel(page, 200)
+    page.check("input[name=measure][value=effect]", force=True)
+    table = pl.read_parquet(root / UNITS.format("target.heads"))
+    ends = float(page.inner_text("#high"))
+    assert ends == pytest.approx(limit([table["mean_difference"]]))
+    page.check("#dim")
+    faded = next(u for u in range(599) if u != 200 and table["t"][u] is not None and abs(table["t"][u]) < 3)
+    assert pixel(page, faded)[3] < 255
+    assert before[3] == 255
+
+
+def test_a_prompt_with_markup_stays_text(visit):
+    page = visit.page
+    page.click("#pairs button[data-item='adult-human']")
+    assert NASTY in page.inner_text("#side-a")
+    assert NASTY in page.inner_text("h1")
+    for details in page.query_selector_all("#prompts details"):
+        details.evaluate("e => e.open = true")
+    assert NASTY in page.inner_text("#prompts")
+    assert page.evaluate("typeof window.pwned") == "undefined"
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_injected_script_would_not_run(visit):
+    visit.page.evaluate("""() => {
+      const script = document.createElement('script');
+      script.textContent = 'window.pwned = 1';
+      document.body.append(script);
+    }""")
+    assert visit.page.evaluate("typeof window.pwned") == "undefined"
+    assert any("Content Security Policy" in text for text in visit.complaints)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 420)])
+def test_light_dark_and_narrow_pages_are_well_formed(opened, page, scheme, width):
+    visit = Visit(opened, page, scheme=scheme, width=width)
+    assert visit.page.evaluate(WELL_FORMED) == []
+    assert visit.keep(f"report-{scheme}-{width}").stat().st_size > 50_000
+    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(18, 21, 24)" if scheme == "dark" else "rgb(246, 247, 246)")
+    visit.page.close()
+
+
+def test_an_untrained_model_is_called_so_at_the_top(opened, root, tmp_path):
+    path = tmp_path / "index.html"
+    write_page(load_result(root, "otherview", "tiny-untrained"), path)
+    visit = Visit(opened, path)
+    assert "untrained" in visit.page.inner_text("#untrained")
+    assert visit.page.locator("#untrained").bounding_box()["y"] < 700
+    assert "not tested" in visit.page.inner_text("#verdict")
+    visit.page.close()

@@ -1,0 +1,255 @@
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from helpers.report_fixture import CARD, KLEIN, NASTY, Cell, write_cell, write_verdict
+
+from plantain.base.errors import InputError
+from plantain.base.files import readable_json
+from plantain.ladder.climb import rung_record
+from plantain.ladder.evidence import NAMES, Rung, Status
+from plantain.report import ladder
+from plantain.report import words as wording
+from plantain.report.page import sections
+from plantain.report.page.write import write_page
+from plantain.report.published import beside
+from plantain.report.result import load_result
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    cell = Cell(geometry=KLEIN, model="klein", nasty=True, controls=("paraphrase", "length", "decoy"))
+    root = write_cell(tmp_path_factory.mktemp("repository"), cell)
+    folder = root / "reports" / "published"
+    folder.mkdir(parents=True)
+    (folder / "otherview.yaml").write_text(CARD)
+    (folder / "other.yaml").write_text(CARD.replace("probe: otherview", "probe: other"))
+    return load_result(root, "otherview", "klein")
+
+
+@pytest.fixture(scope="module")
+def html(result, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    write_page(result, path)
+    return path.read_text(encoding="utf-8")
+
+
+def data(html):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL).group(1))
+
+
+def test_a_full_size_page_is_small_and_needs_no_network(html):
+    assert len(html.encode()) < 5_000_000
+    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
+    assert not re.search(r"https?://|//cdn|@import|url\((?!#)", without_names)
+
+
+def test_equal_inputs_give_equal_bytes(result, html, tmp_path):
+    write_page(result, tmp_path / "index.html")
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == html
+
+
+def test_markup_in_prompts_never_becomes_markup(html):
+    assert NASTY not in html
+    assert "<script>window.pwned" not in html
+    assert "<img src=x" not in html
+    assert html.count("</script>") == 2
+    assert NASTY in data(html)["prompts"]["viewpoint"]["adult-human"]
+
+
+def test_only_the_pages_own_script_may_run(html):
+    script = re.search(r"<script>(.*)</script>", html, re.DOTALL).group(1)
+    seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html).group(1).replace("&#39;", "'")
+    assert f"script-src 'sha256-{seal}';" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_script_gets_the_numbers_of_the_files(html, result):
+    entry = next(entry for entry in data(html)["analyses"] if entry["label"] == "published.card")
+    found = np.frombuffer(base64.b64decode(entry["data"]["t"]), "<f4")
+    table = pl.read_parquet(result.stats_folder / "published.card.parquet")
+    np.testing.assert_allclose(found, table["t"].fill_null(float("nan")).to_numpy(), rtol=1e-6)
+    assert sum(row["units"] for row in entry["rows"]) == len(table) == 16_320
+    assert entry["rows"][7] == {
+        "kind": "single", "block": 2, "units": 768, "mlp": 192, "stream": "all", "width": 16, "perHead": 8,
+    }  # fmt: skip
+
+
+def test_every_metric_of_the_main_analyses_is_on_the_page(html, result):
+    shown = set(re.findall(r'data-metric="(\w+)"', html))
+    folded = {f"{name}{end}" for name in shown for end in ("_fraction", "_q25", "_q75")}
+    assert set(result.main.metrics) | set(result.card.metrics) <= shown | folded
+
+
+def test_a_fraction_with_no_count_of_its_own_keeps_its_row(result):
+    metrics = {"skewed_fraction": 0.13, "heads_over_t3": 4.0, "heads_over_t3_fraction": 0.5}
+    summary = result.main.summary.model_copy(update={"metrics": metrics})
+    analysis = type(result.main)("target", "heads", summary, result.stats_folder)
+    from plantain.report.metric_rows import metric_rows
+
+    assert [(row.name, row.value) for row in metric_rows(analysis)] == [
+        ("heads_over_t3", "4"),
+        ("skewed_fraction", "13%"),
+    ]
+
+
+def test_the_published_numbers_stand_beside_ours(html, result):
+    ((card, analysis, rows),) = beside(result)
+    assert (card.card, analysis.label) == ("otherview-plantain", "published.card")
+    ours = f"{result.card.metrics['heads_over_t3']:,.0f}"
+    assert rows[0].card == "12,091 (74%)"
+    assert rows[0].models[0].startswith(ours)
+    assert [row.label for row in rows[1:]] == ["null p99, |t| over 3"]
+    assert "12,091 (74%)" in html
+
+
+def test_a_broken_card_names_its_file_and_field(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    folder = tmp_path / "reports" / "published"
+    folder.mkdir(parents=True)
+    (folder / "one.yaml").write_text(CARD.replace("model: FLUX.2 Klein 4B\n", ""))
+    with pytest.raises(InputError, match=r"one\.yaml.*model"):
+        beside(load_result(tmp_path, "otherview", "tiny"))
+
+
+def test_the_ladder_shows_what_the_verdict_says(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    assert {rung.status for rung in ladder.ladder(load_result(tmp_path, "otherview", "tiny"))} == {"not tested"}
+    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
+    path.parent.mkdir(parents=True)
+    rungs = [
+        {
+            "rung": 1,
+            "name": "differs",
+            "status": "passed",
+            "number": 58,
+            "floor": None,
+            "guarantee": "at least 58 <heads>",
+        },
+        {"rung": 2, "name": "repeats", "status": "failed", "number": 0.4, "floor": 0.7, "guarantee": "none"},
+    ]
+    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1 of 7."}))
+    result = load_result(tmp_path, "otherview", "tiny")
+    assert [rung.status for rung in ladder.ladder(result)] == ["passed", "failed", *["not tested"] * 5]
+    write_page(result, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "at least 58 &lt;heads&gt;" in html
+    assert html.index("Rung 1 of 7.") < html.index('class="tiles"')
+
+
+def test_a_rung_as_the_statistics_write_it_is_read_and_its_reason_shown(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
+    path.parent.mkdir(parents=True)
+    passed = Rung(1, NAMES[0], Status.passed, "heads that differ, lower bound", 58, 0.0001, 0.0001)
+    untested = Rung(2, NAMES[1], Status.untested, reason="there is no split-half of these items")
+    rungs = [rung_record(passed), rung_record(untested)]
+    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1."}))
+    result = load_result(tmp_path, "otherview", "tiny")
+    assert [rung.name for rung in ladder.ladder(result)] == list(NAMES)
+    write_page(result, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "(heads that differ, lower bound: 58, p = 1.0e" in html
+    assert "smallest p that this design allows 1.0e" in html
+    assert "there is no split-half of these items" in html
+
+
+def test_large_reference_images_are_made_small_enough_to_travel(result, tmp_path):
+    from PIL import Image
+
+    path = result.reference_image("kitchen")
+    noise = np.random.Generator(np.random.Philox(0)).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
+    before = path.read_bytes()
+    Image.fromarray(noise).save(path)
+    try:
+        (picture,) = sections.pictures(result)
+        assert 10_000 < len(picture.data) < 800_000
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_probe_without_reference_ranks_or_controls_has_a_page(tmp_path):
+    write_cell(tmp_path, Cell(controls=(), target=False, template_tests=False))
+    path = tmp_path / "data" / "prompts" / "otherview.parquet"
+    pl.read_parquet(path).drop("rank", "creature").with_columns(
+        pl.lit([], pl.List(pl.String)).alias("reference")
+    ).write_parquet(path)
+    (tmp_path / "data" / "prompts" / "otherview.references.json").write_text("[]")
+    (tmp_path / "prompts" / "otherview.yaml").unlink()
+    write_page(load_result(tmp_path, "otherview", "tiny"), tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "nothing tells this difference from any other" in html
+    assert 'id="chart-rank"' not in html
+
+
+def test_the_prompts_table_counts_tokens(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    result = load_result(root, "otherview", "tiny")
+    rows = dict(sections.prompt_table(result))["mention"]
+    assert [row["tokens"] for row in rows[:3]] == [len(row["prompt"].split(" ")) for row in rows[:3]]
+    write_page(result, tmp_path / "page.html")
+    assert f'<td class="tokens">{rows[0]["tokens"]}</td>' in (tmp_path / "page.html").read_text()
+    (result.stats_folder / "tokens.parquet").unlink()
+    assert "tokens" not in dict(sections.prompt_table(load_result(root, "otherview", "tiny")))["mention"][0]
+
+
+@pytest.fixture
+def judged(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    folder = root / "reports" / "published"
+    folder.mkdir(parents=True)
+    (folder / "otherview.yaml").write_text(CARD + "prompts: They are the card's own.\n")
+    write_verdict(
+        root,
+        trend={"identifiable": True, "threshold": 3.0, "heads_over": 2, "p": 0.09},
+        untrained={"tiny-untrained": {"published": {"heads_over_t3": 451, "heads_over_t3_fraction": 0.88}}},
+    )
+    write_page(load_result(root, "otherview", "tiny"), root / "page.html")
+    return root
+
+
+def test_published_ours_and_untrained_stand_side_by_side(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    table = html.split('class="beside"')[1].split("</table>")[0]
+    row = re.search(r"16-channel groups with \|t\| over 3</th>(.*?)</tr>", table, re.DOTALL).group(1)
+    ours = load_result(judged, "otherview", "tiny").card.metrics
+    cells = re.findall(r'<td class="n">([^<]*)</td>', row)
+    assert cells[0] == "12,091 (74%)"
+    assert cells[1].startswith(f"{ours['heads_over_t3']:,.0f}")
+    assert cells[2] == "451 (88%)"
+    assert "They are the card" in html
+
+
+def test_delta_and_concept_information_stand_with_what_prompts_and_untrained_draws_give(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    tiles = html.split('class="tiles"')[1].split("</dl>")[0]
+    assert "15.30" in tiles
+    assert "0.37 by chance" in tiles
+    table = html.split('id="information"')[1].split("</table>")[0]
+    assert re.findall(r'<td class="n">([^<]*)</td>', table) == ["4.45", "0.024", "0.028", "0.025", "0.105"]
+    assert "2 heads follow the items" in html
+
+
+def test_what_is_not_shown_follows_the_rung(judged):
+    told = {}
+    for rung in (2, 4, 6):
+        write_verdict(judged, rung=rung)
+        told[rung] = " ".join(wording.not_shown(load_result(judged, "otherview", "tiny")))
+    assert "That the difference comes from training" in told[2]
+    assert "That the difference comes from training" not in told[4]
+    assert "Which heads training brought about" in told[4]
+    assert "it recurred in those that were run" not in told[4]
+    assert "it recurred in those that were run" in told[6]
+    assert all("That a head causes anything" in text for text in told.values())
+
+
+def test_a_control_is_weighed_by_its_own_rung_and_not_by_its_count(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    section = html.split('id="controls"')[1].split("</section>")[0]
+    assert "control: rung 2" in section
+    assert "responds as much" not in html

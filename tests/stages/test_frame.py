@@ -1,0 +1,229 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from plantain.base.environment import observed_versions, write_declared
+from plantain.base.errors import InputError, PlantainError
+from plantain.base.params import RunParams
+from plantain.records import journal
+from plantain.records.receipt import read_receipt
+from plantain.stages.cells import stale_outs
+from plantain.stages.frame import stage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    for name in ("params.yaml", "environment.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "input.txt").write_text("one")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.delenv("PLANTAIN_CACHE", raising=False)
+    return tmp_path
+
+
+def copy_input():
+    with stage("prompts", section="prompts", probe="demo") as current:
+        text = current.read(Path("input.txt")).read_text()
+        current.use("capture.seeds")
+        current.out(Path("out/copy.txt")).write_text(text)
+
+
+def test_a_receipt_says_what_was_read_written_and_used(workspace):
+    copy_input()
+    receipt = read_receipt(Path("receipts/prompts/demo.json"))
+    assert Path("out/copy.txt").read_text() == "one"
+    assert [record.path for record in receipt.reads] == ["input.txt"]
+    assert [record.path for record in receipt.writes] == ["out/copy.txt"]
+    assert receipt.reads[0].sha256 == receipt.writes[0].sha256
+    assert receipt.params["capture.seeds"] == [0]
+    assert set(receipt.packages) == {"polars", "ruamel.yaml"}
+    assert "plantain.base.files" in receipt.code
+
+
+def test_equal_inputs_give_an_equal_receipt_and_a_journal_line_each(workspace):
+    copy_input()
+    first = Path("receipts/prompts/demo.json").read_bytes()
+    time.sleep(0.01)
+    copy_input()
+    assert Path("receipts/prompts/demo.json").read_bytes() == first
+    lines = journal.executions()
+    assert len(lines) == 2
+    assert lines[0].receipt_sha256 == lines[1].receipt_sha256
+    assert lines[0].started < lines[1].started
+
+
+def test_an_input_edited_meanwhile_commits_nothing(workspace):
+    Path("out").mkdir()
+    Path("out/copy.txt").write_text("old")
+    with (
+        pytest.raises(PlantainError, match=r"input\.txt: changed while"),
+        stage("prompts", section="prompts") as current,
+    ):
+        current.read(Path("input.txt"))
+        current.out(Path("out/copy.txt")).write_text("new")
+        Path("input.txt").write_text("two")
+    assert Path("out/copy.txt").read_text() == "old"
+    assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
+    assert not Path("receipts").exists()
+    assert journal.executions() == []
+
+
+def test_a_failed_stage_leaves_nothing_half_written(workspace):
+    with pytest.raises(ZeroDivisionError), stage("prompts", section="prompts") as current:
+        current.out(Path("out/folder")).mkdir()
+        raise ZeroDivisionError
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_missing_input_names_the_file_and_the_fix(workspace):
+    with pytest.raises(InputError, match=r"nowhere\.txt: .*dvc repro"), stage("prompts", section="prompts") as current:
+        current.read(Path("nowhere.txt"))
+
+
+def test_another_version_than_declared_is_refused_by_name(workspace):
+    path = Path("environment.yaml")
+    path.write_text(path.read_text().replace("scipy: 1.17.1", "scipy: 0.0.1"))
+    with pytest.raises(InputError) as caught:
+        observed_versions("analyze")
+    assert caught.value.field == "analyze.scipy"
+    assert "0.0.1 is declared" in caught.value.problem
+    assert "scipy: 0.0.1" in path.read_text().splitlines()[caught.value.line - 1]
+
+
+def test_doctor_declares_what_the_constraints_pin(workspace):
+    Path("constraints.txt").write_text("SciPy==9.9.9\nnumpy==8.8.8  # why\n")
+    before = Path("environment.yaml").read_text()
+    write_declared(Path("constraints.txt"))
+    after = Path("environment.yaml").read_text()
+    assert "scipy: 9.9.9" in after
+    assert after.count("numpy: 8.8.8") == 3
+    assert after.splitlines()[0] == before.splitlines()[0]
+
+
+def test_the_declared_versions_are_those_of_the_constraints(workspace):
+    declared = Path("environment.yaml").read_bytes()
+    write_declared(ROOT / "constraints.txt")
+    assert Path("environment.yaml").read_bytes() == declared
+
+
+def test_a_torn_journal_line_is_left_out(workspace):
+    copy_input()
+    with journal.journal_path().open("a") as stream:
+        stream.write('{"receipt_sha256": "ab')
+    assert len(journal.executions()) == 1
+
+
+def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
+    script = textwrap.dedent("""
+        import time
+        from pathlib import Path
+        from plantain.stages.frame import stage
+        with stage("prompts", section="prompts", probe="demo") as current:
+            current.out(Path("out/copy.txt")).write_text("half")
+            print("writing", flush=True)
+            time.sleep(60)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Path("out/copy.txt").exists()
+    copy_input()
+    assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
+
+
+LOCK = """
+stages:
+  report@gone-tiny: {outs: [{path: reports/tiny/gone/index.html}, {path: receipts/report/tiny/gone.json}]}
+  report@kept-tiny: {outs: [{path: reports/tiny/kept/index.html}]}
+  prompts@gone: {outs: [{path: data/prompts/gone.parquet}]}
+  model@old-model: {outs: [{path: models/old-model/model.lock.json}]}
+  compare: {outs: [{path: reports/index.html}]}
+"""
+
+
+def test_only_outs_of_cells_that_left_the_run_are_stale(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(LOCK)
+    chosen = RunParams(probes=["kept"], models=["tiny"])
+    assert [path.as_posix() for path in stale_outs(lock, chosen)] == [
+        "data/prompts/gone.parquet",
+        "models/old-model/model.lock.json",
+        "receipts/report/tiny/gone.json",
+        "reports/tiny/gone/index.html",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "takes", "given"),
+    [
+        (["report"], "PROBE MODEL", "nothing was given"),
+        (["report", "otherview"], "PROBE MODEL", "otherview was given"),
+        (["analyze", "otherview", "tiny", "more"], "PROBE MODEL", "otherview tiny more was given"),
+        (["prompts"], "PROBE", "nothing was given"),
+        (["compare", "tiny"], "no arguments", "tiny was given"),
+    ],
+)
+def test_a_stage_without_its_arguments_says_its_usage(tmp_path, arguments, takes, given):
+    command = [sys.executable, "-m", f"plantain.stages.{arguments[0]}", *arguments[1:]]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    usage = f"python -m plantain.stages.{arguments[0]}" + ("" if takes == "no arguments" else f" {takes}")
+    fix = f"Fix: run `{usage}`, or `dvc repro`, which knows them."
+    assert done.stderr == f"plantain: this stage takes {takes}, and {given}. {fix}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("used", "problem", "given", "field", "words"),
+    [
+        (["analyses"], "Shift 900 does not fit 75 alive units.", "shift", "analyses.heads.shift", "    shift: 900"),
+        (["verdict"], "Shift 800 does not fit 75 alive units.", "shift", "verdict.shift", "  shift: 800"),
+        (
+            ["analyses"],
+            "16777216 flips are too many to calibrate.",
+            "flips",
+            "analyses.heads.flips",
+            "    flips: exact",
+        ),
+        (
+            ["capture"],
+            "groups of 16 channels, not 8.",
+            "capture.group_width",
+            "capture.group_width",
+            "  group_width: 8",
+        ),
+        (["models"], "height 72 does not fit the latent.", "models.tiny", "models.tiny", "  tiny:"),
+    ],
+)
+def test_an_error_about_a_parameter_says_where_it_stands(workspace, used, problem, given, field, words):
+    text = Path("params.yaml").read_text().replace("    shift: 0", "    shift: 900", 1)
+    text = text.replace("    flips: 10000", "    flips: exact", 1).replace("group_width: 16", "group_width: 8", 1)
+    Path("params.yaml").write_text(text.replace("  shift: 0\n", "  shift: 800\n", 1))
+    with pytest.raises(InputError) as caught, stage("analyze", section="analyze") as current:
+        current.use(*used)
+        raise InputError(problem, field=given)
+    assert caught.value.field == field
+    assert caught.value.file == Path("params.yaml")
+    assert Path("params.yaml").read_text().splitlines()[caught.value.line - 1].startswith(words)
+    assert caught.value.problem == problem
+    assert caught.value.fix
+
+
+def test_an_error_about_something_else_stays_as_it_is(workspace):
+    for error in (InputError("no.", field="--kind"), InputError("no.", file="a", field="verdict.shift")):
+        with pytest.raises(InputError) as caught, stage("analyze", section="analyze") as current:
+            current.use("verdict")
+            raise error
+        assert str(caught.value) == str(error)

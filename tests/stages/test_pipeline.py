@@ -1,0 +1,199 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from helpers.workspace import Workspace, copy_repository
+from ruamel.yaml import YAML
+from safetensors.numpy import load_file
+from scipy import stats
+
+from plantain.records.activations import read_activations, write_activations
+from plantain.track.audit.recompute import check_capture
+from plantain.track.results import FolderReader, read_cell
+
+ROOT = Path(__file__).resolve().parents[2]
+CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
+METRICS = {
+    *("units", "alive_units", "pairs", "max_abs_t", "effect", "heads_over_d08", "heads_over_d08_fraction"),
+    *("heads_over_t3", "heads_over_t3_fraction", "null_mean_t3", "null_p99_t3"),
+    *("heads_over_t5", "heads_over_t5_fraction", "null_mean_t5", "null_p99_t5"),
+    *("split_half_r", "split_half_r_q25", "split_half_r_q75"),
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A repository in which the pipeline has run once, and the stages that ran."""
+    workspace = copy_repository(tmp_path_factory.mktemp("pipeline"))
+    stages = workspace.repro()
+    workspace.commit("Results")
+    return workspace, stages
+
+
+def test_every_stage_of_every_cell_ran(done):
+    _, stages = done
+    cells = [
+        f"{name}@{probe}-{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS
+    ]
+    assert sorted(stages) == sorted(
+        [*cells, "model@tiny", "model@tiny-untrained", "prompts@mini", "cells", "verdict", "compare", "publish"]
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_card_analysis_has_every_number_of_the_cards(done, cell):
+    workspace, _ = done
+    probe, model = cell
+    metrics = json.loads((workspace.path / "reports" / model / probe / "metrics.json").read_text())["published"]
+    assert set(metrics["card"]) >= METRICS
+    assert set(metrics["heads"]) >= METRICS
+    assert metrics["card"]["pairs"] == 5
+    assert metrics["heads"]["units"] == 75
+    assert metrics["card"]["units"] == 5 * 6 + 20 * 24
+
+
+def test_the_t_map_of_the_card_is_what_scipy_makes_of_the_activations(done):
+    workspace, _ = done
+    tensors = load_file(workspace.path / "data/activations/tiny/mini.safetensors")
+    groups = pl.read_parquet(workspace.path / "models/tiny/units.parquet")
+    counts = tensors["token_count"][:, :, 0].astype(float)
+    square = tensors["mean_square"][:, :, 0, 0].astype(float)
+    seen = ~np.isnan(square)
+    weight = seen * counts[..., None]
+    pooled = (np.where(seen, square, 0) * weight).sum(2) / weight.sum(2)
+    rms = np.sqrt(pooled[..., (groups["stream"] != "text").to_numpy()])
+    table = pl.read_parquet(workspace.path / "data/stats/tiny/mini/published.card.parquet")
+    conditions = ["viewpoint", "mention"]
+    records = pl.read_parquet(workspace.path / "data/prompts/mini.parquet")
+    order = [records["condition"].unique(maintain_order=True).to_list().index(name) for name in conditions]
+    expected = stats.ttest_rel(rms[:, order[0]], rms[:, order[1]]).statistic
+    np.testing.assert_allclose(table["t"].to_numpy(), expected, rtol=1e-9)
+    metrics = json.loads((workspace.path / "reports/tiny/mini/metrics.json").read_text())["published"]["card"]
+    assert metrics["heads_over_t3"] == (np.abs(expected) > 3).sum()
+    assert metrics["heads_over_d08"] == (np.abs(expected) / np.sqrt(5) > 0.8).sum()
+
+
+def test_a_verdict_sets_the_untrained_networks_numbers_beside_the_trained_ones(done):
+    workspace, _ = done
+    told = json.loads((workspace.path / "data/verdicts/tiny/mini.json").read_text())["untrained"]
+    metrics = json.loads((workspace.path / "reports/tiny-untrained/mini/metrics.json").read_text())["published"]["card"]
+    assert list(told) == ["tiny-untrained"]
+    beside = {key: value for key, value in told["tiny-untrained"]["published"].items() if value is not None}
+    assert beside == pytest.approx(metrics, rel=1e-5)
+    assert json.loads((workspace.path / "data/verdicts/tiny-untrained/mini.json").read_text())["untrained"] == {}
+
+
+def test_a_second_repro_does_nothing_and_says_so(done):
+    workspace, _ = done
+    assert "Data and pipelines are up to date." in workspace.dvc("repro")
+    assert workspace.git("status", "--porcelain") == ""
+    assert "up to date" in workspace.dvc("status")
+
+
+def test_the_dvc_views_answer(done):
+    workspace, _ = done
+    assert "heads_over_t3" in workspace.dvc("metrics", "show")
+    assert "capture" in workspace.dvc("dag", "--collapse-foreach-matrix", "--mermaid")
+
+
+def test_dvc_plots_draws_the_declared_plots_of_a_cell_and_nothing_else(done):
+    workspace, _ = done
+    for _ in ("block_profile", "null", "heatmap"):
+        workspace.replace("dvc.yaml", "reports/tiny/otherview/", "reports/tiny/mini/")
+    workspace.dvc("plots", "show", "--out", "plots_page")
+    page = (workspace.path / "plots_page" / "index.html").read_text()
+    declared = YAML(typ="safe").load((workspace.path / "dvc.yaml").read_text())["plots"]
+    assert page.count("vegaEmbed(") == len(declared), "a chart for every declared plot, and none that DVC made up"
+    for values in ('"share_over_t3": "0.', '"flips": "', '"block": "s19"'):
+        assert values in page.replace("'", '"')
+    workspace.git("checkout", "dvc.yaml")
+    workspace.run("rm", "-r", "plots_page")
+
+
+def test_the_declared_plots_are_those_of_the_default_run():
+    pipeline, params = (YAML(typ="safe").load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    drawn = {str(Path(file).parent) for plot in pipeline["plots"] for one in plot.values() for file in one["y"]}
+    run = params["run"]
+    assert drawn == {f"reports/{model}/{probe}/figures" for probe in run["probes"] for model in run["models"]}
+
+
+def test_passes_run_again_are_those_of_the_activations_and_a_changed_one_is_named(done, monkeypatch):
+    workspace, _ = done
+    monkeypatch.chdir(workspace.path)
+    reader = FolderReader(workspace.path)
+    cell = read_cell(reader, "mini", "tiny")
+    assert list(check_capture(cell, reader, passes=10)) == []
+    path = workspace.path / "data/activations/tiny/mini.safetensors"
+    stored = read_activations(path)
+    stored.mean_square[0, 2, 1, 0, 0, 2, 0] *= 1.001
+    path.unlink()
+    write_activations(path, stored)
+    (broken,) = check_capture(cell, reader, passes=10)
+    workspace.dvc("checkout", "--force", str(path))
+    item, condition = stored.items[2], stored.conditions[1]
+    assert broken.link == "activations"
+    assert f"item '{item}' in condition '{condition}'" in broken.problem
+
+
+@pytest.fixture(scope="module")
+def clone(done, tmp_path_factory):
+    """A clone that pulled everything from a local remote."""
+    workspace, _ = done
+    remote = tmp_path_factory.mktemp("remote")
+    workspace.dvc("remote", "add", "--local", "--default", "shelf", str(remote))
+    workspace.dvc("push")
+    path = tmp_path_factory.mktemp("clone") / "copy"
+    workspace.git("clone", "--quiet", str(workspace.path), str(path))
+    copy = Workspace(path)
+    copy.dvc("remote", "add", "--local", "--default", "shelf", str(remote))
+    copy.dvc("pull")
+    return copy
+
+
+def test_after_a_pull_only_publish_runs_and_the_tree_stays_clean(clone):
+    assert clone.repro() == ["publish"]
+    assert clone.git("status", "--porcelain") == ""
+    assert (clone.path / "mlflow" / "mlflow.db").exists()
+
+
+def test_after_a_pull_one_changed_prompt_reruns_what_reads_prompts(clone):
+    clone.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
+    stages = clone.repro()
+    cells = [f"{name}@{probe}-{model}" for name in ("capture", "analyze", "report") for probe, model in CELLS]
+    assert sorted(stages) == sorted([*cells, "prompts@mini", "verdict", "compare", "publish"])
+
+
+def test_changed_prompts_then_restored_capture_nothing_and_give_the_same_bytes(clone):
+    clone.git("checkout", "--quiet", ".")
+    assert {stage.partition("@")[0] for stage in clone.repro()} <= {"analyze", "verdict", "publish"}
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_changed_threshold_reruns_no_capture(clone):
+    clone.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
+    stages = clone.repro()
+    assert {stage.partition("@")[0] for stage in stages} == {"analyze", "verdict", "report", "compare", "publish"}
+    clone.git("checkout", "--quiet", ".")
+    clone.dvc("checkout")
+
+
+def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(clone):
+    clone.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
+    # The trained model's page loses the column of the untrained one.
+    assert set(clone.repro()) == {"cells", "verdict", "report@mini-tiny", "compare", "publish"}
+    assert not (clone.path / "data/stats/tiny-untrained/mini").exists()
+    clone.git("checkout", "--quiet", "params.yaml")
+    again = {stage.partition("@")[0] for stage in clone.repro()}
+    assert again <= {"cells", "verdict", "report", "compare", "publish"}
+    assert (clone.path / "data/stats/tiny-untrained/mini/summary.json").exists()
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_temporary_experiment_leaves_the_workspace_alone(clone):
+    output = clone.dvc(
+        "exp", "run", "--temp", "--set-param", "run.models=[tiny]", "--set-param", "analyses.heads.seed=7"
+    )
+    assert "Ran experiment" in output
+    assert clone.git("status", "--porcelain") == ""

@@ -1,0 +1,111 @@
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from plantain.base.errors import CheckFailed
+from plantain.commands import selftest as command
+from plantain.stats import scenarios as simulate
+from plantain.stats.bounds import item_calibration
+from plantain.stats.scenarios import KNOWN, NOMINAL, SCENARIOS, Rule, Scenario, item_null, overstated
+from plantain.stats.selftest import judge, run_selftest
+
+
+def outcomes(rate, number=3_000):
+    return (np.arange(number) < rate * number).astype(float)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {(row.scenario, row.check): row for row in run_selftest(share=0.03, seed=1)}
+
+
+def test_short_form_holds(rows):
+    assert len(rows) == sum(len(scenario.rules) for scenario in SCENARIOS)
+    assert all(row.passed for row in rows.values()), [row for row in rows.values() if not row.passed]
+
+
+def test_clusters_fail_without_blocks_and_hold_with_them(rows):
+    name = "items that share templates"
+    assert rows[name, "without blocks: max-T p <= 5%"].observed > 0.4
+    assert rows[name, "with blocks: max-T p <= 5%"].observed < 0.15
+
+
+def test_a_sentence_shift_is_found_by_items_and_not_by_templates(rows):
+    name = "sentences without a concept"
+    assert rows[name, "items: max-T p <= 5%"].observed == 1.0
+    assert rows[name, "templates: Simes p <= 5%"].observed < 0.15
+
+
+def test_an_excess_of_two_points_shows_at_3000_data_sets():
+    assert judge("", "", NOMINAL, outcomes(0.05)).passed
+    assert not judge("", "", NOMINAL, outcomes(0.07)).passed
+    assert judge("", "", KNOWN, outcomes(0.3)).passed
+    assert not judge("", "", KNOWN, outcomes(0.05)).passed
+    assert not judge("", "", Rule("at least", 0.8), outcomes(0.7)).passed
+
+
+def test_standard_errors_are_those_of_a_rate():
+    row = judge("a", "b", NOMINAL, outcomes(0.05))
+    assert row.standard_error == pytest.approx(np.sqrt(0.05 * 0.95 / 3_000), rel=1e-3)
+    assert (row.observed, row.nominal, row.datasets) == (0.05, 0.05, 3_000)
+
+
+def test_rows_are_the_same_for_the_same_seed():
+    first, second, other = (run_selftest(share=0.0, seed=seed, scenarios=SCENARIOS[3:4]) for seed in (0, 0, 1))
+    assert first == second != other
+
+
+def test_seeds_as_rows_would_be_caught():
+    # Four noise seeds of an item taken for four items: which is forbidden, and what the self-test must see.
+    def seeds_as_rows(random):
+        items = np.repeat(simulate.independent(random, 8, 30), 4, axis=0)
+        return item_null(items + 0.3 * random.standard_normal(items.shape), seed=0)
+
+    rules = {"max-T p <= 5%": NOMINAL}
+    (row,) = run_selftest(share=1.0, scenarios=[Scenario("seeds as rows", 40, seeds_as_rows, rules)])
+    assert row.observed > 0.5
+    assert not row.passed
+
+
+def test_simulated_data_are_what_their_names_say():
+    random = np.random.default_rng(0)
+    factors = simulate.factors(random, 4_000, 6)
+    assert np.allclose(factors.var(axis=0), 1, atol=0.1)
+    assert np.abs(np.corrcoef(factors.T))[0, 1:].max() > 0.1
+    clustered = simulate.clustered(random, 2_000, 2, 1).reshape(2_000, 2)
+    assert np.corrcoef(clustered.T)[0, 1] == pytest.approx(0.5, abs=0.05)
+    assert simulate.skewed(random, 9_000, 1).mean() == pytest.approx(0, abs=0.05)
+    sentences = simulate.sentences(random, 6, 400, 20)
+    assert sentences.mean(axis=1).std(axis=0).mean() == pytest.approx(3, rel=0.4)
+
+
+def test_an_overstated_bound_is_noticed():
+    values = np.random.default_rng(0).normal(size=(16, 100))
+    values[:, :20] += 3.0
+    calibration = item_calibration(values, flips=200)
+    assert overstated(calibration, 20) == 0.0
+    assert overstated(calibration, 10) == 1.0
+
+
+def command_app():
+    app = typer.Typer()
+    app.command()(command.selftest)
+    return app
+
+
+def test_the_command_prints_json_and_a_table(monkeypatch):
+    monkeypatch.setattr(command, "run_selftest", lambda **options: run_selftest(share=0.0, scenarios=SCENARIOS[5:6]))
+    answer = CliRunner().invoke(command_app(), ["--json"])
+    assert answer.exit_code == 0
+    assert {row["check"] for row in json.loads(answer.stdout)} == set(SCENARIOS[5].rules)
+    assert "skewed" in CliRunner().invoke(command_app(), []).stdout
+
+
+def test_the_command_fails_where_a_rate_misses(monkeypatch):
+    wrong = judge("noise", "found", NOMINAL, outcomes(0.5))
+    monkeypatch.setattr(command, "run_selftest", lambda **options: (wrong,))
+    with pytest.raises(CheckFailed, match="1 rates miss their rule: noise, found"):
+        command.selftest(json=True)

@@ -1,0 +1,97 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers.browser import ARTIFACTS, browser
+from helpers.track_helpers import judge, make_results, parameters
+
+from plantain.track.mlflow.publish import publish
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def server(root):
+    """`plantain ui` as a person starts it; yields the address that it prints."""
+    port = free_port()
+    command = [sys.executable, "-m", "plantain.cli", "ui", "--port", str(port)]
+    environment = os.environ | {"DO_NOT_TRACK": "true"}
+    process = subprocess.Popen(
+        command, cwd=root, env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        printed = process.stdout.readline()
+        assert f"http://127.0.0.1:{port}/" in printed
+        _wait(f"http://127.0.0.1:{port}/health", process)
+        yield printed.split()[-1]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(url, process):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail("the server did not answer within two minutes")
+
+
+@pytest.fixture
+def published(tracked):
+    shutil.copy2(ROOT / "params.yaml", tracked)
+    make_results(tracked)
+    judge(tracked)
+    report = publish(tracked, parameters())
+    assert report.warning is None
+    return tracked
+
+
+def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(published):
+    with browser() as opened, server(published) as address:
+        page = opened.new_page(viewport={"width": 1600, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        row = page.get_by_role("link", name="otherview@tiny", exact=True)
+        row.wait_for()
+        assert page.get_by_text("otherview (").first.is_visible()
+        for column in ("heads_over_t3", "max_abs_t"):
+            assert page.get_by_text(column, exact=True).count() == 0, "not among the chosen columns"
+        titles = [page.get_by_text(name, exact=True) for name in ("verdict_rung", "concept_information", "Dataset")]
+        places = [title.bounding_box()["x"] for title in titles]
+        assert places == sorted(places)
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTIFACTS / "mlflow_runs.png")
+        page.goto(f"{address}&compareRunsMode=CHART")
+        page.reload()
+        chart = page.get_by_text("blocks/effect", exact=True).first
+        chart.wait_for()
+        page.locator(".js-plotly-plot .scatterlayer").first.wait_for()
+        page.screenshot(path=ARTIFACTS / "mlflow_blocks.png")
+        page.goto(address)
+        page.reload()
+        row.click()
+        page.get_by_role("tab", name="Artifacts").click()
+        page.get_by_text("report", exact=True).first.click()
+        page.get_by_text("index.html").first.click()
+        page.frame_locator("iframe").locator("body").wait_for()
+        page.screenshot(path=ARTIFACTS / "mlflow_page.png")
