@@ -18,9 +18,7 @@ from plantain.model import resolve as resolve_module
 from plantain.model.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
-RECEIPTS = sorted(ROOT.glob("reports/nulls/*/*.receipt.json")) + sorted(
-    ROOT.glob("reports/replications/*/*.receipt.json")
-)
+RECEIPTS = sorted(ROOT.glob("reports/study/*/*/*.receipt.json"))
 
 
 def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, capsys, tmp_path):

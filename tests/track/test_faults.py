@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from helpers.track_helpers import parameters
 from plantain.track.mlflow.publish import publish
-report = publish(Path(), parameters(), places.MARKER)
+report = publish(Path(), parameters(), Path("mlflow/published.json"))
 sys.exit(report.warning)
 """
 
