@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
+from helpers.verdict_cells import analysed
 from plantain.base.files import digest, sha256_file
 from plantain.base.params import TrackingParams
 from plantain.records.journal import Execution, append
 from plantain.records.receipt import FileRecord, PromptSet, Receipt, receipt_path, write_receipt
+from plantain.records.summary import BlockRow, Summary
 
 ITEMS = ("adult", "b@t", "x=1")
 CONDITIONS = ("viewpoint", "mention")
@@ -54,8 +56,12 @@ def blocks(seed: float) -> list[dict]:
 def summary(root: Path, probe: str, model: str, seed: float) -> FileRecord:
     path = root / f"data/stats/{model}/{probe}/summary.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = {name: {analysis: {"blocks": blocks(seed)} for analysis in ("heads", "card")} for name in metrics(seed)}
-    path.write_text(json.dumps({"contrasts": found}))
+    rows = [BlockRow(**row) for row in blocks(seed)]
+    found = {
+        name: {analysis: analysed(name, metrics=numbers, blocks=rows) for analysis, numbers in by_analysis.items()}
+        for name, by_analysis in metrics(seed).items()
+    }
+    path.write_bytes(Summary(probe=probe, model=model, contrasts=found).to_bytes())
     return record(root, path.relative_to(root).as_posix())
 
 
@@ -64,8 +70,10 @@ def write(root: Path, receipt: Receipt, *, executed: bool = True, at: float = 1_
     write_receipt(root / path, receipt)
     if executed:
         line = Execution(
-            receipt.sha256, path.as_posix(), receipt.stage, at, at + 2.5, "host", 7, "c" * 40, False, None, None, None
-        )
+            receipt_sha256=receipt.sha256, receipt_path=path.as_posix(), stage=receipt.stage, started=at,
+            ended=at + 2.5, host="host", pid=7, commit="c" * 40, dirty=False, diff_sha256=None, dvc_stage=None,
+            experiment=None,
+        )  # fmt: skip
         append(line, root / ".plantain" / "executions.jsonl")
     return receipt
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from plantain.base.errors import InputError
 from plantain.base.places import root
 from plantain.commands.opening import opened
+from plantain.records.cells import CELLS
 from plantain.report import text as terminal
 from plantain.report import words as wording
 from plantain.report.result import Result, load_cells
@@ -50,7 +51,7 @@ def _verdict(result: Result) -> dict[str, Any] | None:
     climb = result.standing
     if climb is None:
         return None
-    told = climb.model_dump(include={"rung", "rungs", "sentence", "metrics"})
+    told = climb.model_dump(mode="json", include={"rung", "rungs", "sentence", "metrics"})
     return {"contrast": result.main.contrast, "exploratory": result.exploratory, **told}
 
 
@@ -71,14 +72,9 @@ def as_data(result: Result) -> dict[str, Any]:
 
 def headline() -> None:
     """Print the headline numbers of every cell and where to look."""
-    from plantain.report.result import load_result
-    from plantain.report.text import headlines
-
-    path = Path("reports/cells.json")
+    path = Path(CELLS)
     if not path.exists():
         raise InputError("no run to show.", file=path, fix="run `make repro` or `dvc repro` first.")
-    cells = json.loads(path.read_bytes())["cells"]
-    results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
-    print("\n".join(headlines(results)))
+    print("\n".join(headlines(load_cells(Path()))))
     print("\nLook at reports/index.html, or at one cell: reports/<model>/<probe>/index.html")
     print("Compare runs in MLflow: make ui")

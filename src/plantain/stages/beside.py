@@ -7,10 +7,10 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.files import sha256_file
 from plantain.base.params import Params, Source
-from plantain.ladder.tables import Inputs, contrast_inputs, shared_inputs
 from plantain.measure.sides import judged
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.lock import ModelLock
+from plantain.records.study_keys import Inputs, contrast_inputs, shared_inputs
 from plantain.stages.frame import Stage
 
 

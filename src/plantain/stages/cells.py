@@ -9,9 +9,10 @@ import shutil
 from pathlib import Path
 
 from plantain.base.config import read_params
-from plantain.base.files import readable_json, write_atomic
+from plantain.base.files import write_atomic
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_yaml
+from plantain.records.cells import CELLS, cells_of
 from plantain.stages.frame import run
 
 
@@ -23,8 +24,7 @@ def main() -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    cells = [{"probe": probe, "model": model} for probe in chosen.probes for model in chosen.models]
-    write_atomic(Path("reports/cells.json"), readable_json({"cells": cells}))
+    write_atomic(Path(CELLS), cells_of(chosen.probes, chosen.models).to_bytes())
 
 
 def stale_outs(lock: Path, chosen: RunParams) -> list[Path]:

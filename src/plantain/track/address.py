@@ -7,9 +7,10 @@ from pathlib import Path
 from plantain.base.config import MODEL_NAME, NAME
 from plantain.base.errors import InputError
 from plantain.base.params import TrackingParams
+from plantain.records.cells import CELLS
 from plantain.track.history import RevisionReader, resolve, revisions
 from plantain.track.mlflow.check import run_tags
-from plantain.track.results import CELLS, Cell, FolderReader, Reader, Results, read_results
+from plantain.track.results import Cell, FolderReader, Reader, Results, read_results
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 

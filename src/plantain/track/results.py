@@ -1,20 +1,16 @@
 """The receipts that stand now, cell by cell: in the workspace or at a git revision."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from pydantic import ValidationError
-
-from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes
-from plantain.records.receipt import PromptSet, Receipt, receipt_path
+from plantain.records.cells import CELLS, read_cells
+from plantain.records.receipt import PromptSet, Receipt, read_receipt, receipt_path
 
 _CHUNK: Final = 1 << 20
-CELLS: Final = "reports/cells.json"
 MODEL_STAGES: Final = ("model",)
 PROBE_STAGES: Final = ("prompts",)
 CELL_STAGES: Final = ("reference", "capture", "analyze", "report")
@@ -160,13 +156,7 @@ def read_results(reader: Reader) -> Results:
 def cell_names(reader: Reader) -> list[tuple[str, str]]:
     """The (probe, model) pairs of the last run, in its order."""
     content = reader.read(CELLS)
-    if content is None:
-        return []
-    try:
-        return [(cell["probe"], cell["model"]) for cell in json.loads(content)["cells"]]
-    except (ValueError, KeyError, TypeError):
-        fix = "restore it with git, or run `dvc repro cells`."
-        raise InputError("this is not a list of cells.", file=CELLS, fix=fix) from None
+    return [] if content is None else read_cells(content).names
 
 
 def parse_receipt(path: str, content: bytes) -> Held:
@@ -175,13 +165,7 @@ def parse_receipt(path: str, content: bytes) -> Held:
     Raises:
         InputError: it is no receipt of this version; names the field.
     """
-    try:
-        return Held(path, sha256_bytes(content), Receipt.model_validate_json(content))
-    except ValidationError as error:
-        reason = error.errors()[0]
-        field = ".".join(str(part) for part in reason["loc"])
-        fix = "restore it with `dvc checkout`, or run `dvc repro`."
-        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+    return Held(path, sha256_bytes(content), read_receipt(content, path))
 
 
 def read_cell(reader: Reader, probe: str, model: str) -> Cell:

@@ -146,8 +146,7 @@ def _table(results: Sequence[Result]) -> list[tuple[Result, EqualN | None, Analy
 
 
 def _loudest(result: Result) -> Analysis | None:
-    controls = result.analyses(result.main.name, role="control")
-    return max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0), default=None)
+    return max(result.controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0), default=None)
 
 
 def _links(results: Sequence[Result], path: Path) -> dict[str, str]:

@@ -34,7 +34,7 @@ def render(result: Result) -> str:
         result=result,
         main=result.main,
         analyses=[result.main, *cards],
-        controls=list(result.analyses(result.main.name, role="control")),
+        controls=result.controls,
         charts=_charts(result),
         beside=beside(result),
         untrained=untrained_names(result),

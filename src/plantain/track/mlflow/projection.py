@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.files import canonical_json, digest
 from plantain.base.git import remote_url
+from plantain.probe.speaking import repeating, speaking
 from plantain.records.journal import Execution
-from plantain.records.receipt import Metrics
 from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_card
-from plantain.track.mlflow.profiles import Series, profiles, summary_path, written
+from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
@@ -118,9 +119,10 @@ def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
     if "analyze" not in cell.held:
         return {}
     metrics = cell.held["analyze"].receipt.metrics
-    main = confirmatory(metrics, "heads")
-    plain = {**metrics[main]["heads"], **verdict} if main else {}
-    card = next((metrics[name]["card"] for name in ("published", "target") if "card" in metrics.get(name, {})), {})
+    main, repeated = speaking(metrics), repeating(metrics)
+    confirmatory = metrics[main].get(VERDICT_ANALYSIS, {}) if main else {}
+    plain = {**confirmatory, **verdict} if confirmatory else {}
+    card = metrics[repeated].get("card", {}) if repeated else {}
     return {**plain, **{f"card.{name}": value for name, value in card.items()}}
 
 
@@ -129,15 +131,10 @@ def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
     held, analyze = results.singles.get("verdict"), cell.held.get("analyze")
     if held is None or analyze is None:
         return {}
-    path = summary_path(cell)
+    path = summary_of(cell)
     seen = next((record.sha256 for record in held.receipt.reads if record.path == path), None)
     same = seen == written(analyze, path)
     return held.receipt.metrics.get(cell.probe, {}).get(cell.model, {}) if same else {}
-
-
-def confirmatory(metrics: Metrics, analysis: str) -> str | None:
-    """The contrast whose numbers in ``analysis`` speak for a cell."""
-    return next((name for name in ("target", "published") if analysis in metrics.get(name, {})), None)
 
 
 def _cell_runs(cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times) -> list[RunSpec]:
@@ -159,7 +156,7 @@ def _parent(
     own = {"probe": cell.probe, "model": cell.model}
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
     numbers = headline(cell, verdict)
-    main = confirmatory(cell.held["analyze"].receipt.metrics, "heads") if "analyze" in cell.held else None
+    main = speaking(cell.held["analyze"].receipt.metrics) if "analyze" in cell.held else None
     card = run_card(cell, numbers, reader)
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
     page = f"reports/{cell.model}/{cell.probe}/index.html"
@@ -173,7 +170,7 @@ def _parent(
         ended=max(end for _, end in spans),
         params=_parent_params(cell),
         metrics=numbers,
-        series=blocks.get((main or "", "heads"), {}),
+        series=blocks.get((main or "", VERDICT_ANALYSIS), {}),
         datasets=_datasets(cell),
         images=_figures(cell, reader),
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},

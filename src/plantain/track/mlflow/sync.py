@@ -7,11 +7,12 @@ from pathlib import Path
 from plantain.base.errors import InputError
 from plantain.base.params import Params
 from plantain.records import journal
+from plantain.records.cells import CELLS
 from plantain.track.history import RevisionReader, revisions
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import RunSpec, project
 from plantain.track.mlflow.publish import describe_failure, sink
-from plantain.track.results import CELLS, FolderReader, read_results
+from plantain.track.results import FolderReader, read_results
 
 
 @dataclass(frozen=True)
