@@ -53,15 +53,21 @@ def blocks(seed: float) -> list[dict]:
     ]
 
 
-def summary(root: Path, probe: str, model: str, seed: float) -> FileRecord:
+def role_of(contrast: str) -> str:
+    return contrast if contrast in ("target", "published") else "control"
+
+
+def summary(root: Path, probe: str, model: str, seed: float, found: dict) -> FileRecord:
     path = root / f"data/stats/{model}/{probe}/summary.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [BlockRow(**row) for row in blocks(seed)]
-    found = {
-        name: {analysis: analysed(name, metrics=numbers, blocks=rows) for analysis, numbers in by_analysis.items()}
-        for name, by_analysis in metrics(seed).items()
+    contrasts = {
+        name: {
+            analysis: analysed(role_of(name), metrics=numbers, blocks=rows) for analysis, numbers in analyses.items()
+        }
+        for name, analyses in found.items()
     }
-    path.write_bytes(Summary(probe=probe, model=model, contrasts=found).to_bytes())
+    path.write_bytes(Summary(probe=probe, model=model, contrasts=contrasts).to_bytes())
     return record(root, path.relative_to(root).as_posix())
 
 
@@ -95,6 +101,7 @@ def make_cell(
     texts: dict[str, str] | None = None,
     executed: bool = True,
     at: float = 1_700_000_000.0,
+    contrasts: tuple[str, ...] = ("published", "target"),
 ) -> None:
     prompts = prompt_set(root, probe, texts)
     key = digest([prompts.set_sha256, model])
@@ -106,8 +113,8 @@ def make_cell(
     capture = {"prompts": prompts, "params": {"capture": {"sigma": 1.0, "seeds": [0]}}, "model_lock_sha256": "1" * 64}
     write(root, empty("capture", **own, **capture), **put)
     analyses = {name: {"unit": "head", "thresholds": [threshold]} for name in ("heads", "card")}
-    found = metrics(seed)
-    done = {"params": {"analyses": analyses}, "metrics": found, "writes": [summary(root, probe, model, seed)]}
+    found = metrics(seed, contrasts)
+    done = {"params": {"analyses": analyses}, "metrics": found, "writes": [summary(root, probe, model, seed, found)]}
     write(root, empty("analyze", **own, **done), **put)
     folder = root / f"reports/{model}/{probe}"
     (folder / "figures").mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def test_a_field_of_another_revision_is_ignored_and_one_that_no_revision_has_can
 def test_the_ledger_names_prompts_and_receipt_of_every_number(checkout):
     make_results(checkout)
     results = read_results(FolderReader(checkout))
-    built = ledger.build(results)
+    built = ledger.ledger_of(results)
     assert len(built.numbers) == 2 * 2 * 2
     for entry in built.numbers:
         receipt = results.cells[[cell.probe for cell in results.cells].index(entry.probe)].held["analyze"]
@@ -60,6 +60,6 @@ def test_the_ledger_holds_the_current_cells_only(checkout):
     make_results(checkout)
     path = checkout / "reports/cells.json"
     path.write_text(json.dumps({"cells": [{"probe": "dense", "model": "tiny"}]}))
-    built = ledger.build(read_results(FolderReader(checkout)))
+    built = ledger.ledger_of(read_results(FolderReader(checkout)))
     assert {entry.probe for entry in built.numbers} == {"dense"}
     assert [held.probe for held in built.prompt_sets.values()] == ["dense"]

@@ -17,7 +17,7 @@ from plantain.report import words as wording
 from plantain.report.result import Result, load_cells
 from plantain.report.text import headlines
 
-Address = Annotated[
+AddressArgument = Annotated[
     str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; every headline if left out.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
@@ -27,7 +27,7 @@ PIPED_WIDTH = 120
 """Columns where there is no terminal to ask."""
 
 
-def show(result: Address = None, as_json: Json = False) -> None:
+def show(result: AddressArgument = None, as_json: Json = False) -> None:
     """Print verdict, headline numbers and a profile over blocks."""
     if result is None:
         _all(as_json)

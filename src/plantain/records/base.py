@@ -35,7 +35,7 @@ def _as_it_is(value: Any, validate: Any) -> Any:
     return value if type(value) is int else validate(value)
 
 
-Number = Annotated[float, WrapValidator(_as_it_is), PlainSerializer(lambda value: value)]
+ExactNumber = Annotated[float, WrapValidator(_as_it_is), PlainSerializer(lambda value: value)]
 """A number that stays whole where it is: 30 and 30.0 are different bytes."""
 
 

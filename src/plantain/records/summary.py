@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from plantain.base.errors import restored
-from plantain.records.base import Frozen, Number, read
+from plantain.records.base import ExactNumber, Frozen, read
 
 SCHEMA: Final = "plantain.summary/1"
 
@@ -66,7 +66,7 @@ class AnalysisSummary(Frozen):
     a: list[str]
     b: list[str]
     exploratory: bool
-    metrics: dict[str, Number]
+    metrics: dict[str, ExactNumber]
     """Those that exist."""
     blocks: list[BlockRow]
     null: SignFlipNull

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from plantain.base.errors import restored
-from plantain.records.base import Frozen, Number, absent, read
+from plantain.records.base import ExactNumber, Frozen, absent, read
 
 SCHEMA: Final = "plantain.verdict/1"
 NAMES: Final = (
@@ -113,7 +113,7 @@ class Verdict(Climb):
     """None where items have no rank."""
     length: list[LengthRecord]
     exploratory: dict[str, Climb]
-    untrained: dict[str, dict[str, dict[str, Number]]] = Field(default={})
+    untrained: dict[str, dict[str, dict[str, ExactNumber]]] = Field(default={})
     """Metrics of the published protocol on untrained versions of the model: by model, by contrast."""
 
 

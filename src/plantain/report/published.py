@@ -45,7 +45,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Row:
+class BesideRow:
     """One metric: the card's number and that of every model."""
 
     label: str
@@ -166,7 +166,7 @@ def _check_numbers(source: YamlFile, texts: dict[str, Any], intervals: dict[str,
             raise source.error(f"{text} is not a whole number.", *keys, name, fix="use what the card prints.")
 
 
-def beside(result: Result) -> list[tuple[Published, Analysis, list[Row]]]:
+def beside(result: Result) -> list[tuple[Published, Analysis, list[BesideRow]]]:
     """Every card with the analysis that repeats its protocol, and rows of the result, then of its untrained versions.
 
     Cards without such an analysis are left out.
@@ -199,7 +199,7 @@ class Abreast:
     card: Published
     probe: str
     models: list[Result]
-    rows: list[Row]
+    rows: list[BesideRow]
 
 
 def abreast(results: Sequence[Result]) -> list[Abreast]:
@@ -221,9 +221,9 @@ def _shared(card: Published, analyses: Sequence[Analysis]) -> list[str]:
     return [name for name in card.metrics if name in known]
 
 
-def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
+def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> BesideRow:
     labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
-    return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
+    return BesideRow(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
 
 
 def _said(card: Published, name: str) -> str:

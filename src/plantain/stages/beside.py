@@ -23,7 +23,7 @@ def families(params: Params, parent: str) -> list[str]:
     ]
 
 
-def image_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
+def reference_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
     """Reference name to the SHA-256 of its image."""
     folder = Path("data/references", model, probe)
     return {path.stem: sha256_file(current.read(path)) for path in sorted(folder.glob("*.png"))}

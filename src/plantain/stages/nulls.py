@@ -22,7 +22,7 @@ from plantain.records.lock import ModelLock, lock_path, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.study import DrawnContrast, NullTable, null_path
 from plantain.records.study_keys import Inputs, null_settings
-from plantain.stages.beside import image_digests, inputs_by_contrast, shared
+from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
 from plantain.stages.frame import Stage, run, stage
 
 
@@ -59,7 +59,7 @@ def _inputs(
     """What decides the numbers of each contrast."""
     parent = read_lock(current.read(lock_path(lock.files_model)))
     settings = null_settings(shared(current.params, parent), parent, _method(lock))
-    images = image_digests(current, parent.name, str(current.probe))
+    images = reference_digests(current, parent.name, str(current.probe))
     return inputs_by_contrast(contrasts, records, images, settings, current.params)
 
 

@@ -25,7 +25,7 @@ from plantain.records.receipt import prompt_set
 from plantain.records.study import ReplicatedContrast, ReplicationTable, replication_path
 from plantain.records.study_keys import replication_settings
 from plantain.records.units import read_units
-from plantain.stages.beside import image_digests, inputs_by_contrast, shared
+from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
 from plantain.stages.frame import Stage, run, stage
 
 
@@ -73,7 +73,7 @@ def _entries(
     groups = read_units(current.read(Path("models", lock.name, "units.parquet")))
     measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS])
     settings = replication_settings(shared(params, lock), lock, params.reference, rules)
-    images = image_digests(current, lock.name, str(current.probe))
+    images = reference_digests(current, lock.name, str(current.probe))
     inputs = inputs_by_contrast(contrasts, records, images, settings, params)
     return {
         one.name: ReplicatedContrast(

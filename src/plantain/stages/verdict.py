@@ -26,7 +26,7 @@ from plantain.records.study import (
 )
 from plantain.records.summary import Summary, read_summary, summary_path
 from plantain.records.units import read_units
-from plantain.stages.beside import families, image_digests, shared
+from plantain.stages.beside import families, reference_digests, shared
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 
 PROTOCOL = "card"
@@ -88,7 +88,7 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
         lock=lock,
         parent=parent,
         shared=shared(params, parent or lock),
-        images=image_digests(current, model, probe),
+        images=reference_digests(current, model, probe),
         capture=params.capture,
         reference=params.reference,
         tables=_tables(current, probe, lock.files_model),

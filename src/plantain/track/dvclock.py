@@ -48,7 +48,7 @@ def stage_name(receipt: Receipt) -> str:
     return f"{receipt.stage}@{cell}" if cell else receipt.stage
 
 
-def read_lock(reader: Reader) -> DvcLock | None:
+def read_dvc_lock(reader: Reader) -> DvcLock | None:
     """The lock file where ``reader`` reads, or None where there is none."""
     content = reader.read(LOCK)
     if content is None:

@@ -8,7 +8,7 @@ from plantain.records.ledger import LEDGER, Ledger, LedgerEntry, RecordedSet
 from plantain.track.results import Cell, Results
 
 
-def build(results: Results) -> Ledger:
+def ledger_of(results: Results) -> Ledger:
     """The ledger of ``results``: the same results give the same value."""
     sets = {
         cell.prompts.set_sha256: RecordedSet(probe=cell.prompts.probe, records=cell.prompts.records)
@@ -21,7 +21,7 @@ def build(results: Results) -> Ledger:
 
 def write(root: Path, results: Results) -> Path:
     """Write ``reports/ledger.json`` below ``root``, and only where its bytes change."""
-    path, content = root / LEDGER, build(results).to_bytes()
+    path, content = root / LEDGER, ledger_of(results).to_bytes()
     if not path.is_file() or path.read_bytes() != content:
         write_atomic(path, content)
     return path

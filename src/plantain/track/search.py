@@ -12,7 +12,7 @@ from plantain.base.errors import InputError
 from plantain.base.files import normalise, six_digits
 from plantain.base.git import run_git
 from plantain.base.yaml import read_yaml
-from plantain.probe.authoring.diff import load
+from plantain.probe.authoring.diff import load_expansion
 from plantain.records.ledger import LEDGER, Ledger, read_ledger
 from plantain.track.history import Revision, revisions
 
@@ -85,7 +85,7 @@ def ledgers(root: Path) -> list[PlacedLedger]:
 
 def by_set(root: Path, address: str) -> tuple[str, list[Number]]:
     """Digest of the prompt set at ``address`` (``prompts/otherview.yaml[@REV]``), and the numbers it entered."""
-    wanted = load(address, root).set_sha256
+    wanted = load_expansion(address, root).set_sha256
     return wanted, _once(one for held in ledgers(root) for one in held.numbers() if one.prompts_sha256 == wanted)
 
 
@@ -157,7 +157,7 @@ def _by_text(root: Path, held: PlacedLedger, set_sha256: str, prompt: str) -> li
     address = f"{probe}@{held.revision}" if held.revision else probe
     digests, wanted = set(held.records(set_sha256).values()), normalise(prompt)
     try:
-        expansion = load(address, root)
+        expansion = load_expansion(address, root)
     except InputError:
         return []
     same = [record for record in expansion.records if record.sha256 in digests and record.prompt == wanted]

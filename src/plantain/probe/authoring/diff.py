@@ -20,7 +20,7 @@ def probe_path(name: str, root: Path) -> Path:
     return named if named.exists() or Path(name).suffix not in (".yaml", ".yml") else root / name
 
 
-def load(address: str, root: Path) -> Expansion:
+def load_expansion(address: str, root: Path) -> Expansion:
     """Expand the probe at ``address``.
 
     Raises:

@@ -18,7 +18,7 @@ from plantain.probe.expand import expand
 from plantain.probe.node import text_problem
 from plantain.probe.spec import ITEM_ID, read_probe
 
-Row = dict[str, str]
+PairRow = dict[str, str]
 
 
 def probe_from_pairs(name: str, path: Path) -> bytes:
@@ -42,7 +42,7 @@ def probe_from_pairs(name: str, path: Path) -> bytes:
     return stream.getvalue()
 
 
-def read_pairs(path: Path) -> list[Row]:
+def read_pairs(path: Path) -> list[PairRow]:
     """The rows of ``path`` as items; rows without an ``id`` column are numbered."""
     rows = _rows(path)
     if not rows:
@@ -82,7 +82,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _item(path: Path, line: int, header: list[str], cells: list[str], default_id: str) -> Row:
+def _item(path: Path, line: int, header: list[str], cells: list[str], default_id: str) -> PairRow:
     if len(cells) != len(header):
         problem = f"{len(cells)} cells stand under {len(header)} columns."
         raise _error(path, problem, line, "put sentences with commas in quotes.")
@@ -99,7 +99,7 @@ def _item(path: Path, line: int, header: list[str], cells: list[str], default_id
     return item
 
 
-def _check_ids(path: Path, lines: list[int], items: list[Row]) -> None:
+def _check_ids(path: Path, lines: list[int], items: list[PairRow]) -> None:
     seen: set[str] = set()
     for line, item in zip(lines, items, strict=True):
         if item["id"] in seen:

@@ -13,7 +13,7 @@ from plantain.records.receipt import Metrics
 from plantain.track.address import Found
 from plantain.track.audit.checks import Broken, Chain, check_ledger, count
 from plantain.track.audit.study import RuleChange, broken_tables, rule_changes
-from plantain.track.dvclock import DvcLock, read_lock
+from plantain.track.dvclock import DvcLock, read_dvc_lock
 from plantain.track.lineage import Step, chain
 from plantain.track.mlflow.check import check_runs
 from plantain.track.mlflow.projection import RunSpec, project
@@ -108,7 +108,7 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         passes: how many passes of each cell the level ``capture`` runs again.
     """
     lines = journal.executions()
-    lock = read_lock(found.reader)
+    lock = read_dvc_lock(found.reader)
     runs, tracker = check_runs(_runs(found, lines, root), params.tracking)
     ledgered = list(check_ledger(found.reader, found.results, found.cells))
     cells, links = [], 0

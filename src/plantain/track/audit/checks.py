@@ -153,7 +153,7 @@ def check_ledger(reader: Reader, results: Results, cells: Iterable[Cell]) -> Ite
     """Entries of the ledger that the receipts do not say."""
     content = reader.read(LEDGER)
     names = {cell.name for cell in cells}
-    wanted = [entry for entry in ledger.build(results).numbers if f"{entry.probe}@{entry.model}" in names]
+    wanted = [entry for entry in ledger.ledger_of(results).numbers if f"{entry.probe}@{entry.model}" in names]
     if content is None:
         problem = "it is missing. Restore it with git, or run `dvc repro publish`."
         yield from (Broken("ledger", LEDGER, problem, name, 0) for name in sorted(names))

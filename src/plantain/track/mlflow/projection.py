@@ -14,7 +14,7 @@ from plantain.base.git import remote_url
 from plantain.probe.speaking import repeating, speaking
 from plantain.records.journal import Execution
 from plantain.track.history import Revision, Times
-from plantain.track.mlflow.card import run_card
+from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
@@ -157,7 +157,7 @@ def _parent(
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
     numbers = headline(cell, verdict)
     main = speaking(cell.held["analyze"].receipt.metrics) if "analyze" in cell.held else None
-    card = run_card(cell, numbers, reader)
+    card = run_description(cell, numbers, reader)
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
     page = f"reports/{cell.model}/{cell.probe}/index.html"
     return RunSpec(

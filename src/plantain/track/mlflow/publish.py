@@ -69,7 +69,7 @@ def sink(tracking: TrackingParams) -> Iterator["Sink"]:
         Exception: whatever MLflow, SQLite or the network raise.
     """
     place = store.locate(tracking)
-    with store.opened(place, tracking.timeout) as client:
+    with store.connected(place, tracking.timeout) as client:
         from plantain.track.mlflow.sink import Sink
 
         yield Sink(client, store.experiment_id(client, place, tracking.experiment))
