@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from helpers import track_helpers
 from helpers.track_helpers import make_results, role_of
 from helpers.verdict_cells import CONTROL, FRAME, cell, contrasts, log_rms
 
@@ -20,13 +21,22 @@ CASES = {
 }
 
 
+def numbers(seed, names):
+    """Others for every contrast and analysis."""
+    return {
+        name: {"heads": {"pairs": float(10 * at)}, "card": {"pairs": float(10 * at + 1)}}
+        for at, name in enumerate(names, start=1)
+    }
+
+
 @pytest.fixture(params=CASES)
 def case(request):
     return CASES[request.param]
 
 
 @pytest.fixture
-def made(checkout, case):
+def made(checkout, case, monkeypatch):
+    monkeypatch.setattr(track_helpers, "metrics", numbers)
     make_results(checkout, probes=("otherview",), contrasts=case[0])
     return checkout
 
