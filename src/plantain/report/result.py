@@ -34,7 +34,7 @@ class Analysis:
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers that exist; a metric without a value is absent."""
-        return self.summary.metrics
+        return {name: float(value) for name, value in self.summary.metrics.items()}
 
     @property
     def label(self) -> str:
