@@ -17,9 +17,9 @@ from plantain.base.params import Params, VerdictParams
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Family, Reliability
 from plantain.ladder.judge import confirmatory
-from plantain.ladder.tables import NullTable, read_null
 from plantain.measure.sides import Measured, sampled_records, strata_of
 from plantain.probe.store import read_contrasts, read_records
+from plantain.records.study import NullTable, read_null
 from plantain.stages.beside import families
 from plantain.stats.splithalf import split_half
 from studies.scoring import HARDER, TRUTHS, Truth, rung_five_alone, stop

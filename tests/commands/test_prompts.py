@@ -12,7 +12,7 @@ from plantain.commands import prompts as module
 from plantain.commands.probe import app as probe_app
 from plantain.commands.prompts import app
 from plantain.model.tiny.tokenizer import build_tokenizer
-from plantain.probe.authoring.check import Reader
+from plantain.probe.authoring.check import TokenReader
 from plantain.probe.tokens import TokenCount
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def tokens(monkeypatch):
     def encode(prompt):
         return TokenCount(len(prompt.split()), ("<end>",) if "<end>" in prompt else ())
 
-    monkeypatch.setattr(module, "_readers", lambda params, model: ((Reader("toy", encode, 48),), []))
+    monkeypatch.setattr(module, "_readers", lambda params, model: ((TokenReader("toy", encode, 48),), []))
 
 
 def run(*arguments, group=app, code=0):

@@ -7,8 +7,9 @@ from scipy import stats
 
 from plantain.base.params import Method
 from plantain.ladder.climb import climb
-from plantain.ladder.evidence import NAMES, Evidence, Family, Reliability, Replica, Status
+from plantain.ladder.evidence import Evidence, Family, Reliability, Replica
 from plantain.ladder.rungs import RUNGS, exceeds_paraphrase, exceeds_untrained, rank_p
+from plantain.records.verdict import NAMES, Status
 
 HEADS = 60
 STRATA = ("short", "short", "middle", "middle", "long", "long") * 2

@@ -118,4 +118,4 @@ def test_the_verdict_of_a_ranked_probe_has_its_trend():
     assert flat.metrics["trend_p"] > 0.05
     assert steep.metrics["trend_heads"] >= 25
     assert steep.metrics["trend_p"] < 0.05
-    assert steep.record["trend"]["nuisance"] == "text tokens of the prompt"
+    assert steep.record.trend.nuisance == "text tokens of the prompt"

@@ -66,7 +66,7 @@ class UnitKind(StrEnum):
     group16 = "group16"
 
 
-class Family(StrEnum):
+class CurveFamily(StrEnum):
     """The template of the simultaneous bound on true discoveries."""
 
     linear = "linear"
@@ -159,7 +159,7 @@ class AnalysisParams:
     split_flips: int = 1_000
     permutations: int = 10_000
     confidence: float = 0.95
-    family: Family = Family.linear
+    family: CurveFamily = CurveFamily.linear
     shift: int = 0
     seed: int = 0
 
@@ -170,7 +170,7 @@ class VerdictParams:
 
     alpha: float = 0.05
     """Level of every rung; rungs are tested in a fixed order, so that none needs a correction."""
-    family: Family = Family.linear
+    family: CurveFamily = CurveFamily.linear
     shift: int = 0
     flips: int = 10_000
     """Sign flips of items, the identity counted."""

@@ -15,11 +15,11 @@ from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
 from plantain.records.lock import ModelLock, read_lock
 
-Cell = tuple[str, str]
+CellAddress = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Work:
+class Planned:
     """What is captured for one row of the forecast."""
 
     probe: str
@@ -31,7 +31,7 @@ class Work:
     capture: CaptureParams
 
 
-def print_forecast(params: Params, cells: list[Cell], *, study: bool) -> None:
+def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> None:
     """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
     table = Table("probe", "model", "passes", "prompts", "images", "time", "disk", "memory", box=None)
     plans = []
@@ -60,13 +60,13 @@ def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
         )
 
 
-def _cells(params: Params, cells: list[Cell]) -> Iterator[Work]:
+def _cells(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
     for probe, model in cells:
         asked = _expanded(probe)
-        yield Work(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
+        yield Planned(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
 
 
-def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
+def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
     """The untrained draws and the further seeds and images; a family is not drawn for its forecast."""
     from plantain.measure.sides import sampled_records
     from plantain.stages.replicate import noise_seeds, with_alternatives
@@ -80,14 +80,14 @@ def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
         if stage == "nulls":
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
             first = replace(params.capture, seeds=params.capture.seeds[:1])
-            yield Work(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
+            yield Planned(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
             continue
         count = {one.name: rules.references if one.prompt is not None else 1 for one in asked.references}
         versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}
         crossed = [with_alternatives(record, versions) for record in records]
         images = [one for one in asked.references for _ in range(count[one.name])]
         capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
-        yield Work(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
+        yield Planned(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
 
 
 def _expanded(probe: str) -> Expansion:

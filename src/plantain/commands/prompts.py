@@ -13,8 +13,16 @@ from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.commands.opening import group
-from plantain.probe.authoring.check import ENOUGH_WORDINGS, Design, OwnWord, ProbeCheck, Reader, TokenCheck, check_probe
-from plantain.probe.authoring.diff import Edit, SetDiff, load, probe_path
+from plantain.probe.authoring.check import (
+    ENOUGH_WORDINGS,
+    Design,
+    OwnWord,
+    ProbeCheck,
+    TokenCheck,
+    TokenReader,
+    check_probe,
+)
+from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_path
 from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.records import Record
 from plantain.probe.tokens import StratumTokens, counter
@@ -22,7 +30,7 @@ from plantain.probe.tokens import StratumTokens, counter
 app = group("Check, show and compare probes.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Address = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]
+AddressArgument = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]
 
 
 @app.command()
@@ -50,9 +58,9 @@ def check(
 
 
 @app.command()
-def show(probe: Address, as_json: Json = False) -> None:
+def show(probe: AddressArgument, as_json: Json = False) -> None:
     """Print every prompt of a probe as it will be run, with the digests."""
-    expansion = load(probe, Path())
+    expansion = load_expansion(probe, Path())
     if as_json:
         print(json.dumps(asdict(expansion), indent=2, ensure_ascii=False))
         return
@@ -64,16 +72,16 @@ def show(probe: Address, as_json: Json = False) -> None:
 
 
 @app.command()
-def diff(before: Address, after: Address, as_json: Json = False) -> None:
+def diff(before: AddressArgument, after: AddressArgument, as_json: Json = False) -> None:
     """Compare two probe files, or one at two revisions, record by record."""
-    found = compare(load(before, Path()), load(after, Path()))
+    found = compare(load_expansion(before, Path()), load_expansion(after, Path()))
     if as_json:
         print(json.dumps(asdict(found) | {"empty": found.empty}, indent=2, ensure_ascii=False))
         return
     print("\n".join(_diff_lines(found)))
 
 
-def _readers(params: Params, model: str | None) -> tuple[tuple[Reader, ...], list[str]]:
+def _readers(params: Params, model: str | None) -> tuple[tuple[TokenReader, ...], list[str]]:
     """The tokenizers to count with, one a model that others may share, and the models that have no lock yet."""
     if model is not None and model not in params.models:
         fix = f"use one of: {', '.join(params.models)}."
@@ -97,10 +105,10 @@ def _lock(name: str, params: Params, *, build: bool) -> Any:
     return resolve(name, params)[0]
 
 
-def _reader(name: str, lock: Any) -> Reader:
+def _reader(name: str, lock: Any) -> TokenReader:
     from plantain.model.load import load_tokenizer
 
-    return Reader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
+    return TokenReader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
 
 
 def _check_lines(found: ProbeCheck) -> list[str]:

@@ -7,15 +7,15 @@ Lehmacher 1995). That holds for one probe on one model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
-from plantain.ladder.evidence import NAMES, Evidence, Rung, Status
+from plantain.ladder.evidence import Evidence, Rung
 from plantain.ladder.rungs import RUNGS, compare_templates
+from plantain.records.verdict import NAMES, Climb, RungRecord, Status
 from plantain.stats.effects import hedges_factor
 from plantain.stats.template import null_concept_information
 
@@ -67,9 +67,6 @@ def _ending(rungs: Sequence[Rung], reached: int) -> str:
     stop = rungs[reached]
     verb = "failed" if stop.status is Status.failed else "was not tested"
     return f"Rung {stop.rung} ({stop.name}) {verb}: {stop.reason}."
-
-
-SCHEMA = "plantain.verdict/1"
 
 
 @dataclass(frozen=True)
@@ -131,9 +128,10 @@ class Ladder:
             }
         return {name: six_digits(value) for name, value in numbers.items() if np.isfinite(value)}
 
-    def record(self) -> dict[str, Any]:
-        """The ladder as plain data."""
-        return {"rung": self.rung, "sentence": self.sentence, "rungs": [rung_record(rung) for rung in self.rungs]}
+    def record(self) -> Climb:
+        """The climb as it is written down."""
+        rungs = [rung_record(rung) for rung in self.rungs]
+        return Climb(rung=self.rung, sentence=self.sentence, rungs=rungs, metrics=self.metrics())
 
 
 def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
@@ -176,20 +174,20 @@ def unreached(rung: int, stopped: int) -> Rung:
     return Rung(rung, NAMES[rung - 1], Status.untested, reason=f"the climb ends at rung {stopped}")
 
 
-def rung_record(rung: Rung) -> dict[str, Any]:
-    """A rung as plain data, numbers to 6 significant digits."""
-    return {
-        "rung": rung.rung,
-        "name": rung.name,
-        "status": rung.status.value,
-        "measures": rung.measures,
-        "number": _rounded(rung.number),
-        "p": _rounded(rung.p),
-        "floor": _rounded(rung.floor),
-        "reason": rung.reason,
-        "guarantee": rung.guarantee,
-        "not_claimed": rung.not_claimed,
-    }
+def rung_record(rung: Rung) -> RungRecord:
+    """A rung as it is written down, numbers to 6 significant digits."""
+    return RungRecord(
+        rung=rung.rung,
+        name=rung.name,
+        status=rung.status,
+        measures=rung.measures,
+        number=_rounded(rung.number),
+        p=_rounded(rung.p),
+        floor=_rounded(rung.floor),
+        reason=rung.reason,
+        guarantee=rung.guarantee,
+        not_claimed=rung.not_claimed,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

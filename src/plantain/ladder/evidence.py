@@ -1,29 +1,10 @@
 """What a ladder is climbed with, and what becomes of each rung."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from plantain.base.params import Method
+from plantain.records.verdict import Status
 from plantain.stats.validate import Floats
-
-NAMES = (
-    "differs",
-    "reproducible",
-    "exceeds paraphrase",
-    "exceeds untrained",
-    "not token count",
-    "every seed and reference",
-    "causal",
-)
-"""The rungs in the order in which they are tested."""
-
-
-class Status(StrEnum):
-    """What became of a rung."""
-
-    passed = "passed"
-    failed = "failed"
-    untested = "not tested"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from plantain.base.params import Method, VerdictParams
-from plantain.ladder.evidence import NAMES, Evidence, Family, Rung, Status
+from plantain.ladder.evidence import Evidence, Family, Rung
+from plantain.records.verdict import NAMES, Status
 from plantain.stats.bounds import item_calibration
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats

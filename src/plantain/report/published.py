@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from plantain.base import places
 from plantain.base.params import within
 from plantain.base.yaml import Key, YamlFile, read_yaml
 from plantain.report import words as wording
@@ -45,7 +46,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Row:
+class BesideRow:
     """One metric: the card's number and that of every model."""
 
     label: str
@@ -95,7 +96,7 @@ def read_cards(folder: Path) -> list[Published]:
 
 def read_published(root: Path, probe: str) -> list[Published]:
     """The cards of ``probe`` under ``reports/published/``, in order of file name."""
-    return [card for card in read_cards(root / "reports" / "published") if card.probe == probe]
+    return [card for card in read_cards(root / places.PUBLISHED) if card.probe == probe]
 
 
 def read_card(path: Path) -> Published:
@@ -166,7 +167,7 @@ def _check_numbers(source: YamlFile, texts: dict[str, Any], intervals: dict[str,
             raise source.error(f"{text} is not a whole number.", *keys, name, fix="use what the card prints.")
 
 
-def beside(result: Result) -> list[tuple[Published, Analysis, list[Row]]]:
+def beside(result: Result) -> list[tuple[Published, Analysis, list[BesideRow]]]:
     """Every card with the analysis that repeats its protocol, and rows of the result, then of its untrained versions.
 
     Cards without such an analysis are left out.
@@ -199,7 +200,7 @@ class Abreast:
     card: Published
     probe: str
     models: list[Result]
-    rows: list[Row]
+    rows: list[BesideRow]
 
 
 def abreast(results: Sequence[Result]) -> list[Abreast]:
@@ -221,9 +222,9 @@ def _shared(card: Published, analyses: Sequence[Analysis]) -> list[str]:
     return [name for name in card.metrics if name in known]
 
 
-def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
+def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> BesideRow:
     labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
-    return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
+    return BesideRow(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
 
 
 def _said(card: Published, name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
-from plantain.stats.bounds import Calibration, Family, UnitSet, calibrate
+from plantain.stats.bounds import Calibration, Curves, UnitSet, calibrate
 from plantain.stats.effects import hedges_factor
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.flips.quantise import QUANTA, Scores
@@ -83,7 +83,7 @@ def template_test(
         threshold: Preset threshold on |t| for the count.
         confidence: Confidence of the lower bounds.
         seed: Seed of drawn relabellings.
-        family: Curves of the bound, see `plantain.stats.bounds.Family`.
+        family: Curves of the bound, see `plantain.stats.bounds.Curves`.
         shift: Ranks that the curves ignore.
         unit_sets: Sets of units to bound as well.
         units: Names of the units, for messages.
@@ -96,7 +96,7 @@ def template_test(
     labellings = relabel(observed, groups, permutations, seed)
     scored = _scored(table, observed)
     scores, alive = scored.scores, scored.alive
-    curves = Family(family, shift, int(alive.sum()))
+    curves = Curves(family, shift, int(alive.sum()))
     calibration = calibrate(_rows(scores, labellings, alive), alive, scores.freedom, curves, confidence)
     bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
     return _result(scored, labellings, as_thresholds([threshold]), calibration, bounds)

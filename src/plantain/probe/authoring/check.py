@@ -165,7 +165,7 @@ class ProbeCheck:
 
 
 @dataclass(frozen=True)
-class Reader:
+class TokenReader:
     """A model's tokenizer, and how many tokens the model reads."""
 
     model: str
@@ -173,7 +173,7 @@ class Reader:
     limit: int
 
 
-def check_probe(path: Path, root: Path, readers: tuple[Reader, ...] = ()) -> ProbeCheck:
+def check_probe(path: Path, root: Path, readers: tuple[TokenReader, ...] = ()) -> ProbeCheck:
     """Check the probe file ``path`` by itself and with each reader. Errors in the file become problems."""
     try:
         expansion = expand(read_probe(path), root)
@@ -201,7 +201,7 @@ def _problems(found: Design) -> list[str]:
     return [f"contrast {found.name}: both sides hold the same prompt for {names}. Fix: reword one of the sides."]
 
 
-def _tokens(expansion: Expansion, reader: Reader) -> TokenCheck:
+def _tokens(expansion: Expansion, reader: TokenReader) -> TokenCheck:
     prompts = labelled(expansion.records)
     prompts |= {f"reference {item.name}": item.prompt for item in expansion.references if item.prompt is not None}
     return TokenCheck(

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from plantain.probe.records import ReferenceRecord
 from plantain.report import ladder
 from plantain.report import words as wording
-from plantain.report.records import ReferenceView
 from plantain.report.result import Analysis, Result
 
 SHOWN_IMAGES = 12
@@ -31,7 +31,7 @@ class Tile:
 class Picture:
     """A conditioning image, ready to be shown."""
 
-    reference: ReferenceView
+    reference: ReferenceRecord
     data: str
     """``data:`` address; empty where the image is not at hand."""
 
@@ -76,7 +76,7 @@ def _beyond_wording(main: Analysis) -> Tile:
 
 
 def _loudest_control(result: Result) -> Tile:
-    controls = list(result.analyses(result.main.name, role="control"))
+    controls = result.controls
     if not controls:
         return Tile("none", "control contrasts", "nothing tells this difference from any other")
     loudest = max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0))

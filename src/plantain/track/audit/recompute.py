@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.params import AnalysisParams, CaptureParams
 from plantain.records.activations import Activations, read_activations
@@ -32,12 +33,12 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
     with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the stage said them when it ran
         result = analyse_cell(
-            read_activations(folder / f"data/activations/{cell.model}/{cell.probe}.safetensors"),
-            read_units(folder / f"models/{cell.model}/units.parquet"),
-            read_contrasts(folder / f"data/prompts/{cell.probe}.contrasts.json"),
+            read_activations(folder / places.activations(cell.model, cell.probe)),
+            read_units(folder / places.units(cell.model)),
+            read_contrasts(folder / places.contrasts(cell.probe)),
             analyses,
         )
-    path = f"reports/{cell.model}/{cell.probe}/metrics.json"
+    path = places.metrics(cell.model, cell.probe).as_posix()
     for name, said, again in differences(receipt.metrics, result.metrics):
         problem = f"{name} is {said}, and the activations give {again} when it is computed again."
         yield Broken("statistics", path, problem, cell.name, count(receipt.metrics))
@@ -52,7 +53,7 @@ def check_capture(cell: Cell, reader: Reader, passes: int, seed: int = 0) -> Ite
         passes: how many (item, condition) records are run again.
         seed: chooses them.
     """
-    path = f"data/activations/{cell.model}/{cell.probe}.safetensors"
+    path = places.activations(cell.model, cell.probe).as_posix()
     with _files(reader, _inputs(cell)) as folder:
         stored = read_activations(folder / path)
         again, exact = _captured(cell, folder, passes, seed)
@@ -73,14 +74,14 @@ def _captured(cell: Cell, folder: Path, passes: int, seed: int) -> tuple[Activat
     from plantain.records.lock import read_lock
 
     receipt = cell.held["capture"].receipt
-    records = read_records(folder / f"data/prompts/{cell.probe}.parquet")
+    records = read_records(folder / places.records(cell.probe))
     chosen = _chosen(len(records), passes, seed)
     params = _typed(CaptureParams, receipt.params["capture"])
     with _empty_store():
         result = capture_cell(
             tuple(records[index] for index in chosen),
-            folder / f"data/references/{cell.model}/{cell.probe}",
-            read_lock(folder / f"models/{cell.model}/model.lock.json"),
+            folder / places.images(cell.model, cell.probe),
+            read_lock(folder / places.model_lock(cell.model)),
             params,
             Silent(),
         )
