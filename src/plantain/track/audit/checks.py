@@ -42,9 +42,9 @@ def _code_path(name: str) -> str:
 
 def _code_digest(reader: Reader, path: str) -> str | None:
     """Digest of a module or a room; None where there is none."""
-    package = f"{path.removesuffix('.py')}/__init__.py"
-    if (held := reader.digests(path) or (reader.digests(package) if path.endswith(".py") else None)) is not None:
-        return held.sha256
+    if path.endswith(".py"):  # git shows a folder too, as a listing, so that it must not be asked for as a file
+        held = reader.digests(path) or reader.digests(f"{path.removesuffix('.py')}/__init__.py")
+        return held.sha256 if held else None
     found = {name.removeprefix(f"{path}/"): reader.digests(name) for name in reader.names(path)}
     return (
         tree_digest({name: held.sha256 for name, held in found.items() if held and is_source(name)}) if found else None
