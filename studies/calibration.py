@@ -1,12 +1,12 @@
 """Where does the ladder of claims stop where the truth is known? The two tables of docs/verdict.md.
 
-python benchmarks/calibration.py simulated     cells drawn at the geometry of FLUX.2 Klein (15 minutes of one core)
-python benchmarks/calibration.py networks      the trained organism and untrained draws, after `plantain run --study`
+python -m studies.calibration simulated     cells drawn at the geometry of FLUX.2 Klein (15 minutes of one core)
+python -m studies.calibration networks      the trained organism and untrained draws, after `plantain run --study`
 """
 
+import argparse
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,11 +29,12 @@ PARENT = "tiny"
 
 
 def main() -> None:
-    what = sys.argv[1] if len(sys.argv) > 1 else ""
-    if what not in ("simulated", "networks"):
-        raise SystemExit(__doc__)
-    lines = simulated(int(sys.argv[2]) if len(sys.argv) > 2 else CELLS) if what == "simulated" else networks()
-    for line in lines:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m studies.calibration", description=__doc__, formatter_class=raw)
+    parser.add_argument("table", choices=["simulated", "networks"])
+    parser.add_argument("cells", nargs="?", type=int, default=CELLS, help="simulated cells a truth (%(default)s)")
+    options = parser.parse_args()
+    for line in simulated(options.cells) if options.table == "simulated" else networks():
         print(line, flush=True)
 
 

@@ -107,7 +107,7 @@ def test_how_many_heads_differ_beyond_wording_stands_beside_the_count(root):
         )
         assert said in "\n".join(headlines([result]))
         assert said in run_card(result)
-        assert re.search(rf"beyond wording, at least +{bound:.0f} ", printed(result))
+        assert re.search(rf"beyond rewording, at least +{bound:.0f} ", printed(result))
 
 
 @pytest.mark.parametrize(

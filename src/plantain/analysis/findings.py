@@ -50,7 +50,7 @@ class Findings:
     bounds: Bounds | None
     """None for the published protocol, which makes no such claim."""
     templates: TemplateTest | None
-    """None where a side has too few templates, or the analysis is the published protocol."""
+    """None where a side has too few wordings, or the analysis is the published protocol."""
 
 
 def analyse(

@@ -74,15 +74,15 @@ class Effect:
     """How large a change of concept is beside changes of wording, over all heads."""
 
     delta: float
-    """Median over heads of the absolute concept shift in between-template standard deviations (Hedges corrected)."""
+    """Median over heads of the absolute concept shift in between-wording standard deviations (Hedges corrected)."""
     delta_chance: float
-    """What `delta` is on average for normal templates without a concept."""
+    """What `delta` is on average for normal wordings without a concept."""
     delta_q90: float
     """Ninth decile over heads."""
     concept_information: float
     """Nats a head, see `plantain.stats.template.concept_information`."""
     concept_information_chance: float
-    """What it is on average for normal templates without a concept."""
+    """What it is on average for normal wordings without a concept."""
     heads: int
     """Heads over the threshold."""
     alive: int
@@ -95,7 +95,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
     """All seven; those above the first that was not passed are not tested."""
     effect: Effect | None
-    """None where a side has too few templates."""
+    """None where a side has too few wordings."""
 
     @property
     def rung(self) -> int:
@@ -138,7 +138,7 @@ def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
     """Test rung after rung until one is not passed.
 
     Args:
-        evidence: Item-level differences, template-level means, untrained draws, further seeds and references.
+        evidence: Item-level differences, wording-level means, untrained draws, further seeds and references.
         rules: Levels, bounds and least numbers, fixed before looking.
     """
     rungs: list[Rung] = []
@@ -152,7 +152,7 @@ def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
 
 
 def measure_effect(evidence: Evidence, rules: VerdictParams) -> Effect | None:
-    """Effect sizes over templates; None where a side has fewer than the rules ask for."""
+    """Effect sizes over wordings; None where a side has fewer than the rules ask for."""
     if min(len(evidence.a), len(evidence.b)) < rules.min_templates:
         return None
     test = compare_templates(evidence.a, evidence.b, None, rules)

@@ -22,7 +22,7 @@ ENOUGH_WORDINGS = 4
 
 @dataclass(frozen=True)
 class OwnWord:
-    """A word that all templates of one side share and none of the other has, and for how many items that is so."""
+    """A word that all wordings of one side share and none of the other has, and for how many items that is so."""
 
     word: str
     items: int
@@ -30,7 +30,7 @@ class OwnWord:
 
 @dataclass(frozen=True)
 class ChangedWords:
-    """How many words differ between a pair of single templates: fewest and most over the items."""
+    """How many words differ between a pair of single wordings: fewest and most over the items."""
 
     only_a: tuple[int, int]
     only_b: tuple[int, int]
@@ -49,13 +49,13 @@ class Design:
     own_words_a: tuple[OwnWord, ...]
     own_words_b: tuple[OwnWord, ...]
     changed_words: ChangedWords | None
-    """Only of a pair of single templates."""
+    """Only of a pair of single wordings."""
     equal_sides: tuple[str, ...]
     """Items for which both sides hold one and the same prompt with the same reference."""
     floor: float
-    """Smallest two-sided p-value of permuting the labels of the templates."""
+    """Smallest two-sided p-value of permuting the labels of the wordings."""
     floor_in_strata: float | None
-    """The same when labels move within strata only; ``None`` where a template has no stratum."""
+    """The same when labels move within strata only; ``None`` where a wording has no stratum."""
 
 
 def design(contrast: ExpandedContrast, records: Iterable[Record]) -> Design:
@@ -86,7 +86,7 @@ def words(text: str) -> list[str]:
 def floor(strata: Iterable[tuple[int, int]]) -> float:
     """Smallest attainable two-sided p-value of a label permutation test.
 
-    ``strata`` holds the numbers of templates of the two sides in each stratum. The observed labelling is one of
+    ``strata`` holds the numbers of wordings of the two sides in each stratum. The observed labelling is one of
     ``prod(C(a + b, a))``; where the sides are equally large in every stratum, swapping all labels gives the same |t|.
     """
     sizes = list(strata)
