@@ -9,7 +9,6 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from plantain.base.config import VERDICT_ANALYSIS, read_params
@@ -39,7 +38,7 @@ def main() -> None:
 
 def simulated(cells: int) -> Iterator[str]:
     """A row a truth: where it should stop, where it stopped, and how often a rung was passed wrongly."""
-    rules = replace(VerdictParams(), flips=500, permutations=500)
+    rules = VerdictParams(flips=500, permutations=500)
     yield "| truth | should stop at | stopped at 0, 1, 2, 3, 4, 5, 6 (%) | as it should | a rung passed wrongly |"
     yield "|---|---|---|---|---|"
     for index, truth in enumerate((*TRUTHS, HARDER)):
@@ -94,7 +93,8 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
         read_records(Path("data/prompts", f"{probe}.parquet")), contrasts.contrasts, params.verdict
     )
     lock, groups = resolve(table.family, params)
-    images, capture = Path("data/references", PARENT, probe), replace(params.capture, seeds=params.capture.seeds[:1])
+    images = Path("data/references", PARENT, probe)
+    capture = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
     for number in range(len(lock.draws)):

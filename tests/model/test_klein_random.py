@@ -8,8 +8,7 @@ from helpers.capture_model import build_pipeline
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Method, ModelParams, Source
-from plantain.model import klein_random
-from plantain.model import tiny
+from plantain.model import klein_random, tiny
 from plantain.model.embedded import KLEIN_RANDOM_SEED
 from plantain.model.known import KLEIN_4B
 from plantain.model.load import load_pipeline, load_transformer
@@ -33,9 +32,9 @@ def params(tmp_path, monkeypatch):
     monkeypatch.setattr(klein_random, "_HIDDEN", 32)
     monkeypatch.setattr(tiny, "build", lambda folder: build_pipeline().save_pretrained(folder))
     found = read_params()
-    found.models["klein-random"].device = "cpu"
-    found.models["drawn"] = ModelParams(Source.untrained, of="klein-random", method=Method.reinit, seed=0)
-    found.models["moved"] = ModelParams(Source.untrained, of="klein-random", method=Method.shuffle, seed=0)
+    found.models["klein-random"] = found.models["klein-random"].model_copy(update={"device": "cpu"})
+    found.models["drawn"] = ModelParams(source=Source.untrained, of="klein-random", method=Method.reinit, seed=0)
+    found.models["moved"] = ModelParams(source=Source.untrained, of="klein-random", method=Method.shuffle, seed=0)
     return found
 
 
