@@ -9,7 +9,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
@@ -40,7 +39,7 @@ def main() -> None:
 
 def simulated(cells: int) -> Iterator[str]:
     """A row a truth: where it should stop, where it stopped, and how often a rung was passed wrongly."""
-    rules = replace(VerdictParams(), flips=500, permutations=500)
+    rules = VerdictParams(flips=500, permutations=500)
     yield "| truth | should stop at | stopped at 0, 1, 2, 3, 4, 5, 6 (%) | as it should | a rung passed wrongly |"
     yield "|---|---|---|---|---|"
     for index, truth in enumerate((*TRUTHS, HARDER)):
@@ -93,7 +92,8 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
     contrasts = read_contrasts(places.contrasts(probe))
     records = sampled_records(read_records(places.records(probe)), contrasts.contrasts, params.verdict)
     lock, groups = resolve(table.family, params)
-    images, capture = places.images(PARENT, probe), replace(params.capture, seeds=params.capture.seeds[:1])
+    images = places.images(PARENT, probe)
+    capture = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
     for number in range(len(lock.draws)):

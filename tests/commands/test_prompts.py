@@ -59,6 +59,12 @@ def test_check_says_what_each_contrast_can_show(house, tokens):
     assert output.count("fewer than 4 wordings a side") == 1
 
 
+def test_check_asks_for_as_many_wordings_as_the_ladder_does(house, tokens):
+    path = house / "params.yaml"
+    path.write_text(path.read_text().replace("min_templates: 4 ", "min_templates: 7 "))
+    assert run("check", "otherview").count("fewer than 7 wordings a side") > 1
+
+
 def test_check_as_json_covers_every_probe_of_the_run(house, tokens):
     found = json.loads(run("check", "--json"))
     assert [probe["probe"] for probe in found] == ["otherview", "dense"]

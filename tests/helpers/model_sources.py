@@ -33,8 +33,7 @@ def home_folder(tmp_path, monkeypatch) -> Path:
 
 def declare(**entries: ModelParams) -> Params:
     params = read_params(Path(__file__).parents[2] / "params.yaml")
-    params.models = {name.replace("_", "-"): entry for name, entry in entries.items()}
-    return params
+    return params.model_copy(update={"models": {name.replace("_", "-"): entry for name, entry in entries.items()}})
 
 
 def settings(source: Source, **rest) -> ModelParams:

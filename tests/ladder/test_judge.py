@@ -115,7 +115,9 @@ def test_the_inputs_of_a_table_follow_what_they_name():
     others = {
         "capture": shared_inputs(lock(), CaptureParams(sigma=0.5), ANALYSIS, RULES, {"torch": "1"}),
         "versions": shared_inputs(lock(), CaptureParams(), ANALYSIS, RULES, {"torch": "2"}),
-        "measure": shared_inputs(lock(), CaptureParams(), ANALYSIS, replace(RULES, threshold=2.0), {"torch": "1"}),
+        "measure": shared_inputs(
+            lock(), CaptureParams(), ANALYSIS, RULES.model_copy(update={"threshold": 2.0}), {"torch": "1"}
+        ),
     }
     for capture in (CaptureParams(seeds=[1]), CaptureParams(attention="math"), CaptureParams(batch_size=2)):
         assert shared_inputs(lock(), capture, ANALYSIS, RULES, {"torch": "1"})["capture"] != shared["capture"]
@@ -205,7 +207,11 @@ def test_a_table_of_another_capture_version_does_not_serve(monkeypatch, version)
 
 def test_the_rules_of_replications_are_those_of_the_verdict():
     made = replication_settings(sources().shared, lock(), ReferenceParams(), RULES)
-    for changed in (replace(RULES, seeds=4), replace(RULES, permutations=501), replace(RULES, references=3)):
+    for changed in (
+        RULES.model_copy(update={"seeds": 4}),
+        RULES.model_copy(update={"permutations": 501}),
+        RULES.model_copy(update={"references": 3}),
+    ):
         assert replication_settings(sources().shared, lock(), ReferenceParams(), changed)["rules"] != made["rules"]
     other = replication_settings(sources().shared, lock(weights="other"), ReferenceParams(), RULES)
     assert other["weights"] != made["weights"]
@@ -279,8 +285,8 @@ def test_information_of_text_untrained_and_model_stand_side_by_side():
 
 
 def test_a_change_of_the_rules_shows():
-    assert rules_digest(RULES) == rules_digest(replace(RULES))
-    assert rules_digest(RULES) != rules_digest(replace(RULES, reliability=0.69))
+    assert rules_digest(RULES) == rules_digest(RULES.model_copy())
+    assert rules_digest(RULES) != rules_digest(RULES.model_copy(update={"reliability": 0.69}))
     assert judge(cell(CONCEPT), FRAME).record.rules_sha256 == rules_digest(RULES)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings
 from plantain.base.files import six_digits
+from plantain.base.params import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
 
@@ -60,7 +61,7 @@ def warnings_of(found: Findings) -> list[str]:
     if not found.params.unique:
         warned.append("Counts over the null's p99 rest on few flips and are not comparable between runs.")
     if found.templates is None and found.params.permutations:
-        warned.append("Template level: not tested; a side needs at least 4 templates.")
+        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} templates.")
     return warned
 
 

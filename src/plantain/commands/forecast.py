@@ -1,7 +1,7 @@
 """What ``plantain run --dry-run`` prints: passes, time, disk and memory of every cell, before anything runs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -79,14 +79,14 @@ def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
         lock = declared_lock(params, entry.of or model)
         if stage == "nulls":
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
-            first = replace(params.capture, seeds=params.capture.seeds[:1])
+            first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
             yield Planned(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
             continue
         count = {one.name: rules.references if one.prompt is not None else 1 for one in asked.references}
         versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}
         crossed = [with_alternatives(record, versions) for record in records]
         images = [one for one in asked.references for _ in range(count[one.name])]
-        capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
+        capture = params.capture.model_copy(update={"seeds": noise_seeds(params.capture, rules, records)})
         yield Planned(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
 
 
@@ -113,8 +113,8 @@ def _resolved(params: Params, model: str, entry: ModelParams) -> ModelLock:
     """As the model stage resolves it, with one draw of a family: all have the same size."""
     from plantain.model.resolve import resolve
 
-    single = replace(entry, seed=0, seeds=None) if entry.seeds is not None else entry
-    return resolve(model, replace(params, models=params.models | {model: single}))[0]
+    single = entry.model_copy(update={"seed": 0, "seeds": None}) if entry.seeds is not None else entry
+    return resolve(model, params.model_copy(update={"models": params.models | {model: single}}))[0]
 
 
 def _origin(lock: ModelLock) -> tuple[str | None, ...]:

@@ -93,7 +93,7 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Judgement:
 
 def rules_digest(rules: VerdictParams) -> str:
     """Digest of the rules, so that a change of them shows in every verdict."""
-    return digest({name: str(value) for name, value in vars(rules).items()})
+    return digest({name: str(value) for name, value in rules.model_dump().items()})
 
 
 def confirmatory(contrasts: Contrasts) -> ExpandedContrast:

@@ -5,7 +5,6 @@ The table goes into git with its receipt beside it, so that a run can rank a mod
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
@@ -39,7 +38,8 @@ def main() -> None:
         records = sampled_records(everything, contrasts, params.verdict)
         lock, groups = resolve(family, params)
         references = current.read(places.images(lock.files_model, probe))
-        result = capture_cell(records, references, lock, replace(params.capture, seeds=params.capture.seeds[:1]))
+        first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
+        result = capture_cell(records, references, lock, first)
         found = result.activations
         draws = [
             Measured.of(found, groups, params.analyses[VERDICT_ANALYSIS], draw) for draw in range(len(found.draws))

@@ -56,7 +56,7 @@ def _captured(current: Stage, lock: ModelLock, records: Sequence[Record]) -> Cap
     """The records with every noise seed and every version of their references."""
     params, rules = current.params, current.params.verdict
     declared = read_references(current.read(places.references(str(current.probe))))
-    capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
+    capture = params.capture.model_copy(update={"seeds": noise_seeds(params.capture, rules, records)})
     with tempfile.TemporaryDirectory() as folder:
         versions = redraw(declared, lock, params.reference, rules, Path(folder))
         crossed = [with_alternatives(record, versions) for record in records]
@@ -105,7 +105,8 @@ def redraw(
             record if version == 0 else replace(record, name=f"{record.name}.{version + 1}") for record in chosen
         ]
         if renamed:
-            generate(renamed, lock, replace(reference, seed=reference.seed + version), folder)
+            again = reference.model_copy(update={"seed": reference.seed + version})
+            generate(renamed, lock, again, folder)
         for record, copy in zip(chosen, renamed, strict=True):
             names[record.name] = (*names.get(record.name, ()), copy.name)
     return names

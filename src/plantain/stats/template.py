@@ -164,7 +164,7 @@ def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[F
     if min(len(side_a), len(side_b)) < 1 or len(side_a) + len(side_b) < 3:
         raise InputError(
             f"{len(side_a)} and {len(side_b)} templates leave no degree of freedom.",
-            fix="Give each side a template and one of them a second; a concept contrast has at least 4 a side.",
+            fix="Give each side a template and one of them a second.",
         )
     return np.concatenate([side_a, side_b]), np.arange(len(side_a) + len(side_b)) < len(side_a)
 

@@ -16,9 +16,6 @@ from plantain.probe.tokens import Encode, StratumTokens, labelled, stratum_token
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
-ENOUGH_WORDINGS = 4
-"""Templates a side from which label permutations can reach p = 0.05: two-sided 2 / C(8, 4) = 0.029."""
-
 
 @dataclass(frozen=True)
 class OwnWord:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from plantain.base.params import LEAST_WORDINGS
 from plantain.probe.records import ReferenceRecord
 from plantain.report import ladder
 from plantain.report import words as wording
@@ -69,7 +70,7 @@ def _beyond_wording(main: Analysis) -> Tile:
     bound = main.metrics.get("selective_heads_lower_bound")
     label = "heads shown to separate the sides more than rewording does"
     if bound is None:
-        return Tile(wording.DASH, label, "not tested: it needs 4 or more wordings a side")
+        return Tile(wording.DASH, label, f"not tested: it needs {LEAST_WORDINGS} or more wordings a side")
     p = wording.number(main.metrics.get("template_simes_p"), 2)
     note = f"95% lower bound over wordings, p = {p}"
     return Tile(f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)}" if bound else "none", label, note)

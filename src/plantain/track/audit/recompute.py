@@ -6,17 +6,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from plantain.base import places
-from plantain.base.errors import InputError
-from plantain.base.params import AnalysisParams, CaptureParams
+from plantain.base.errors import InputError, reading
+from plantain.base.params import AnalysisParams, CaptureParams, Section
 from plantain.records.activations import Activations, read_activations
 from plantain.track.audit.checks import Broken, count, differences
-from plantain.track.results import Cell, Reader
+from plantain.track.results import Cell, Held, Reader
+
+Declared = TypeVar("Declared", bound=Section)
 
 _TOLERANCE = 1e-3
 """Relative difference allowed where the passes were batched otherwise or ran on another kind of device."""
@@ -28,8 +29,9 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
     from plantain.probe.store import read_contrasts
     from plantain.records.units import read_units
 
-    receipt = cell.held["analyze"].receipt
-    analyses = {name: _typed(AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
+    held = cell.held["analyze"]
+    receipt = held.receipt
+    analyses = {name: _typed(held, AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
     with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the stage said them when it ran
         result = analyse_cell(
@@ -73,10 +75,11 @@ def _captured(cell: Cell, folder: Path, passes: int, seed: int) -> tuple[Activat
     from plantain.probe.store import read_records
     from plantain.records.lock import read_lock
 
-    receipt = cell.held["capture"].receipt
+    held = cell.held["capture"]
+    receipt = held.receipt
     records = read_records(folder / places.records(cell.probe))
     chosen = _chosen(len(records), passes, seed)
-    params = _typed(CaptureParams, receipt.params["capture"])
+    params = _typed(held, CaptureParams, receipt.params["capture"])
     with _empty_store():
         result = capture_cell(
             tuple(records[index] for index in chosen),
@@ -107,8 +110,11 @@ def _agree(old: Any, new: Any, exact: bool) -> bool:
     return bool(np.allclose(old[ran], new[ran], rtol=_TOLERANCE))
 
 
-def _typed(kind: Any, values: dict[str, Any]) -> Any:
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.create(values)))
+def _typed(held: Held, kind: type[Declared], values: dict[str, Any]) -> Declared:
+    """Settings that a receipt holds, as the code of this checkout takes them."""
+    fix = "audit it with the version of plantain that made it, or make it anew with `dvc repro`."
+    with reading(Path(held.path), "settings of this version", fix):
+        return kind.model_validate(values)
 
 
 def _inputs(cell: Cell) -> list[str]:
