@@ -49,11 +49,11 @@ def refusal(error: ValidationError, schema: Schema, data: Any) -> Refusal:
     if first["type"] == "missing":
         return Refusal((*keys, name), f"this needs `{name}`.", f"add `{name}:` there.")
     if first["type"] == "extra_forbidden":
-        known = ", ".join(Node.at(schema, keys[:-1]).names)
+        known = ", ".join(Place.at(schema, keys[:-1]).names)
         return Refusal(keys, f"there is no key '{name}' here.", f"leave it out, or use one of: {known}.")
     if name == "[key]" or first["type"] == "invalid_key":
         return Refusal(keys, f"{_shown(keys[-1])} is not a name.", "put it in quotes.")
-    problem, fix = _wrong(first, Node.at(schema, keys), value)
+    problem, fix = _wrong(first, Place.at(schema, keys), value)
     return Refusal(keys, f"{problem}.", f"use {fix}.")
 
 
@@ -65,7 +65,7 @@ def interval(number: Schema) -> str:
 
 
 @dataclass(frozen=True)
-class Node:
+class Place:
     """The part of a JSON schema that speaks of one value."""
 
     said: Schema
@@ -73,7 +73,7 @@ class Node:
     """The kinds of value that it may be, apart from none at all."""
 
     @classmethod
-    def at(cls, schema: Schema, keys: Sequence[str | int]) -> "Node":
+    def at(cls, schema: Schema, keys: Sequence[str | int]) -> "Place":
         """What ``schema`` says of the value at ``keys``; nothing where it does not know them."""
         said = schema
         for key in keys:
@@ -117,7 +117,7 @@ class Node:
         return "text, in quotes where it looks like a number" if _kind(option) == _WORDS["string"] else _kind(option)
 
 
-def _wrong(error: ErrorDetails, node: Node, value: Any) -> tuple[str, str]:
+def _wrong(error: ErrorDetails, node: Place, value: Any) -> tuple[str, str]:
     """What is wrong with a value that is not what its field takes, and what to use."""
     kind, number = error["type"], node.number
     # pydantic calls a whole number that no float can hold no float; bool is a kind of int.

@@ -88,7 +88,7 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _Finite = Annotated[float, Field(allow_inf_nan=False, examples=[22.45])]
 
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
-Number = Annotated[str, Printed(_Finite)]
+PrintedNumber = Annotated[str, Printed(_Finite)]
 Size = Annotated[str, Printed(Annotated[_Finite, Field(ge=0)])]
 Share = Annotated[str, Printed(Annotated[_Finite, Field(ge=0, le=1, examples=[0.506])])]
 Correlation = Annotated[str, Printed(Annotated[_Finite, Field(ge=-1, le=1, examples=[0.863])])]
@@ -136,7 +136,7 @@ _METRICS: dict[str, TypeAdapter[str]] = {
     "null_*": TypeAdapter(Size),
     "max_abs_t": TypeAdapter(Size),
     "split_half_r*": TypeAdapter(Correlation),
-    "*": TypeAdapter(Number),
+    "*": TypeAdapter(PrintedNumber),
 }
 """What every metric may be; the first pattern that fits holds. Counts are whole numbers."""
 
