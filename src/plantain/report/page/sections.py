@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from plantain.probe.pictures import cached
 from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.records import ReferenceView
@@ -112,8 +113,7 @@ def pictures(result: Result) -> list[Picture]:
 def _thumbnail(path: Path, size: int) -> str:
     if not path.exists():
         return ""
-    with Image.open(path) as image:
-        small = image.convert("RGB")
+    small = cached(path)
     small.thumbnail((size, size), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=85)
