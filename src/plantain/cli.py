@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from plantain.base.errors import PlantainError
+from plantain.base.errors import PlantainError, disk_error
 
 COMMANDS = {
     "run": "Run the pipeline, or the stages of some probes and models.",
@@ -92,6 +92,12 @@ def main() -> None:
     except PlantainError as error:
         print(f"plantain: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        said = disk_error(error)
+        if said is None:
+            raise
+        print(f"plantain: {said}", file=sys.stderr)
+        raise SystemExit(said.exit_code) from None
 
 
 if __name__ == "__main__":

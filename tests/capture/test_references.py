@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import subprocess
@@ -6,17 +7,20 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers.capture_model import LAYERS, LENGTH, SIZE, image_folder, make_lock, prompted
+from diffusers.image_processor import VaeImageProcessor
+from helpers.capture_model import LAYERS, LENGTH, SIZE, image_folder, make_lock, prompted, records
 from PIL import Image
 
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_file
-from plantain.base.params import ReferenceParams
+from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
+from plantain.capture.cell import capture_cell
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Silent
 from plantain.capture.references import generate
 from plantain.model.load import load_pipeline
 from plantain.probe.records import ReferenceRecord
+from plantain.report.page.sections import _thumbnail
 
 FEW = ReferenceParams(steps=3, guidance_scale=4.0, seed=7)
 
@@ -32,7 +36,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def of_file(name: str, path) -> ReferenceRecord:
-    return ReferenceRecord(name, None, str(path), sha256_file(path), "0" * 64)
+    return ReferenceRecord(name, None, f"images/{path.name}", sha256_file(path), "0" * 64)
 
 
 @pytest.mark.parametrize("guidance", [4.0, 1.0])
@@ -84,33 +88,88 @@ def test_a_damaged_image_is_drawn_again(folder, tmp_path):
     assert sha256_file(tmp_path / "one/kitchen.png") == sha256_file(tmp_path / "two/kitchen.png")
 
 
-def test_files_are_copied_through(folder, tmp_path):
-    source = image_folder(tmp_path / "own", "photo") / "photo.png"
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The folder images/ of a repository."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path / "images"
+
+
+def test_a_file_is_cached_in_the_form_in_which_it_is_seen(folder, tmp_path, own):
+    source = image_folder(own, "photo") / "photo.png"
     assert generate([of_file("kitchen", source)], make_lock(folder), FEW, tmp_path / "out", Silent()) is None
     assert (tmp_path / "out/kitchen.png").read_bytes() == source.read_bytes()
-    assert json.loads((tmp_path / "out/kitchen.json").read_bytes())["file_sha256"] == sha256_file(source)
-    jpeg = tmp_path / "own/photo.jpg"
-    Image.open(source).save(jpeg)
-    generate([of_file("room", jpeg)], make_lock(folder), FEW, tmp_path / "out", Silent())
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/room.png")), np.asarray(Image.open(jpeg)))
+    note = json.loads((tmp_path / "out/kitchen.json").read_bytes())
+    assert (note["file"], note["file_sha256"], note["conversions"]) == ("images/photo.png", sha256_file(source), [])
+    deep = own / "deep.png"
+    values = np.linspace(0, 65535, 96 * 64).astype(np.uint16).reshape(64, 96)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(values).save(deep, exif=exif)
+    generate([of_file("room", deep)], make_lock(folder), FEW, tmp_path / "out", Silent())
+    turned = np.repeat((values // 256)[::-1].T[..., None], 3, axis=2)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out/room.png")), turned)
+    note = json.loads((tmp_path / "out/room.json").read_bytes())
+    done = ["turned upright (EXIF orientation 6)", "16 bits a channel to 8", "grey to RGB"]
+    assert (note["conversions"], note["width"], note["height"]) == (done, 64, 96)
+    assert note["file_sha256"] == sha256_file(deep)
+    assert note["image_sha256"] == sha256_file(tmp_path / "out/room.png")
 
 
-def test_unfit_files_are_refused(folder, tmp_path):
+def test_unfit_files_are_refused(folder, tmp_path, own):
     lock, out = make_lock(folder), tmp_path / "out"
-    small = image_folder(tmp_path / "own", "small", size=(40, 80)) / "small.png"
-    long = image_folder(tmp_path / "own", "long", size=(640, 64)) / "long.png"
-    text = tmp_path / "own/text.png"
+    small = image_folder(own, "small", size=(40, 80)) / "small.png"
+    long = image_folder(own, "long", size=(640, 64)) / "long.png"
+    cut = own / "cut.png"
+    cut.write_bytes(image_folder(own, "whole").joinpath("whole.png").read_bytes()[:-3000])
+    text = own / "text.png"
     text.write_text("no image")
-    for path, reason in ((small, "40 x 80"), (long, "640 x 64"), (text, "Pillow")):
+    for path, reason in ((small, "40 x 80"), (long, "640 x 64"), (cut, "cut short"), (text, "not a picture")):
         with pytest.raises(InputError, match=reason):
             generate([of_file("kitchen", path)], lock, FEW, out, Silent())
-    changed = of_file("kitchen", text)
-    text.write_text("another")
+    assert list(out.iterdir()) == []
+    changed = of_file("kitchen", small)
+    image_folder(own, "small", size=(80, 80))
     with pytest.raises(InputError, match="changed"):
         generate([changed], lock, FEW, out, Silent())
-    text.unlink()
+    small.unlink()
     with pytest.raises(InputError, match="missing"):
         generate([changed], lock, FEW, out, Silent())
+
+
+def test_both_paths_and_the_page_have_the_same_pixels(folder, tmp_path, own, monkeypatch):
+    """What VaeImageProcessor is handed on either path, and what stands on the page, against the raw array."""
+    own.mkdir()
+    values = np.linspace(0, 65535, 96 * 64).astype(np.uint16).reshape(96, 64)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(values).save(own / "deep.png", exif=exif)
+    lock = make_lock(folder)
+    images = tmp_path / "data/references/small/mini"
+    generate([of_file("room", own / "deep.png")], lock, FEW, images, Silent())
+    seen: list[np.ndarray] = []
+    real = VaeImageProcessor.preprocess
+    monkeypatch.setattr(VaeImageProcessor, "preprocess", lambda *a, **k: seen.append(np.asarray(a[1])) or real(*a, **k))
+    for path in (CapturePath.fast, CapturePath.pipeline):
+        capture_cell(records("room", creatures=("a cat",)), images, lock, CaptureParams(path=path), Silent())
+    expected = np.repeat((values // 256)[::-1, ::-1, None], 3, axis=2)
+    assert len(seen) > 2
+    for found in seen:
+        np.testing.assert_array_equal(found, expected)
+    page = base64.b64decode(_thumbnail(images / "room.png", 640).partition("base64,")[2])
+    assert np.abs(np.asarray(Image.open(io.BytesIO(page))).astype(int) - expected).max() < 8  # a JPEG of quality 85
+
+
+def test_a_picture_that_was_put_into_the_cache_by_hand_is_refused(folder, tmp_path):
+    Image.new("L", (SIZE, SIZE)).save(tmp_path / "room.png")
+    with pytest.raises(InputError, match=r"room\.png: not an 8-bit RGB picture"):
+        capture_cell(records("room"), tmp_path, make_lock(folder), CaptureParams(), Silent())
+
+
+def test_a_model_that_draws_too_small_is_refused_before_it_draws(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("plantain.capture.encode.load_text_encoder", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(InputError, match="48 x 64 pixels cannot condition"):
+        generate([prompted("kitchen", "A kitchen")], make_lock(folder, width=48), FEW, tmp_path / "out", Silent())
 
 
 def test_prompts_are_checked_before_anything_is_drawn(folder, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,23 @@ def test_wrong_input_is_one_sentence_with_exit_code_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("plantain: params.yaml:")
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_sentence_with_exit_code_1(tmp_path):
+    """The kernel refuses a file beyond a limit, as it does beyond the end of the disk."""
+    program = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.argv = ["plantain", "probe", "new", "mine", "--from", "pairs.csv"]
+from plantain.cli import main
+main()
+"""
+    (tmp_path / "params.yaml").write_bytes((Path(__file__).parents[2] / "params.yaml").read_bytes())
+    rows = [f"x{i},The lamp number {i} is lit tonight,The lamp number {i} is dark tonight" for i in range(200)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["id,a,b", *rows]))
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("plantain: ")
+    assert "file too large. Fix: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["pairs.csv", "params.yaml"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from plantain.base.errors import InputError
@@ -195,11 +196,11 @@ contrasts: {target: {a: a, b: b, role: target}}
 items: [{id: cat, x: a cat}]
 """
     (house / "prompts" / "mine.yaml").write_text(text)
-    (house / "room.png").write_bytes(b"old")
+    Image.new("RGB", (64, 64), "red").save(house / "room.png")
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "one")
-    (house / "room.png").write_bytes(b"new")
+    Image.new("RGB", (64, 64), "blue").save(house / "room.png")
     assert len(json.loads(run("diff", "mine@HEAD", "mine", "--json"))["edited"]) == 2
 
 

@@ -1,10 +1,12 @@
 import hashlib
+import io
 import json
 import unicodedata
 from pathlib import Path
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from plantain.base.errors import InputError
 from plantain.probe.expand import expand
@@ -38,10 +40,19 @@ def sha(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def painted(colour: str) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+PICTURES = {"flood": painted("blue"), "fire": painted("red")}
+
+
 def build(folder: Path, text: str | bytes = TEXT, name: str = "events"):
     (folder / "images").mkdir(exist_ok=True)
-    for event in ("flood", "fire"):
-        (folder / "images" / f"{event}.png").write_bytes(event.encode())
+    for event, picture in PICTURES.items():
+        (folder / "images" / f"{event}.png").write_bytes(picture)
     path = folder / f"{name}.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return expand(read_probe(path), folder)
@@ -67,7 +78,7 @@ def test_references_expand_per_item_and_carry_the_bytes_of_files(tmp_path):
     by_name = {reference.name: reference for reference in expansion.references}
     assert by_name["flood_before"].prompt == "Before a flood"
     assert by_name["fire_after"].file == "images/fire.png"
-    assert by_name["fire_after"].file_sha256 == sha(b"fire")
+    assert by_name["fire_after"].file_sha256 == sha(PICTURES["fire"])
     record = next(r for r in expansion.records if (r.item, r.condition) == ("second-flood", "after"))
     assert record.reference == ("flood_after", "flood_before")
 
@@ -89,7 +100,7 @@ def test_digests_are_sha256_of_canonical_json(tmp_path):
 
 def test_a_changed_image_changes_just_the_records_that_use_it(tmp_path):
     old = build(tmp_path)
-    (tmp_path / "images" / "fire.png").write_bytes(b"repainted")
+    (tmp_path / "images" / "fire.png").write_bytes(painted("green"))
     new = expand(read_probe(tmp_path / "events.yaml"), tmp_path)
     changed = [(a.item, a.condition) for a, b in zip(old.records, new.records, strict=True) if a.sha256 != b.sha256]
     assert changed == [("fire", "after")]

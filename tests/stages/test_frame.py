@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from plantain.base.params import RunParams
 from plantain.records import journal
 from plantain.records.receipt import read_receipt
 from plantain.stages.cells import stale_outs
-from plantain.stages.frame import stage
+from plantain.stages.frame import run, stage
 from plantain.stages.pipelines import follow, pipeline_text, write_pipeline
 from plantain.stages.rooms import code_paths
 
@@ -87,6 +88,50 @@ def test_a_failed_stage_leaves_nothing_half_written(workspace):
         current.out(Path("out/folder")).mkdir()
         raise ZeroDivisionError
     assert list(Path("out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "refused", [OSError(errno.ENOSPC, "full"), RuntimeError("parquet: No space left on device (os error 28)")]
+)
+def test_a_full_disk_names_the_out_and_leaves_the_old_one(workspace, refused):
+    copy_input()
+    with pytest.raises(OSError, match="No space left") as caught, stage("prompts", section="prompts") as current:
+        current.out(Path("out/copy.txt")).write_text("half")
+        raise refused
+    assert caught.value.filename == "out/copy.txt"
+    assert Path("out/copy.txt").read_text() == "one"
+    assert [path.name for path in Path("out").iterdir()] == ["copy.txt"]
+    assert len(journal.executions()) == 1
+
+
+def test_a_stage_says_in_one_sentence_that_the_disk_is_full(workspace, monkeypatch, capsys):
+    def main():
+        with stage("prompts", section="prompts", probe="demo") as current:
+            current.out(Path("out/copy.txt")).write_text("new")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit) as left:
+        run(main)
+    assert left.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("plantain: receipts/prompts/demo.json: cannot be read or written: no space left on device.")
+    assert "Fix: free some space" in said
+    assert said.count("\n") == 1
+
+
+def test_a_journal_line_cut_by_a_full_disk_spoils_no_other(workspace, monkeypatch):
+    copy_input()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:20]))
+    with pytest.raises(OSError, match="No space left") as caught:
+        journal.append(journal.executions()[0])
+    assert caught.value.filename == str(journal.journal_path())
+    monkeypatch.setattr(os, "write", write)
+    journal.append(journal.executions()[0])
+    assert len(journal.executions()) == 2
 
 
 def test_a_missing_input_names_the_file_and_the_fix(workspace):

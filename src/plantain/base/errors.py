@@ -1,5 +1,8 @@
 """Errors that a person can act on: where it is, what is wrong, what to do."""
 
+import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,3 +82,37 @@ def _reason(error: Exception) -> str:
         first = listed()[0]
         said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return said.splitlines()[0].rstrip(".")[:200]
+
+
+_DISK = {
+    errno.ENOSPC: "free some space (`plantain cache` shows what can go), or move the cache with PLANTAIN_CACHE.",
+    errno.EDQUOT: "free some of your quota (see `plantain cache`), or move the cache with PLANTAIN_CACHE.",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`), or use a file system that takes larger ones.",
+    errno.EROFS: "mount the file system for writing, or work in a folder that can be written.",
+    errno.EACCES: "give yourself the permission, or work in a folder of your own.",
+    errno.EPERM: "give yourself the permission, or work in a folder of your own.",
+    errno.EIO: "look at the disk, or work on another.",
+}
+"""What the disk may refuse, and what helps."""
+
+_SAID = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust (polars, safetensors) put an error of the system into their own."""
+
+
+def disk_errno(error: BaseException) -> int | None:
+    """The number of what the disk refused; None where ``error`` is about something else."""
+    said = _SAID.search(str(error))
+    number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+    if number is None and "database or disk is full" in str(error):  # SQLite has its own words
+        number = errno.ENOSPC
+    return number if number in _DISK else None
+
+
+def disk_error(error: BaseException) -> PlantainError | None:
+    """``error`` as a sentence for people, where the disk refused to read or write; nothing is left half written."""
+    number = disk_errno(error)
+    if number is None:
+        return None
+    names = [getattr(error, name, None) for name in ("filename2", "filename")]
+    file = next((str(name) for name in names if name is not None), "a file")
+    return PlantainError(f"{file}: cannot be read or written: {os.strerror(number).lower()}. Fix: {_DISK[number]}")

@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from plantain.base.errors import disk_errno
 
 _CHUNK = 1 << 20
 
@@ -62,13 +65,34 @@ def write_atomic(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with naming(path), temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An error of the disk raised inside says that it happened to ``path``: a failed write names no file itself."""
+    try:
+        yield
+    except Exception as error:
+        named = name_disk_error(error, path)
+        if named is None:
+            raise
+        raise named from error
+
+
+def name_disk_error(error: Exception, path: Path) -> OSError | None:
+    """``error`` as one about ``path``, where it is of the disk and names no file that is to stay; else None."""
+    number = disk_errno(error)
+    file = getattr(error, "filename", None)
+    if number is None or (file is not None and not str(file).endswith(".tmp")):
+        return None
+    return OSError(number, os.strerror(number), str(path))
 
 
 def six_digits(value: float) -> float:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
@@ -21,6 +19,7 @@ from plantain.capture.sigma import asked_sigma
 from plantain.capture.work import CellWork, Job, OutOfMemory, compute
 from plantain.capture.workers import set_threads_for, worker_count
 from plantain.model.load import load_scheduler, resolve_device
+from plantain.probe.pictures import cached
 from plantain.probe.records import Record
 from plantain.records.activations import Activations
 from plantain.records.keys import (
@@ -94,11 +93,7 @@ def _refuse(lock: ModelLock, params: CaptureParams) -> None:
 
 
 def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
-    sizes = {}
-    for name, path in images.items():
-        with Image.open(path) as image:
-            sizes[name] = image.size
-    return sizes
+    return {name: cached(path).size for name, path in images.items()}
 
 
 def _at_fitting_size(cell: CellWork) -> tuple[int, Finished]:

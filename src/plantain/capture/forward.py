@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import Flux2KleinPipeline
-from PIL import Image
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
@@ -24,6 +23,7 @@ from plantain.capture.hooks import Layout, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
 from plantain.model.load import load_scheduler, load_vae
+from plantain.probe.pictures import cached
 from plantain.records.keys import Batch, Pass
 from plantain.records.lock import ModelLock
 
@@ -171,8 +171,7 @@ def _text_ids(length: int, device: torch.device) -> torch.Tensor:
 
 
 def _condition(pipeline: Any, path: Path, device: str) -> Conditioning:
-    with Image.open(path) as image:
-        picture = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    picture = cached(path)
     processor, multiple = pipeline.image_processor, pipeline.vae_scale_factor * 2
     processor.check_image_input(picture)
     if picture.width * picture.height > _AREA:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from plantain.base.params import CaptureParams
 from plantain.capture.assembly import BatchMeans
@@ -15,6 +14,7 @@ from plantain.capture.forward import Runner, Scene
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.sigma import scheduler_for
 from plantain.model.geometry import projections
+from plantain.probe.pictures import cached
 from plantain.records.keys import Batch
 from plantain.records.lock import ModelLock
 
@@ -39,7 +39,7 @@ def pipeline_runner(
     @torch.inference_mode()
     def run(batch: Batch) -> BatchMeans:
         (one,) = batch
-        picture = None if one.reference is None else Image.open(images[one.reference]).convert("RGB")
+        picture = None if one.reference is None else cached(images[one.reference])
         conditioned = 0 if one.reference is None else scene.references[one.reference].latents.shape[1]
         span = text_span(one.prompt, pipeline.tokenizer, lock.max_sequence_length)
         layout = Layout((span,), lock.max_sequence_length, scene.positions, conditioned)

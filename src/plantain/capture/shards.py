@@ -20,7 +20,7 @@ from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
 from plantain.base.errors import CheckFailed
-from plantain.base.files import canonical_json, sha256_bytes
+from plantain.base.files import canonical_json, naming, sha256_bytes
 from plantain.base.places import state_dir
 
 KINDS = ("shards", "embeddings", "references")
@@ -134,7 +134,8 @@ def _place(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
+        with naming(path):
+            temporary.write_bytes(data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """What a declared model would measure, from its configuration alone: no weights, and nothing downloaded."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,18 @@ import polars as pl
 import torch
 from diffusers import Flux2Transformer2DModel
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, reading
 from plantain.base.params import ModelParams, Params, Source
 from plantain.model import local
 from plantain.model.embedded import transformer_seed
 from plantain.model.geometry import geometry, group_table
+from plantain.model.hub import Hub, misnamed
 from plantain.model.known import KLEIN_4B, KNOWN
+from plantain.model.layout import read_json
 from plantain.model.materialise import find_embedded
+from plantain.model.opening import AGAIN
 from plantain.model.resolve import declared
 from plantain.records.lock import Geometry
 
@@ -67,7 +70,7 @@ def describe(name: str, params: Params) -> Description:
 
 
 def _describe(name: str, source: str, config: dict[str, Any], where: str, width: int) -> Description:
-    with torch.device("meta"):
+    with reading(Path(where), "the configuration of a transformer", AGAIN), torch.device("meta"):
         transformer = Flux2Transformer2DModel.from_config(config)
     return Description(name, source, where, geometry(transformer, width), group_table(transformer, width))
 
@@ -80,7 +83,10 @@ def _configuration(name: str, entry: ModelParams) -> tuple[dict[str, Any], str]:
     if entry.source is Source.local:
         return _read(local.folder(str(entry.path)))
     repo = str(entry.repo)
-    cached = try_to_load_from_cache(repo, "transformer/config.json", revision=entry.revision)
+    try:
+        cached = try_to_load_from_cache(repo, "transformer/config.json", revision=entry.revision)
+    except HFValidationError:
+        raise misnamed(Hub(name, repo, str(entry.revision))) from None
     if isinstance(cached, str):
         return _read(Path(cached).parent.parent)
     if repo in KNOWN:
@@ -91,7 +97,4 @@ def _configuration(name: str, entry: ModelParams) -> tuple[dict[str, Any], str]:
 
 def _read(folder: Path) -> tuple[dict[str, Any], str]:
     path = folder / "transformer" / "config.json"
-    try:
-        return json.loads(path.read_bytes()), str(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"the transformer's configuration cannot be read ({error}).", file=path) from None
+    return read_json(path), str(path)

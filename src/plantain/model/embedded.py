@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from plantain.base.errors import InputError
-from plantain.base.files import digest
+from plantain.base.files import digest, naming
 from plantain.base.places import state_dir
 from plantain.model import tiny
 from plantain.model.layout import components, read_index
@@ -82,7 +82,8 @@ def _intact(name: str, target: Path, expected: str) -> dict[str, Component] | No
 def _build(name: str, store: Path) -> tuple[Path, dict[str, Component]]:
     with tempfile.TemporaryDirectory(dir=store, prefix=f".{name}.") as scratch:
         fresh = Path(scratch, "pipeline")
-        BUILDERS[name](fresh)
+        with naming(fresh):
+            BUILDERS[name](fresh)
         found = _inspect(name, fresh)
         target = store / parts_digest(found)
         if _intact(name, target, target.name) is None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import DryRunError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    DryRunError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_file, write_atomic
@@ -56,6 +62,8 @@ def folder(source: Hub, *, skip_weights: str = "") -> Path:
         )
     except LocalEntryNotFoundError:
         raise missing(source) from None
+    except HFValidationError:
+        raise misnamed(source) from None
     if not Path(found, "model_index.json").exists():
         raise missing(source)
     return Path(found)
@@ -71,6 +79,10 @@ def inspect(source: Hub, where: Path, *, skip_weights: str = "") -> dict[str, Co
     try:
         return components(where, index, blob_digest, skip_weights=skip_weights)
     except InputError as error:
+        if error.file and Path(error.file).is_file():
+            # Fetching passes over what is there, so a damaged file must go first.
+            fix = f"remove {Path(error.file).resolve()} and run `plantain model fetch {source.model}`."
+            raise InputError(error.problem, file=error.file, fix=fix) from None
         raise missing(source, error.problem if not error.file else f"{error.file}: {error.problem}") from None
 
 
@@ -104,6 +116,8 @@ def fetch(source: Hub) -> str:
         plan = snapshot_download(source.repo, dry_run=True, **arguments)
         _check_space(source, sum(file.file_size or 0 for file in plan if file.will_download))
         return Path(snapshot_download(source.repo, **arguments)).name
+    except HFValidationError:
+        raise misnamed(source) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, DryRunError, OSError) as error:
         raise _unreachable(source, error.__cause__ or error) from None
 
@@ -137,6 +151,12 @@ def _check_space(source: Hub, needed: int) -> None:
     if needed > free:
         what = f"{source.repo} needs {needed / 1e9:.1f} GB more, and {existing} has {free / 1e9:.1f} GB free."
         raise InputError(what, fix="free some space, or point HF_HOME at a larger disk.")
+
+
+def misnamed(source: Hub) -> InputError:
+    """The sentence for a repository that cannot exist by this name."""
+    fix = "write it as on the model's page: owner/name."
+    return InputError(f"'{source.repo}' is no repository's name.", field=f"models.{source.model}.repo", fix=fix)
 
 
 def _unreachable(source: Hub, error: BaseException) -> InputError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes, sha256_file
+from plantain.model.weights import shapes
 from plantain.records.lock import Component
 
 PIPELINE = "Flux2KleinPipeline"
@@ -21,6 +22,10 @@ _EXPECTED = {
     "vae": ("AutoencoderKLFlux2",),
 }
 _WEIGHTED = ("text_encoder", "transformer", "vae")
+_SINGLE = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+"""What diffusers and transformers call a weight file that is not one of several."""
+_COMPLETE = "complete the folder."
+_AGAIN = "fetch or save the model again; in the Hugging Face cache, remove this file first."
 _VERSION_KEYS = ("_diffusers_version", "transformers_version", "_name_or_path")
 
 
@@ -42,7 +47,7 @@ def read_index(folder: Path) -> Index:
     if not path.exists():
         fix = "give the folder that `save_pretrained` of the whole pipeline wrote."
         raise InputError("no model_index.json, so this is not a pipeline folder.", file=folder, fix=fix)
-    data = _json(path)
+    data = read_json(path)
     if data.get("_class_name") != PIPELINE:
         fix = "use an undistilled FLUX.2 Klein, such as black-forest-labs/FLUX.2-klein-base-4B."
         raise InputError(f"the pipeline is a {data.get('_class_name')}, not a {PIPELINE}.", file=path, fix=fix)
@@ -81,20 +86,31 @@ def weight_files(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none, or a shard is missing.
     """
-    indices = sorted(folder.glob("*.safetensors.index.json"))
-    names = {name for path in indices for name in _json(path)["weight_map"].values()}
+    names = {name for path in sorted(folder.glob("*.safetensors.index.json")) for name in _shards(path)}
     files = [folder / name for name in sorted(names)] or sorted(folder.glob("*.safetensors"))
     missing = [path.name for path in files if not path.exists()]
     if missing or not files:
         what = f"weight file {', '.join(missing)} is missing" if missing else "there is no safetensors weight file"
         raise InputError(f"{what}.", file=folder, fix="complete the folder; other weight formats are not read.")
+    if not names and not any(path.name in _SINGLE for path in files):
+        raise InputError(f"no weight file is called {' or '.join(_SINGLE)}.", file=folder, fix="rename it.")
     return files
+
+
+def _shards(index: Path) -> set[str]:
+    """The files that a shard index names."""
+    listed = read_json(index).get("weight_map")
+    names = list(listed.values()) if isinstance(listed, dict) else []
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise InputError("its weight_map does not name files of this folder.", file=index, fix=_AGAIN)
+    return set(names)
 
 
 def _component(folder: Path, class_name: str, weight_digest: Callable[[Path], str], weighted: bool) -> Component:
     if not folder.is_dir():
-        raise InputError("this part of the pipeline is missing.", file=folder, fix="complete the folder.")
+        raise InputError("this part of the pipeline is missing.", file=folder, fix=_COMPLETE)
     files = weight_files(folder) if weighted else []
+    shapes(files)  # nothing is hashed that cannot be opened
     digests = {path.name: weight_digest(path) for path in files}
     return Component(
         class_name=class_name,
@@ -106,13 +122,16 @@ def _component(folder: Path, class_name: str, weight_digest: Callable[[Path], st
 
 def _config_files(folder: Path) -> list[Path]:
     kinds = {".json", ".txt", ".jinja"}
+    broken = [path for path in sorted(folder.iterdir()) if path.is_symlink() and not path.exists()]
+    if broken:
+        raise InputError(f"{broken[0].name} is a link to a file that is not there.", file=folder, fix=_COMPLETE)
     return sorted(path for path in folder.iterdir() if path.suffix in kinds and path.is_file())
 
 
 def _config_digest(path: Path) -> str:
     if path.name not in ("config.json", "tokenizer_config.json", "scheduler_config.json", "generation_config.json"):
         return sha256_file(path)
-    kept = {key: value for key, value in _json(path).items() if key not in _VERSION_KEYS}
+    kept = {key: value for key, value in read_json(path).items() if key not in _VERSION_KEYS}
     return sha256_bytes(json.dumps(kept, sort_keys=True).encode())
 
 
@@ -125,11 +144,18 @@ def _class_name(path: Path, data: dict[str, Any], part: str) -> str:
     return str(name)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a pipeline folder.
+
+    Raises:
+        InputError: it cannot be read, or is no object.
+    """
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"not valid JSON ({error}).", file=path, fix="fetch or save the model again.") from None
+    except OSError as error:
+        raise InputError(f"it cannot be read ({error.strerror}).", file=path, fix=_AGAIN) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid JSON ({error}).", file=path, fix=_AGAIN) from None
     if not isinstance(data, dict):
-        raise InputError("not a JSON object.", file=path, fix="fetch or save the model again.")
+        raise InputError("not a JSON object.", file=path, fix=_AGAIN)
     return data

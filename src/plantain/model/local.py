@@ -36,9 +36,17 @@ class _Remembered:
     def __call__(self, path: Path) -> str:
         status = path.stat()
         seen = f"{status.st_size} {status.st_mtime_ns}"
-        known = json.loads(self._store.read_bytes()) if self._store.exists() else {}
+        known = self._known()
         key = f"{path.parent.name}/{path.name}"
         if known.get(key, {}).get("seen") != seen:
             known[key] = {"seen": seen, "sha256": sha256_file(path)}
             write_atomic(self._store, readable_json(known))
         return str(known[key]["sha256"])
+
+    def _known(self) -> dict[str, dict[str, str]]:
+        """What is remembered; nothing where the file is damaged, since it can be found out again."""
+        try:
+            known = json.loads(self._store.read_bytes())
+            return {key: {"seen": str(one["seen"]), "sha256": str(one["sha256"])} for key, one in known.items()}
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+            return {}

@@ -9,13 +9,14 @@ from diffusers import AutoencoderKLFlux2
 from torch import nn
 from transformers import Qwen3Config
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, reading
 from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
 from plantain.model.geometry import geometry, group_table
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
+from plantain.model.opening import AGAIN, open_parts
 from plantain.model.untrained import reinitialised_tensors
 from plantain.records.lock import Component, ModelLock
 
@@ -39,9 +40,11 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     files = _files(of or name, base, entry.method)
     settings = entry.settings(base)
     settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or _OUT_LAYERS)
-    empty = empty_transformer(files.folder / "transformer", settings["dtype"])
-    _check_settings(name, settings, files.folder, empty.config.joint_attention_dim)
+    with reading(files.folder / "transformer", "a transformer", AGAIN):
+        empty = empty_transformer(files.folder / "transformer", settings["dtype"])
     maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)
+    vae, encoder = open_parts(files.folder, empty if maker.reads_files else None)
+    _check_settings(name, settings, vae, encoder, empty.config.joint_attention_dim)
     seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
     width = params.capture.group_width
@@ -78,6 +81,11 @@ class _Maker:
     start: int | None
     """Draw of a transformer that has no weight files, before anything is done to it."""
     empty: nn.Module
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether there are weight files to start from."""
+        return self.start is None and self.method is not Method.reinit
 
     def digest(self, seed: int) -> str:
         """Digest of one draw; without holding the model, where it is re-initialised."""
@@ -121,16 +129,17 @@ def _transformer(files: Files, maker: _Maker, draws: list[str]) -> Component:
     return found.model_copy(update={"weights_sha256": weights, "bytes": size})
 
 
-def _check_settings(name: str, settings: dict[str, Any], folder: Path, joint_width: int) -> None:
+def _check_settings(
+    name: str, settings: dict[str, Any], vae: AutoencoderKLFlux2, encoder: Qwen3Config, joint_width: int
+) -> None:
     """Refuse sizes and layers that the files cannot serve, before hours are spent."""
-    levels = len(AutoencoderKLFlux2.load_config(folder / "vae", local_files_only=True)["block_out_channels"])
-    step = 2**levels
+    step = 2 ** len(vae.config["block_out_channels"])
     for key in ("height", "width"):
         if settings[key] % step or settings[key] < step:
             fix = f"use a multiple of {step}."
-            raise InputError(f"{key} {settings[key]} does not fit the latent.", field=f"models.{name}", fix=fix)
+            problem = f"{key} {settings[key]} does not fit the latent."
+            raise InputError(problem, field=f"models.{name}.{key}", fix=fix)
     layers = settings["text_encoder_out_layers"]
-    encoder = Qwen3Config.from_pretrained(folder / "text_encoder", local_files_only=True)
     depth, wanted = encoder.num_hidden_layers, joint_width // encoder.hidden_size
     if len(layers) != wanted or not all(0 <= layer <= depth for layer in layers):
         fix = f"name {wanted} of the encoder's layers 0 to {depth}."

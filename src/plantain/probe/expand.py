@@ -1,11 +1,12 @@
 """From a probe to its records: every item in every condition, with the digests that name what was run."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from plantain.base.config import NAME
 from plantain.base.errors import InputError
-from plantain.base.files import digest, normalise, sha256_file
+from plantain.base.files import digest, normalise
 from plantain.base.yaml import Key
 from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import (
@@ -20,12 +21,21 @@ from plantain.probe.spec import Condition, Contrast, Item, Probe, Reference
 
 
 def expand(probe: Probe, root: Path) -> Expansion:
-    """Expand ``probe``; files of references are read below ``root``.
+    """Expand ``probe``; files of references are opened below ``root``, as the model will see them.
 
     Raises:
-        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in.
+        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in, or a
+            picture that cannot be used.
     """
-    return expand_with(probe, lambda file: sha256_file(root / file))
+
+    @cache
+    def opened(file: str) -> str:
+        # Pillow and NumPy take their time to import, which a probe without pictures need not pay.
+        from plantain.probe.pictures import read
+
+        return read(root, file).source_sha256
+
+    return expand_with(probe, opened)
 
 
 def expand_with(probe: Probe, file_digest: Callable[[str], str]) -> Expansion:
@@ -83,6 +93,9 @@ def _reference(
     except OSError:
         fix = "check the path, which starts at the repository root, or fetch the file."
         raise _error(probe, f"there is no file '{file}'.", "references", reference.name, "file", fix=fix) from None
+    except InputError as error:
+        problem = f"{file}: {error.problem}"
+        raise _error(probe, problem, "references", reference.name, "file", fix=error.fix) from None
     content = {"name": name, "prompt": prompt, "file_sha256": file_sha256}
     return ReferenceRecord(name, prompt, file, file_sha256, digest(content))
 

@@ -3,11 +3,13 @@
 One line an execution, appended and flushed to disk. No stage depends on it, and it never travels with the results.
 """
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from plantain.base.errors import InputError
-from plantain.base.files import canonical_json
+from plantain.base.files import canonical_json, naming
 from plantain.base.places import state_dir
 from plantain.records.base import Frozen, read
 
@@ -43,10 +45,20 @@ def append(execution: Execution, path: Path | None = None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, canonical_json(execution.model_dump(mode="json")) + b"\n")
-        os.fsync(descriptor)
+        with naming(target):
+            _write_line(descriptor, canonical_json(execution.model_dump(mode="json")) + b"\n")
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_line(descriptor: int, line: bytes) -> None:
+    """Write ``line`` whole; what fits of it on a full disk is ended, so that the next line is one of its own."""
+    written = os.write(descriptor, line)
+    if written < len(line):
+        with suppress(OSError):
+            os.write(descriptor, b"\n")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def executions(path: Path | None = None) -> list[Execution]:

@@ -21,8 +21,8 @@ from typing import Any
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import observed_versions
-from plantain.base.errors import InputError, PlantainError
-from plantain.base.files import sha256_file
+from plantain.base.errors import InputError, PlantainError, disk_error
+from plantain.base.files import name_disk_error, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.yaml import YamlFile, read_yaml
@@ -140,6 +140,12 @@ def stage(
         written = current.receipt(current.commit())
     except InputError as error:
         raise _placed(error, source, current.used) from None
+    except Exception as error:
+        # Most libraries do not say which file did not fit on the disk: it is the out begun last.
+        named = name_disk_error(error, next(reversed(current.pending), Path()))
+        if named is None:
+            raise
+        raise named from error
     finally:
         current.discard()
     path = receipt or places.receipt(name, model=model, probe=probe)
@@ -191,6 +197,12 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("plantain: interrupted; finished work is kept.", file=sys.stderr)
         raise SystemExit(130) from None
+    except Exception as error:
+        said = disk_error(error)
+        if said is None:
+            raise
+        print(f"plantain: {said}", file=sys.stderr)
+        raise SystemExit(said.exit_code) from None
 
 
 def _check_arguments(usage: str) -> None:

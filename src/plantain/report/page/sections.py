@@ -10,6 +10,7 @@ import polars as pl
 from PIL import Image
 
 from plantain.base.params import LEAST_WORDINGS
+from plantain.probe.pictures import cached
 from plantain.probe.records import ReferenceRecord
 from plantain.report import ladder
 from plantain.report import words as wording
@@ -113,8 +114,7 @@ def pictures(result: Result) -> list[Picture]:
 def _thumbnail(path: Path, size: int) -> str:
     if not path.exists():
         return ""
-    with Image.open(path) as image:
-        small = image.convert("RGB")
+    small = cached(path)
     small.thumbnail((size, size), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=85)
