@@ -13,9 +13,14 @@ import typer
 from plantain import __version__
 from plantain.base.config import read_params
 from plantain.base.environment import ENVIRONMENT, declared_versions, public_version, write_declared
-from plantain.base.errors import CheckFailed, PlantainError
+from plantain.base.errors import CheckFailed, InputError, PlantainError
 from plantain.base.params import Method, Params, Source
 from plantain.base.places import root
+from plantain.base.secrets import redacted
+from plantain.records import journal
+from plantain.track import lockcopy
+from plantain.track.mlflow.faults import StoreError
+from plantain.track.owned import damages, torn_journal
 
 
 def version() -> None:
@@ -38,7 +43,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check versions, the store, stale runs, the cache, the tree and the weights; exit 1 if something is wrong."""
-    findings = [check(fix) for check in CHECKS]
+    findings = [_tried(name, check, fix) for name, check in CHECKS.items()]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=2))
     else:
@@ -48,6 +53,39 @@ def doctor(
                 print(f"       fix: {finding.fix}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _tried(name: str, check: Callable[[bool], Finding], fix: bool) -> Finding:
+    """What ``check`` finds; a check that fails is itself a finding, and keeps none of the others from being made."""
+    try:
+        found = check(fix)
+    except InputError as error:
+        where = InputError(error.problem, file=error.file, line=error.line, field=error.field)
+        found = Finding(name, False, str(where), error.fix)
+    except StoreError as error:
+        found = Finding(name, False, error.problem, error.fix or "see that it answers; nothing is lost meanwhile.")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        found = Finding(name, False, f"it could not be checked ({reason})", "mend that first, then ask again.")
+    return Finding(found.check, found.ok, redacted(found.found), found.fix)
+
+
+def _files(fix: bool) -> Finding:
+    """Only locks are put back here: what git and DVC hold, `git checkout` and `dvc checkout` bring back."""
+    restored = lockcopy.restore(root()) if fix else []
+    found = [damage.error for damage in damages(root())]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        where = InputError(found[0].problem, file=found[0].file, line=found[0].line, field=found[0].field)
+        return Finding("files", False, f"{where}{more}", found[0].fix)
+    return Finding("files", True, f"put back: {', '.join(restored)}" if restored else "none is damaged")
+
+
+def _journal(fix: bool) -> Finding:
+    if fix:
+        journal.drop_torn_lines()
+    torn = torn_journal()
+    return Finding("journal", torn is None, torn or "every line can be read", "`plantain doctor --fix` drops them.")
 
 
 def _versions(fix: bool) -> Finding:
@@ -64,11 +102,13 @@ def _versions(fix: bool) -> Finding:
 
 
 def _store(fix: bool) -> Finding:
-    from plantain.track.mlflow.store import schema_state, upgrade_schema
+    from plantain.track.mlflow.store import locate, schema_state, upgrade_schema
 
+    tracking = read_params().tracking
+    place = locate(tracking)
     if fix:
-        upgrade_schema(root())
-    state = schema_state(root())
+        upgrade_schema(place, tracking.timeout)
+    state = schema_state(place, tracking.timeout)
     return Finding("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
 
 
@@ -86,7 +126,8 @@ def _cache(fix: bool) -> Finding:
     command = [sys.executable, "-m", "dvc", "data", "status", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        return Finding("cache", False, answer.stderr.strip().splitlines()[-1], "run inside the DVC repository.")
+        said = answer.stderr.strip().splitlines() or ["`dvc data status` failed"]
+        return Finding("cache", False, said[-1], "`dvc data status` says more; it needs a DVC repository.")
     missing = json.loads(answer.stdout or "{}").get("not_in_cache", [])
     found = f"{len(missing)} outs are not in the cache, first {missing[0]}" if missing else "complete"
     return Finding("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")
@@ -128,4 +169,13 @@ def _weights_error(params: Params, name: str) -> str:
     return ""
 
 
-CHECKS: tuple[Callable[[bool], Finding], ...] = (_versions, _store, _stale_runs, _cache, _tree, _weights)
+CHECKS: dict[str, Callable[[bool], Finding]] = {
+    "files": _files,
+    "journal": _journal,
+    "versions": _versions,
+    "MLflow store": _store,
+    "stale runs": _stale_runs,
+    "cache": _cache,
+    "git": _tree,
+    "weights": _weights,
+}

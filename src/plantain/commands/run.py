@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ import typer
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Params
+from plantain.base.secrets import redacted
+from plantain.track import lockcopy
+from plantain.track.owned import refuse_damaged
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
@@ -18,6 +22,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, 
 
 def run(probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
+    _look_at_files()
     params = read_params()
     cells = _chosen(params, probes, model)
     if dry_run:
@@ -25,13 +30,22 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    lockcopy.keep(Path())
     everything = not probes and not model
     code = _run(cells, everything)
     if study and not code:
         from plantain.stages.study import study as run_study
 
         code = run_study(params, cells) or _run(cells, everything)
+    if not code:
+        lockcopy.keep(Path())
     raise typer.Exit(code)
+
+
+def _look_at_files() -> None:
+    """Refuse a damaged file that no run makes anew, and name those that this one does."""
+    for sentence in refuse_damaged(Path()):
+        print(f"plantain: {redacted(sentence)} This run makes it anew.", file=sys.stderr)
 
 
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, reading
 from plantain.base.places import root
 from plantain.commands.opening import opened
 from plantain.report import text as terminal
@@ -77,8 +77,9 @@ def headline() -> None:
     path = Path("reports/cells.json")
     if not path.exists():
         raise InputError("no run to show.", file=path, fix="run `make repro` or `dvc repro` first.")
-    cells = json.loads(path.read_bytes())["cells"]
-    results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
+    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
+        cells = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
+    results = [load_result(Path(), probe, model) for probe, model in cells]
     print("\n".join(headlines(results)))
     print("\nLook at reports/index.html, or at one cell: reports/<model>/<probe>/index.html")
     print("Compare runs in MLflow: make ui")

@@ -9,7 +9,9 @@ import typer
 
 from plantain.base.config import read_params
 from plantain.base.params import TrackingParams
-from plantain.track.mlflow.store import Store, StoreError, experiment_id, locate, opened, pending_path, set_environment
+from plantain.base.secrets import redacted
+from plantain.track.mlflow.faults import StoreError
+from plantain.track.mlflow.store import Store, experiment_id, locate, opened, pending_path, set_environment
 from plantain.track.mlflow.sync import sync
 from plantain.track.mlflow.view import share_view, view_address
 
@@ -24,9 +26,9 @@ def ui(port: Port = 5000) -> None:
         try:
             sync(Path(), params)
         except StoreError as error:
-            print(f"plantain: {error}", file=sys.stderr)
+            print(f"plantain: {redacted(str(error))}", file=sys.stderr)
     if place.database is None:
-        print(f"The runs are on the server: {_shared(place, params.tracking, place.uri)}")
+        print(f"The runs are on the server: {_shared(place, params.tracking, place.place)}")
         return
     set_environment(params.tracking.timeout)
     address = _shared(place, params.tracking, f"http://127.0.0.1:{port}")
@@ -47,5 +49,5 @@ def _shared(place: Store, tracking: TrackingParams, server: str) -> str:
             share_view(client, number)
             return view_address(server, number)
     except StoreError as error:
-        print(f"plantain: {error}", file=sys.stderr)
+        print(f"plantain: {redacted(str(error))}", file=sys.stderr)
         return server

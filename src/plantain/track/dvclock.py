@@ -3,10 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import yaml  # libyaml: fifty times faster than a parser in Python
 
+from plantain.base.errors import reading
 from plantain.records.receipt import Receipt
 from plantain.track.results import Digests, Reader
 
@@ -49,12 +51,22 @@ def stage_name(receipt: Receipt) -> str:
 
 
 def read_lock(reader: Reader) -> DvcLock | None:
-    """The lock file where ``reader`` reads, or None where there is none."""
+    """The lock file where ``reader`` reads, or None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
     content = reader.read(LOCK)
     if content is None:
         return None
-    data: dict[str, Any] = yaml.load(content, Loader=_LOADER) or {}
-    return DvcLock({name: _credits(entry) for name, entry in (data.get("stages") or {}).items()})
+    with reading(Path(LOCK), "a lock of DVC", lock_fix(LOCK)):
+        data: dict[str, Any] = yaml.load(content, Loader=_LOADER) or {}
+        return DvcLock({name: _credits(entry) for name, entry in (data.get("stages") or {}).items()})
+
+
+def lock_fix(path: str) -> str:
+    """How a lock of DVC comes back."""
+    return f"`plantain doctor --fix` puts back the copy of the last run; else `git checkout {path}`, then `dvc repro`."
 
 
 def _credits(entry: dict[str, Any]) -> tuple[Credit, ...]:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from plantain.base.errors import reading
 from plantain.base.files import readable_json, write_atomic
 from plantain.track.results import Cell, Results
 
@@ -35,8 +36,15 @@ def write(root: Path, results: Results) -> Path:
 
 
 def read(content: bytes) -> dict[str, Any]:
-    """The ledger from its bytes."""
-    value: dict[str, Any] = json.loads(content)
+    """The ledger from its bytes.
+
+    Raises:
+        InputError: they are no ledger.
+    """
+    with reading(Path(LEDGER), "the ledger", f"`git checkout {LEDGER}`, or `dvc repro publish`, which writes it anew."):
+        value: dict[str, Any] = json.loads(content)
+        _ = [entry["metrics"].items() for entry in value["numbers"]]
+        _ = [found["records"].items() for found in value["prompt_sets"].values()]
     return value
 
 

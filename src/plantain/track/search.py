@@ -3,7 +3,6 @@
 Git holds every ledger that was ever committed, so that a fresh clone answers without DVC's remote and without MLflow.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,8 +159,8 @@ def _by_text(root: Path, held: Ledger, set_sha256: str, prompt: str) -> list[str
 def _at(root: Path, revision: Revision) -> Ledger | None:
     content = run_git(root, "show", f"{revision.sha}:./{ledger.LEDGER}")
     try:
-        return Ledger(revision.sha, revision.sha, json.loads(content))
-    except ValueError:
+        return Ledger(revision.sha, revision.sha, ledger.read(content))
+    except InputError:
         return None
 
 

@@ -20,6 +20,8 @@ from plantain.track.mlflow.projection import DatasetSpec, RunSpec
 IDENTITY: Final = "plantain.identity"
 PLACE: Final = "plantain.place"
 SUPERSEDED: Final = "superseded"
+DISCARDED: Final = "plantain.discarded"
+"""Marks what plantain deleted because another run stands for it."""
 SERIES: Final = "plantain.series"
 """Digest of the profiles that a run holds: of a profile itself MLflow's search returns the last point only."""
 _PARENT: Final = "mlflow.parentRunId"
@@ -59,10 +61,14 @@ class Sink:
         self._known: dict[str, list[Run]] = {}
         self._done: set[str] = set()
         """Runs that need nothing more: those that stand, and those that were deleted."""
+        self._back: list[str] = []
+        """Ids of runs that plantain deleted and that came back with their experiment."""
 
     def apply(self, specs: list[RunSpec]) -> None:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
         runs = self.load()
+        for run_id in self._back:
+            self._client.delete_run(run_id)
         holders = {spec.place: spec.identity for spec in specs}
         gone: set[str | None] = set()
         for spec in {spec.identity: spec for spec in specs}.values():
@@ -75,7 +81,8 @@ class Sink:
     def load(self) -> list[Run]:
         """All runs of the experiment that plantain made."""
         found = list(self._search())
-        runs = [run for run in found if IDENTITY in run.data.tags]
+        self._back = [str(run.info.run_id) for run in found if DISCARDED in run.data.tags]
+        runs = [run for run in found if IDENTITY in run.data.tags and DISCARDED not in run.data.tags]
         self._known = {}
         for run in sorted(runs, key=lambda run: str(run.info.run_id)):
             self._known.setdefault(run.data.tags[IDENTITY], []).append(run)
@@ -86,8 +93,14 @@ class Sink:
         self.load()
         for runs in self._known.values():
             for extra in runs[1:]:
-                self._client.delete_run(extra.info.run_id)
+                self._discard(extra)
                 self.tally.merged += 1
+
+    def _discard(self, run: Run) -> None:
+        """Delete a run for good: MLflow takes back every run of an experiment that is deleted and restored."""
+        self._client.set_tag(run.info.run_id, DISCARDED, "true")
+        self._client.delete_run(run.info.run_id)
+        self._done.add(run.info.run_id)
 
     def _search(self) -> Iterable[Run]:
         token = None
@@ -106,8 +119,7 @@ class Sink:
             tags[_PARENT] = self.tally.run_ids[spec.parent]
         run = next(iter(self._known.get(spec.identity, [])), None)
         if run is not None and _contradicts(run, spec):
-            self._client.delete_run(run.info.run_id)
-            self._done.add(run.info.run_id)
+            self._discard(run)
             tags = _added_by_hand(run) | tags
             run = None
         if run is None:
@@ -257,7 +269,10 @@ def _visit(tracking: TrackingParams, *, close: bool) -> list[str]:
     if place.database is not None and not place.database.exists():
         return []
     with store.opened(place, tracking.timeout) as client:
-        sink = Sink(client, store.experiment_id(client, place, tracking.experiment))
+        experiment = store.find_experiment(client, tracking.experiment)
+        if experiment is None:
+            return []
+        sink = Sink(client, experiment)
         found: list[Run] = [run for run in sink.load() if is_stale(run)]
         for run in found if close else []:
             client.set_terminated(run.info.run_id, "KILLED")
