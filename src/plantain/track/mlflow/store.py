@@ -95,6 +95,8 @@ def opened(store: Store, timeout: float) -> Iterator["MlflowClient"]:
         _check_answer(store, timeout)
         from mlflow import MlflowClient  # before the lock: it takes seconds
 
+        # What goes wrong is raised, and told in a sentence; MLflow would print it with a traceback before.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         lock = (store.database.parent if store.database else state_dir() / "locks") / "publish.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock, timeout=_LOCK_SECONDS), _fast_sqlite():
