@@ -4,18 +4,20 @@ import errno
 import os
 import random
 import sqlite3
+import subprocess
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import typer
 from helpers.track_helpers import make_results, parameters, runs
 
 from plantain.track.mlflow import store
 from plantain.track.mlflow.faults import Fault, StoreError, diagnosed
 from plantain.track.mlflow.publish import publish
-from plantain.track.mlflow.sink import close_stale, stale_runs
+from plantain.track.mlflow.sink import DISCARDED, close_stale, stale_runs
 from plantain.track.mlflow.sync import sync
 
 AWAY = "move it away"
@@ -262,6 +264,53 @@ def test_an_experiment_that_another_machine_makes_meanwhile_is_taken(tracked, tr
     make_results(tracked)
     assert publish(tracked, parameters()).warning is None
     assert len(runs(tracked)) == 21
+
+
+def test_a_run_that_another_machine_merges_meanwhile_costs_no_publication(tracked, monkeypatch):
+    from mlflow import MlflowClient
+
+    make_results(tracked)
+    publish(tracked, parameters())
+    client = client_of(tracked)
+    first = runs(tracked)[0]
+    client.create_run(first.info.experiment_id, tags=first.data.tags)
+    set_tag, taken = MlflowClient.set_tag, []
+
+    def overtaken(self, run_id, name, value):
+        if name == DISCARDED and not taken:
+            taken.append(run_id)
+            self.delete_run(run_id)
+        return set_tag(self, run_id, name, value)
+
+    monkeypatch.setattr(MlflowClient, "set_tag", overtaken)
+    sync(tracked, parameters())
+    assert len(taken) == 1
+    assert len(runs(tracked)) == 21
+
+
+def test_artifacts_of_a_database_server_lie_where_git_does_not_look(checkout):
+    place = store.locate(parameters(uri="postgresql://someone@host/db").tracking)
+    assert place.artifacts == checkout / "mlflow/artifacts"
+    assert place.place == "postgresql://host/db"
+    assert store.locate(parameters(uri="http://host:5000").tracking).artifacts is None
+
+
+@pytest.mark.parametrize("uri", ["postgresql://someone:hunter2token@127.0.0.1:1/db", None])
+def test_the_pages_of_a_database_open_without_its_password_on_a_command_line(tracked, monkeypatch, capfd, uri):
+    from plantain.commands import ui
+
+    called = {}
+
+    def server(command, *, check, env):
+        called.update(command=" ".join(map(str, command)), uri=env["MLFLOW_BACKEND_STORE_URI"])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(ui, "read_params", lambda: parameters(uri=uri, timeout=1.0))
+    monkeypatch.setattr(subprocess, "run", server)
+    with pytest.raises(typer.Exit):
+        ui.ui(port=5001)
+    assert called["uri"] == (uri or f"sqlite:///{database()}")
+    assert "hunter2token" not in called["command"] + "".join(capfd.readouterr())
 
 
 class Guarded(BaseHTTPRequestHandler):

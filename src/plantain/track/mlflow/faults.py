@@ -71,7 +71,8 @@ _SAID: Final = {
     ),
     Fault.driver: (
         "needs a database driver that is not installed",
-        "install it beside plantain, as in `pip install psycopg2-binary` for PostgreSQL.",
+        "install the one that the address names: `pip install 'psycopg[binary]'` for postgresql://, "
+        "`pip install psycopg2-binary` for postgresql+psycopg2://, `pip install pymysql` for mysql+pymysql://.",
     ),
 }
 

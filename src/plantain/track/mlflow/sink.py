@@ -4,13 +4,14 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import artifacts, store
@@ -26,6 +27,7 @@ SERIES: Final = "plantain.series"
 """Digest of the profiles that a run holds: of a profile itself MLflow's search returns the last point only."""
 _PARENT: Final = "mlflow.parentRunId"
 _PAGE: Final = 1000
+_ATTEMPTS: Final = 4
 _BATCH: Final = 90
 _DIGEST_LENGTH: Final = 32
 """MLflow takes at most 36 characters of dataset digest."""
@@ -66,6 +68,9 @@ class Sink:
 
     def apply(self, specs: list[RunSpec]) -> None:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
+        _undisturbed(lambda: self._apply(specs))
+
+    def _apply(self, specs: list[RunSpec]) -> None:
         runs = self.load()
         for run_id in self._back:
             self._client.delete_run(run_id)
@@ -90,6 +95,9 @@ class Sink:
 
     def merge(self) -> None:
         """Delete all but the lowest run id of each identity: two machines on one server share no lock."""
+        _undisturbed(self._merge)
+
+    def _merge(self) -> None:
         self.load()
         for runs in self._known.values():
             for extra in runs[1:]:
@@ -195,6 +203,19 @@ class Sink:
             if run.info.run_id not in done and is_stale(run):
                 self._client.set_terminated(run.info.run_id, "KILLED")
                 self.tally.killed += 1
+
+
+def _undisturbed(work: Callable[[], None]) -> None:
+    """Do ``work`` from the start again where another machine deleted a run under it, which merging twins does."""
+    for _ in range(_ATTEMPTS):
+        try:
+            work()
+        except MlflowException as error:
+            if "must be in the 'active' state" not in str(error):
+                raise
+        else:
+            return
+    work()
 
 
 def _contradicts(run: Run, spec: RunSpec) -> bool:

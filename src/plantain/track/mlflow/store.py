@@ -28,7 +28,6 @@ Result = TypeVar("Result")
 
 _LOCK_SECONDS: Final = 120.0
 _SQLITE: Final = "sqlite:///"
-_WEB: Final = ("http://", "https://")
 _IS: Final = "alembic_version"
 """The table by which an MLflow database is told."""
 
@@ -47,9 +46,21 @@ class Store:
         return str(self.database or redacted_address(self.uri))
 
     @property
+    def is_server(self) -> bool:
+        """Whether an MLflow server answers there, with pages of its own."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a database that MLflow opens from here: a file, or one with a server of its own."""
+        return self.uri.partition("://")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+
+    @property
     def artifacts(self) -> Path | None:
-        """Where a local store keeps artifacts; a server decides for itself."""
-        return self.database.parent / "artifacts" if self.database else None
+        """Where artifacts are kept: beside a file, in ``mlflow/`` for another database; a server decides for itself."""
+        if self.database is not None:
+            return self.database.parent / "artifacts"
+        return mlflow_dir() / "artifacts" if self.is_database else None
 
 
 def locate(tracking: TrackingParams) -> Store:
@@ -72,11 +83,12 @@ def leave_pending(reason: str) -> None:
 
 
 def set_environment(timeout: float) -> None:
-    """Settings that MLflow reads at import or at call: no telemetry, no silent truncation, no long retries."""
+    """Settings that MLflow reads: no telemetry, no silent truncation, no long retries, no line a run."""
     os.environ.update(
         MLFLOW_DISABLE_TELEMETRY="true",
         DO_NOT_TRACK="true",
         MLFLOW_TRUNCATE_LONG_VALUES="false",
+        MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
         MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
         MLFLOW_HTTP_REQUEST_TIMEOUT=str(max(1, int(timeout))),
         GIT_PYTHON_REFRESH="quiet",
@@ -149,21 +161,18 @@ def schema_state(store: Store, timeout: float) -> str:
     Raises:
         StoreError: it cannot be used, for another reason than an older schema.
     """
-    if store.uri.startswith(_WEB):
-        _check_server(store.uri, timeout)
-        return "answers"
     if store.database is not None and not store.database.exists():
         return "absent"
     try:
         if store.database is not None:
             _create_or_check(store.database, timeout)
         else:
-            _check_database(store.uri, timeout)
+            _check_answer(store, timeout)
     except StoreError as error:
         if error.fault is not Fault.outdated:
             raise
         return "outdated"
-    return "current"
+    return "current" if store.is_database else "answers"
 
 
 def upgrade_schema(store: Store, timeout: float) -> None:
@@ -261,9 +270,9 @@ def _rehome(database: Path, before: str, after: str) -> None:
 
 def _check_answer(store: Store, timeout: float) -> None:
     """Ask a server or a database of its own whether it is there: MLflow would try for minutes."""
-    if store.uri.startswith(_WEB):
+    if store.is_server:
         _check_server(store.uri, timeout)
-    elif store.database is None and "://" in store.uri:
+    elif store.is_database and store.database is None:
         _check_database(store.uri, timeout)
 
 
