@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from plantain.base.errors import PlantainError, disk_error
+from plantain.base.secrets import redacted
 
 COMMANDS = {
     "run": "Run the pipeline, or the stages of some probes and models.",
@@ -90,7 +91,7 @@ def main() -> None:
     try:
         app()
     except PlantainError as error:
-        print(f"plantain: {error}", file=sys.stderr)
+        print(f"plantain: {redacted(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         said = disk_error(error)

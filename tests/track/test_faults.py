@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from helpers.track_helpers import make_cell, make_results, parameters, runs
 
+from plantain.track.mlflow.faults import StoreError
 from plantain.track.mlflow.publish import publish
 from plantain.track.mlflow.sink import stale_runs
-from plantain.track.mlflow.store import StoreError
 from plantain.track.mlflow.sync import sync
 
 PUBLISH = """
 import sys
 from pathlib import Path
 from helpers.track_helpers import parameters
+from plantain.track.mlflow.faults import StoreError
 from plantain.track.mlflow.publish import publish
 report = publish(Path(), parameters(), Path("mlflow/published.json"))
 sys.exit(report.warning)

@@ -4,6 +4,7 @@ What one field may be stands in `plantain.base.params`.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter
 
 from plantain.base.params import AnalysisParams, CaptureParams, CapturePath, ModelParams, Params, Section, Source
+from plantain.base.secrets import user_info
 from plantain.base.yaml import Key, YamlFile, read_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -33,6 +35,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     """
     source = read_yaml(path)
     _check_sections(source)
+    _check_secrets(source)
     params = _typed(source)
     _check_run(source, params)
     for name in params.models:
@@ -55,6 +58,37 @@ def _check_sections(source: YamlFile) -> None:
     for section in Params.model_fields:
         if not isinstance(source.data.get(section), dict):
             raise source.error(f"the section `{section}` is missing, or empty.", section, fix=fix)
+
+
+def _check_secrets(source: YamlFile) -> None:
+    """No value holds a password or a token: params.yaml is in git, and DVC copies what a stage reads to dvc.lock."""
+    for keys, text in _texts(source.data, ()):
+        user, secret = user_info(text)
+        if secret or (user and text.startswith(_WEB)):
+            fix = next((way for scheme, way in _INSTEAD.items() if text.startswith(scheme)), _ELSEWHERE)
+            what = "a password or a token" if secret else "a user name"
+            raise source.error(f"the address holds {what}, which git and DVC would keep.", *keys, fix=fix)
+
+
+_WEB = ("http://", "https://")
+_SERVER = (
+    "write the address alone, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+)
+_INSTEAD = {
+    **dict.fromkeys(_WEB, _SERVER),
+    "postgresql": "write `postgresql://USER@HOST/DATABASE`, and put the password into PGPASSWORD or ~/.pgpass.",
+    "mysql": "write `mysql+pymysql://USER@HOST/DATABASE?read_default_file=/PATH/my.cnf`, the password in that file.",
+}
+_ELSEWHERE = "take the whole value from a variable of the environment: `${oc.env:NAME}`."
+
+
+def _texts(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Every text below ``node``, with the keys that lead to it."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _texts(value, (*keys, key))
+    elif isinstance(node, str):
+        yield keys, node
 
 
 def _typed(source: YamlFile) -> Params:

@@ -21,10 +21,10 @@ def observed_versions(section: str, path: Path = ENVIRONMENT) -> dict[str, str]:
     Raises:
         InputError: a version differs from the declared one; names both and the fix.
     """
-    source = read_yaml(path)
-    declared = source.data.get(section)
-    if not isinstance(declared, dict):
-        raise source.error("the section is missing.", section, fix="run `plantain doctor --fix`.")
+    source = _sections(path)
+    if section not in source.data:
+        raise source.error("the section is missing.", section, fix=_FIX.format(path))
+    declared = source.data[section]
     found = {name: public_version(name) for name in sorted(declared)}
     for name, wanted in sorted(declared.items()):
         if found[name] != str(wanted):
@@ -49,9 +49,31 @@ def _mismatch(source: YamlFile, section: str, name: str, wanted: str, found: str
 
 
 def declared_versions(path: Path = ENVIRONMENT) -> dict[str, dict[str, str]]:
-    """The declared versions, by section."""
-    sections = read_yaml(path).data
+    """The declared versions, by section.
+
+    Raises:
+        InputError: the file is no mapping of sections of packages.
+    """
+    sections = _sections(path).data
     return {section: {name: str(value) for name, value in entry.items()} for section, entry in sections.items()}
+
+
+_FIX = "bring it back with `git checkout {}`."
+
+
+def _sections(path: Path) -> YamlFile:
+    """The file, a mapping of sections of packages.
+
+    Raises:
+        InputError: it is something else, as a file that was cut short or emptied.
+    """
+    source = read_yaml(path)
+    if not isinstance(source.data, dict) or not source.data:
+        raise source.error("this is no mapping of sections.", fix=_FIX.format(path))
+    for section, entry in source.data.items():
+        if not isinstance(entry, dict) or None in entry.values():
+            raise source.error("the section is empty, or cut short.", section, fix=_FIX.format(path))
+    return source
 
 
 def write_declared(constraints: Path, path: Path = ENVIRONMENT) -> None:

@@ -95,6 +95,15 @@ def name_disk_error(error: Exception, path: Path) -> OSError | None:
     return OSError(number, os.strerror(number), str(path))
 
 
+def remembered(path: Path) -> dict[str, Any]:
+    """The JSON object at ``path``, a note that can be made again; empty where it is missing, torn or no object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def six_digits(value: float) -> float:
     """``value`` to 6 significant digits, so that tracked numbers do not flicker in the last bits."""
     return float(f"{value:.6g}")

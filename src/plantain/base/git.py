@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from plantain.base.secrets import redacted_address
 
 WATCHED: Final = (
     "src",
@@ -17,8 +18,6 @@ WATCHED: Final = (
     "constraints.txt",
 )
 """What is run. Changes elsewhere (dvc.lock, reports, documentation) make no result dirty."""
-
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,7 @@ def git_state(root: Path) -> GitState:
 def remote_url(root: Path) -> str | None:
     """The URL of ``origin`` without credentials, or None."""
     url = _text(root, "config", "--get", "remote.origin.url")
-    return without_credentials(url) or None
-
-
-def without_credentials(text: str) -> str:
-    """``text`` with the user and password of every URL in it removed."""
-    return _CREDENTIALS.sub("", text)
+    return redacted_address(url) or None
 
 
 def run_git(root: Path, *arguments: str) -> bytes:

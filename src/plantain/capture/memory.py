@@ -1,11 +1,10 @@
 """Memory: how much a pass needs, how many fit, and what running out of it looks like."""
 
-import json
 from pathlib import Path
 
 import torch
 
-from plantain.base.files import digest, readable_json, write_atomic
+from plantain.base.files import digest, readable_json, remembered, write_atomic
 from plantain.base.params import CaptureParams
 from plantain.base.places import state_dir
 from plantain.capture.plan import LARGEST, row_bytes
@@ -34,9 +33,9 @@ def expected_batch_size(lock: ModelLock, params: CaptureParams, positions: int, 
     free = free_bytes(device)
     if free is None:
         return 1
-    remembered = _remembered(lock, positions, device)
-    if remembered.exists():
-        return int(json.loads(remembered.read_bytes())["batch_size"])
+    known = remembered(_remembered(lock, positions, device)).get("batch_size")
+    if isinstance(known, int) and 1 <= known <= LARGEST:
+        return known
     room = free * _SHARE - lock.components["transformer"].bytes
     size = 1
     while size < LARGEST and 2 * size * row_bytes(lock, positions) <= room:

@@ -17,6 +17,7 @@ from plantain.track.address import Found, everything, find, parse
 from plantain.track.audit.audit import Audit, CellAudit, Level, total
 from plantain.track.audit.audit import audit as follow
 from plantain.track.lineage import Step, kind
+from plantain.track.owned import damages, torn_journal
 from plantain.track.search import Number
 
 _SHOWN = 12
@@ -32,6 +33,8 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
         yield f"BROKEN  {broken}"
     for change in audit.rules:
         yield f"NOTE    {change}"
+    if not audit.rev and (torn := torn_journal()):
+        yield f"NOTE    {torn}. `plantain doctor --fix` drops them."
     if audit.tracker:
         yield f"MLflow was not asked: {audit.tracker}"
     yield _conclusion(audit)
@@ -125,6 +128,7 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Follow every number to its prompts and check each link; exit 1 if one does not hold."""
+    _refuse_damaged(Path())
     if sum(question is not None for question in (result, prompts, prompt, metric)) > 1:
         raise InputError("more than one question at once.", fix="give a result, --prompts, --prompt or --metric.")
     if prompts or prompt or metric:
@@ -138,6 +142,15 @@ def audit(
     print(json.dumps(outcome.to_json(), indent=2) if as_json else "\n".join(audit_lines(outcome, detail=bool(result))))
     if outcome.first:
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _refuse_damaged(root: Path) -> None:
+    damage = next(damages(root), None)
+    if damage is None:
+        return
+    if damage.setting:
+        raise damage.error
+    raise CheckFailed(f"First broken link: {damage.error}")
 
 
 def _found(root: Path, result: str | None, params: Params) -> Found:

@@ -13,8 +13,13 @@ import typer
 from plantain import __version__
 from plantain.base.config import read_params
 from plantain.base.environment import ENVIRONMENT, declared_versions, public_version, write_declared
-from plantain.base.errors import CheckFailed, PlantainError
+from plantain.base.errors import CheckFailed, InputError, PlantainError
 from plantain.base.params import Method, Params, Source
+from plantain.base.secrets import redacted
+from plantain.records import journal
+from plantain.track import lockcopy
+from plantain.track.mlflow.faults import StoreError
+from plantain.track.owned import damages, torn_journal
 
 
 def version() -> None:
@@ -37,7 +42,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check versions, the store, stale runs, the cache, the tree and the weights; exit 1 if something is wrong."""
-    findings = [check(fix) for check in CHECKS]
+    findings = [_tried(name, check, fix) for name, check in CHECKS.items()]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=2))
     else:
@@ -47,6 +52,39 @@ def doctor(
                 print(f"       fix: {finding.fix}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _tried(name: str, check: Callable[[bool], Diagnosis], fix: bool) -> Diagnosis:
+    """What ``check`` finds; a check that fails is itself a finding, and keeps none of the others from being made."""
+    try:
+        found = check(fix)
+    except InputError as error:
+        where = InputError(error.problem, file=error.file, line=error.line, field=error.field)
+        found = Diagnosis(name, False, str(where), error.fix)
+    except StoreError as error:
+        found = Diagnosis(name, False, error.problem, error.fix or "see that it answers; nothing is lost meanwhile.")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        found = Diagnosis(name, False, f"it could not be checked ({reason})", "mend that first, then ask again.")
+    return Diagnosis(found.check, found.ok, redacted(found.found), found.fix)
+
+
+def _files(fix: bool) -> Diagnosis:
+    """Only locks are put back here: what git and DVC hold, `git checkout` and `dvc checkout` bring back."""
+    restored = lockcopy.restore(Path()) if fix else []
+    found = [damage.error for damage in damages(Path())]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        where = InputError(found[0].problem, file=found[0].file, line=found[0].line, field=found[0].field)
+        return Diagnosis("files", False, f"{where}{more}", found[0].fix)
+    return Diagnosis("files", True, f"put back: {', '.join(restored)}" if restored else "none is damaged")
+
+
+def _journal(fix: bool) -> Diagnosis:
+    if fix:
+        journal.drop_torn_lines()
+    torn = torn_journal()
+    return Diagnosis("journal", torn is None, torn or "every line can be read", "`plantain doctor --fix` drops them.")
 
 
 def _versions(fix: bool) -> Diagnosis:
@@ -63,11 +101,13 @@ def _versions(fix: bool) -> Diagnosis:
 
 
 def _store(fix: bool) -> Diagnosis:
-    from plantain.track.mlflow.store import schema_state, upgrade_schema
+    from plantain.track.mlflow.store import locate, schema_state, upgrade_schema
 
+    tracking = read_params().tracking
+    place = locate(tracking)
     if fix:
-        upgrade_schema(Path())
-    state = schema_state(Path())
+        upgrade_schema(place, tracking.timeout)
+    state = schema_state(place, tracking.timeout)
     return Diagnosis("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
 
 
@@ -85,7 +125,8 @@ def _cache(fix: bool) -> Diagnosis:
     command = [sys.executable, "-m", "dvc", "data", "status", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        return Diagnosis("cache", False, answer.stderr.strip().splitlines()[-1], "run inside the DVC repository.")
+        said = answer.stderr.strip().splitlines() or ["`dvc data status` failed"]
+        return Diagnosis("cache", False, said[-1], "`dvc data status` says more; it needs a DVC repository.")
     missing = json.loads(answer.stdout or "{}").get("not_in_cache", [])
     found = f"{len(missing)} outs are not in the cache, first {missing[0]}" if missing else "complete"
     return Diagnosis("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")
@@ -127,4 +168,13 @@ def _weights_error(params: Params, name: str) -> str:
     return ""
 
 
-CHECKS: tuple[Callable[[bool], Diagnosis], ...] = (_versions, _store, _stale_runs, _cache, _tree, _weights)
+CHECKS: dict[str, Callable[[bool], Diagnosis]] = {
+    "files": _files,
+    "journal": _journal,
+    "versions": _versions,
+    "MLflow store": _store,
+    "stale runs": _stale_runs,
+    "cache": _cache,
+    "git": _tree,
+    "weights": _weights,
+}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,10 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Params, RunParams
+from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
+from plantain.track import lockcopy
+from plantain.track.owned import refuse_damaged
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
@@ -20,6 +24,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, 
 
 def run(probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
+    _look_at_files()
     params = read_params()
     cells = _chosen(params, probes, model)
     if dry_run:
@@ -27,6 +32,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    lockcopy.keep(Path())
     _follow(params.run)
     everything = not probes and not model
     code = _run(cells, everything)
@@ -34,6 +40,8 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
         from plantain.stages.study import study as run_study
 
         code = run_study(params, cells) or _run(cells, everything)
+    if not code:
+        lockcopy.keep(Path())
     raise typer.Exit(code)
 
 
@@ -44,6 +52,12 @@ def _follow(run: RunParams) -> None:
         print(f"{probe} is new in run.probes: {places.pipeline(probe)} was written.")
     for probe in gone:
         print(f"{probe} left run.probes: its pipeline and results were removed; git and DVC's cache keep them.")
+
+
+def _look_at_files() -> None:
+    """Refuse a damaged file that no run makes anew, and name those that this one does."""
+    for sentence in refuse_damaged(Path()):
+        print(f"plantain: {redacted(sentence)} This run makes it anew.", file=sys.stderr)
 
 
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:

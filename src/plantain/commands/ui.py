@@ -1,5 +1,6 @@
 """``plantain ui``: the MLflow UI on loopback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import typer
 
 from plantain.base.config import read_params
 from plantain.base.params import TrackingParams
+from plantain.base.secrets import redacted
+from plantain.track.mlflow.faults import StoreError
 from plantain.track.mlflow.store import (
-    StoreError,
     TrackingStore,
     connected,
     experiment_id,
@@ -32,17 +34,19 @@ def ui(port: Port = 5000) -> None:
         try:
             sync(Path(), params)
         except StoreError as error:
-            print(f"plantain: {error}", file=sys.stderr)
-    if place.database is None:
-        print(f"The runs are on the server: {_shared(place, params.tracking, place.uri)}")
+            print(f"plantain: {redacted(str(error))}", file=sys.stderr)
+    if not place.is_database:
+        print(f"The runs are on the server: {_shared(place, params.tracking, place.place)}")
         return
     set_environment(params.tracking.timeout)
     address = _shared(place, params.tracking, f"http://127.0.0.1:{port}")
     print(f"The table of runs: {address}\nStop with Ctrl-C.", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    options = ["--backend-store-uri", place.uri, "--default-artifact-root", str(place.artifacts)]
+    options = ["--default-artifact-root", str(place.artifacts)]
+    # Not on the command line, which every user of the machine can read.
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri}
     try:
-        raise typer.Exit(subprocess.run([*command, *options], check=False).returncode)
+        raise typer.Exit(subprocess.run([*command, *options], check=False, env=environment).returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -54,6 +58,6 @@ def _shared(place: TrackingStore, tracking: TrackingParams, server: str) -> str:
             number = experiment_id(client, place, tracking.experiment)
             share_view(client, number)
             return view_address(server, number)
-    except StoreError as error:
-        print(f"plantain: {error}", file=sys.stderr)
+    except Exception as error:  # a tracker may fail in any way, and its pages may open all the same
+        print(f"plantain: {redacted(str(error))}", file=sys.stderr)
         return server

@@ -1,10 +1,9 @@
 """Local models: a pipeline folder of the user's, watched by size, time and content (needs no torch)."""
 
-import json
 from pathlib import Path
 
 from plantain.base.errors import InputError
-from plantain.base.files import readable_json, sha256_bytes, sha256_file, write_atomic
+from plantain.base.files import readable_json, remembered, sha256_bytes, sha256_file, write_atomic
 from plantain.base.places import home, state_dir
 from plantain.model.layout import components, read_index
 from plantain.records.lock import Component
@@ -36,17 +35,10 @@ class _Remembered:
     def __call__(self, path: Path) -> str:
         status = path.stat()
         seen = f"{status.st_size} {status.st_mtime_ns}"
-        known = self._known()
+        known = remembered(self._store)
         key = f"{path.parent.name}/{path.name}"
-        if known.get(key, {}).get("seen") != seen:
+        held = known.get(key)
+        if not isinstance(held, dict) or held.get("seen") != seen or "sha256" not in held:
             known[key] = {"seen": seen, "sha256": sha256_file(path)}
             write_atomic(self._store, readable_json(known))
         return str(known[key]["sha256"])
-
-    def _known(self) -> dict[str, dict[str, str]]:
-        """What is remembered; nothing where the file is damaged, since it can be found out again."""
-        try:
-            known = json.loads(self._store.read_bytes())
-            return {key: {"seen": str(one["seen"]), "sha256": str(one["sha256"])} for key, one in known.items()}
-        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
-            return {}

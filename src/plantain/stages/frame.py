@@ -25,6 +25,7 @@ from plantain.base.errors import InputError, PlantainError, disk_error
 from plantain.base.files import name_disk_error, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
+from plantain.base.secrets import redacted
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
 from plantain.records.cells import read_cells
@@ -192,7 +193,7 @@ def run(main: Callable[[], None]) -> None:
         _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
         main()
     except PlantainError as error:
-        print(f"plantain: {error}", file=sys.stderr)
+        print(f"plantain: {redacted(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         print("plantain: interrupted; finished work is kept.", file=sys.stderr)

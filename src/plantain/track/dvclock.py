@@ -3,11 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import yaml  # libyaml: fifty times faster than a parser in Python
 
 from plantain.base import places
+from plantain.base.errors import reading
 from plantain.records.receipt import Receipt
 from plantain.track.results import Digests, Reader
 
@@ -52,8 +54,9 @@ class DvcLocks:
 
     def _stages(self, lock: str) -> dict[str, tuple[Credit, ...]]:
         if lock not in self._parsed:
-            data: dict[str, Any] = yaml.load(self.reader.read(lock) or b"", Loader=_LOADER) or {}
-            self._parsed[lock] = {name: _credits(entry) for name, entry in (data.get("stages") or {}).items()}
+            with reading(Path(lock), "a lock of DVC", lock_fix(lock)):
+                data: dict[str, Any] = yaml.load(self.reader.read(lock) or b"", Loader=_LOADER) or {}
+                self._parsed[lock] = {name: _credits(entry) for name, entry in (data.get("stages") or {}).items()}
         return self._parsed[lock]
 
 
@@ -71,6 +74,11 @@ def _name(receipt: Receipt, item: str | None) -> str:
 def locks_of(reader: Reader) -> DvcLocks | None:
     """The locks where ``reader`` reads, or None where DVC has run nothing."""
     return DvcLocks(reader) if reader.read(LOCK) is not None else None
+
+
+def lock_fix(path: str) -> str:
+    """How a lock of DVC comes back."""
+    return f"`plantain doctor --fix` puts back the copy of the last run; else `git checkout {path}`, then `dvc repro`."
 
 
 def _credits(entry: dict[str, Any]) -> tuple[Credit, ...]:

@@ -219,10 +219,11 @@ def count(metrics: Metrics) -> int:
 
 
 def parsed(content: bytes) -> Metrics:
-    """``metrics.json`` from its bytes; empty where it is no JSON, so that every number differs."""
+    """``metrics.json`` from its bytes; empty where it is no table of numbers, so that every number differs."""
     try:
         value: Metrics = json.loads(content)
-    except ValueError:
+        _flat(value)
+    except (ValueError, AttributeError, RecursionError):
         return {}
     return value
 

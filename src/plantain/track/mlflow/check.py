@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from plantain.base.errors import InputError
 from plantain.base.params import TrackingParams
+from plantain.base.secrets import redacted
 from plantain.track.audit.checks import Broken
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import RunSpec
@@ -25,9 +26,12 @@ def check_runs(specs: Iterable[RunSpec], tracking: TrackingParams) -> tuple[list
         with store.connected(place, tracking.timeout) as client:
             from plantain.track.mlflow.sink import IDENTITY, Sink
 
-            runs = Sink(client, store.experiment_id(client, place, tracking.experiment)).load()
+            experiment = store.find_experiment(client, tracking.experiment)
+            if experiment is None:
+                return [], f"it has no experiment {tracking.experiment}; `plantain sync` makes it, or takes it back."
+            runs = Sink(client, experiment).load()
     except Exception as error:  # a tracker may fail in any way; the audit goes on and says so
-        return [], " ".join(str(error).split())[:300]
+        return [], redacted(" ".join(str(error).split()))[:400]
     held = {run.data.tags[IDENTITY]: run for run in runs}
     return [found for spec in specs if spec.identity in held for found in _run(spec, held[spec.identity])], None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plantain.base.files import write_atomic
-from plantain.base.git import without_credentials
 from plantain.base.params import Params, TrackingParams
+from plantain.base.secrets import redacted
 from plantain.records import journal
 from plantain.records.ledger import Marker
 from plantain.track import ledger
@@ -77,7 +77,7 @@ def sink(tracking: TrackingParams) -> Iterator["Sink"]:
 
 def describe_failure(error: Exception) -> str:
     """One line on why the tracker was not reached, and the way out; never a credential."""
-    reason = without_credentials(" ".join(str(error).split()))[:300].rstrip(".") or type(error).__name__
+    reason = redacted(" ".join(str(error).split()))[:400].rstrip(".") or type(error).__name__
     return f"MLflow was not updated: {reason}. No result is lost; run `plantain sync` when it answers."
 
 

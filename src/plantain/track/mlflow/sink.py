@@ -4,13 +4,14 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import artifacts, store
@@ -20,10 +21,13 @@ from plantain.track.mlflow.projection import DatasetSpec, RunSpec
 IDENTITY: Final = "plantain.identity"
 PLACE: Final = "plantain.place"
 SUPERSEDED: Final = "superseded"
+DISCARDED: Final = "plantain.discarded"
+"""Marks what plantain deleted because another run stands for it."""
 SERIES: Final = "plantain.series"
 """Digest of the profiles that a run holds: of a profile itself MLflow's search returns the last point only."""
 _PARENT: Final = "mlflow.parentRunId"
 _PAGE: Final = 1000
+_ATTEMPTS: Final = 4
 _BATCH: Final = 90
 _DIGEST_LENGTH: Final = 32
 """MLflow takes at most 36 characters of dataset digest."""
@@ -59,10 +63,17 @@ class Sink:
         self._known: dict[str, list[Run]] = {}
         self._done: set[str] = set()
         """Runs that need nothing more: those that stand, and those that were deleted."""
+        self._back: list[str] = []
+        """Ids of runs that plantain deleted and that came back with their experiment."""
 
     def apply(self, specs: list[RunSpec]) -> None:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
+        _undisturbed(lambda: self._apply(specs))
+
+    def _apply(self, specs: list[RunSpec]) -> None:
         runs = self.load()
+        for run_id in self._back:
+            self._client.delete_run(run_id)
         holders = {spec.place: spec.identity for spec in specs}
         gone: set[str | None] = set()
         for spec in {spec.identity: spec for spec in specs}.values():
@@ -75,7 +86,8 @@ class Sink:
     def load(self) -> list[Run]:
         """All runs of the experiment that plantain made."""
         found = list(self._search())
-        runs = [run for run in found if IDENTITY in run.data.tags]
+        self._back = [str(run.info.run_id) for run in found if DISCARDED in run.data.tags]
+        runs = [run for run in found if IDENTITY in run.data.tags and DISCARDED not in run.data.tags]
         self._known = {}
         for run in sorted(runs, key=lambda run: str(run.info.run_id)):
             self._known.setdefault(run.data.tags[IDENTITY], []).append(run)
@@ -83,11 +95,20 @@ class Sink:
 
     def merge(self) -> None:
         """Delete all but the lowest run id of each identity: two machines on one server share no lock."""
+        _undisturbed(self._merge)
+
+    def _merge(self) -> None:
         self.load()
         for runs in self._known.values():
             for extra in runs[1:]:
-                self._client.delete_run(extra.info.run_id)
+                self._discard(extra)
                 self.tally.merged += 1
+
+    def _discard(self, run: Run) -> None:
+        """Delete a run for good: MLflow takes back every run of an experiment that is deleted and restored."""
+        self._client.set_tag(run.info.run_id, DISCARDED, "true")
+        self._client.delete_run(run.info.run_id)
+        self._done.add(run.info.run_id)
 
     def _search(self) -> Iterable[Run]:
         token = None
@@ -106,8 +127,7 @@ class Sink:
             tags[_PARENT] = self.tally.run_ids[spec.parent]
         run = next(iter(self._known.get(spec.identity, [])), None)
         if run is not None and _contradicts(run, spec):
-            self._client.delete_run(run.info.run_id)
-            self._done.add(run.info.run_id)
+            self._discard(run)
             tags = _added_by_hand(run) | tags
             run = None
         if run is None:
@@ -185,6 +205,19 @@ class Sink:
                 self.tally.killed += 1
 
 
+def _undisturbed(work: Callable[[], None]) -> None:
+    """Do ``work`` from the start again where another machine deleted a run under it, which merging twins does."""
+    for _ in range(_ATTEMPTS):
+        try:
+            work()
+        except MlflowException as error:
+            if "must be in the 'active' state" not in str(error):
+                raise
+        else:
+            return
+    work()
+
+
 def _contradicts(run: Run, spec: RunSpec) -> bool:
     """Whether ``run`` holds what MLflow cannot take back: another parameter value or profile, a number too many.
 
@@ -257,7 +290,10 @@ def _visit(tracking: TrackingParams, *, close: bool) -> list[str]:
     if place.database is not None and not place.database.exists():
         return []
     with store.connected(place, tracking.timeout) as client:
-        sink = Sink(client, store.experiment_id(client, place, tracking.experiment))
+        experiment = store.find_experiment(client, tracking.experiment)
+        if experiment is None:
+            return []
+        sink = Sink(client, experiment)
         found: list[Run] = [run for run in sink.load() if is_stale(run)]
         for run in found if close else []:
             client.set_terminated(run.info.run_id, "KILLED")

@@ -9,6 +9,7 @@ from plantain.base.params import Params
 from plantain.records import journal
 from plantain.track.history import RevisionReader, revisions
 from plantain.track.mlflow import store
+from plantain.track.mlflow.faults import StoreError
 from plantain.track.mlflow.projection import RunSpec, project
 from plantain.track.mlflow.publish import describe_failure, sink
 from plantain.track.results import RESULTS, FolderReader, read_results
@@ -47,7 +48,7 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
             opened.merge()
             tally = opened.tally
     except Exception as error:
-        raise store.StoreError(describe_failure(error)) from error
+        raise StoreError(describe_failure(error)) from error
     store.pending_path().unlink(missing_ok=True)
     return SyncReport(
         revisions=found,
