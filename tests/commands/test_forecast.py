@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.model_sources import local, saved_pipeline  # noqa: F401
+from helpers.model_sources import local
 
 from plantain.base.params import Params, RunParams
 from plantain.capture.plan import remember
