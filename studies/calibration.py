@@ -10,14 +10,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
 from plantain.base.params import Params, VerdictParams
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Family, Reliability
 from plantain.ladder.judge import confirmatory
-from plantain.ladder.tables import NullTable, null_path, read_null
+from plantain.ladder.tables import NullTable, read_null
 from plantain.measure.sides import Measured, sampled_records, strata_of
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stages.beside import families
@@ -68,7 +68,7 @@ def networks() -> Iterator[str]:
     """Verdicts of the models in the run, and of every re-initialised draw ranked among the others."""
     yield "| probe | network | contrast | rung |"
     yield "|---|---|---|---|"
-    for path in sorted(Path("data/verdicts").glob("*/*.json")):
+    for path in sorted(places.VERDICT_FOLDER.glob("*/*.json")):
         found = json.loads(path.read_bytes())
         ladders = {found["contrast"]: found} | found["exploratory"]
         for contrast, ladder in ladders.items():
@@ -87,14 +87,12 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
     from plantain.capture.cell import capture_cell
     from plantain.model.resolve import resolve
 
-    tables = [read_null(path) for name in families(params, PARENT) if (path := null_path(name, probe)).exists()]
+    tables = [read_null(path) for name in families(params, PARENT) if (path := places.nulls(name, probe)).exists()]
     table = next(one for one in tables if one.method.value == "reinit")
-    contrasts = read_contrasts(Path("data/prompts", f"{probe}.contrasts.json"))
-    records = sampled_records(
-        read_records(Path("data/prompts", f"{probe}.parquet")), contrasts.contrasts, params.verdict
-    )
+    contrasts = read_contrasts(places.contrasts(probe))
+    records = sampled_records(read_records(places.records(probe)), contrasts.contrasts, params.verdict)
     lock, groups = resolve(table.family, params)
-    images, capture = Path("data/references", PARENT, probe), replace(params.capture, seeds=params.capture.seeds[:1])
+    images, capture = places.images(PARENT, probe), replace(params.capture, seeds=params.capture.seeds[:1])
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
     for number in range(len(lock.draws)):

@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 from helpers.model_sources import local
 
+from plantain.base import places
 from plantain.base.params import Params, RunParams
 from plantain.capture.plan import remember
 from plantain.cli import main
 from plantain.commands.forecast import declared_lock, print_forecast
 from plantain.model import resolve as resolve_module
 from plantain.model.resolve import resolve
-from plantain.records.lock import lock_path
 
 ROOT = Path(__file__).resolve().parents[2]
-RECEIPTS = sorted(ROOT.glob("reports/nulls/*/*.receipt.json")) + sorted(
-    ROOT.glob("reports/replications/*/*.receipt.json")
-)
+RECEIPTS = sorted(ROOT.glob("reports/study/*/*/*.receipt.json"))
 
 
 def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, capsys, tmp_path):
@@ -51,8 +49,8 @@ def resolved(tmp_path, monkeypatch, saved) -> Params:
     params.capture.batch_size = 1
     params.run = RunParams(["otherview"], ["mine"])
     for name in params.models:
-        lock_path(name).parent.mkdir(parents=True)
-        lock_path(name).write_bytes(resolve(name, params)[0].to_bytes())
+        places.model_lock(name).parent.mkdir(parents=True)
+        places.model_lock(name).write_bytes(resolve(name, params)[0].to_bytes())
     return params
 
 
@@ -100,7 +98,7 @@ def test_a_model_from_elsewhere_is_resolved_anew_with_one_draw(resolved, saved, 
 
 
 def test_a_model_that_was_never_resolved_is_forecast(resolved):
-    lock_path("mine").unlink()
+    places.model_lock("mine").unlink()
     assert declared_lock(resolved, "mine") == resolve("mine", resolved)[0]
 
 

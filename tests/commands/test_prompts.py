@@ -125,7 +125,7 @@ def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkey
     def read_lock(path):
         return SimpleNamespace(name=path.parent.name, max_sequence_length=96)
 
-    lock = SimpleNamespace(lock_path=lambda name: Path("models", name, "model.lock.json"), read_lock=read_lock)
+    lock = SimpleNamespace(read_lock=read_lock)
     monkeypatch.setitem(sys.modules, "plantain.records.lock", lock)
     monkeypatch.setitem(sys.modules, "plantain.model.load", SimpleNamespace(load_tokenizer=load_tokenizer))
     for name in ("tiny", "tiny-untrained"):

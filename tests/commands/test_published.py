@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.commands.published import Answer, agrees, check, findings
 from plantain.report.published import Published, read_cards, read_published
@@ -27,7 +28,7 @@ def card(claims=None, blocks=(), **metrics):
 
 
 def test_the_shipped_cards():
-    found = {one.card: answers(one) for one in read_cards(Path("reports/published"))}
+    found = {one.card: answers(one) for one in read_cards(places.PUBLISHED)}
     other, dense = found["otherview-plantain"], found["dense-plantain"]
     assert other["heads_over_t3_fraction"] is other["observed_over_null_p99_t5"] is Answer.agrees
     assert [figure for figure, answer in other.items() if answer is Answer.disagrees] == ["prompts"]
@@ -37,7 +38,7 @@ def test_the_shipped_cards():
 
 
 def test_every_share_and_ratio_of_the_cards_is_looked_at():
-    for one in read_cards(Path("reports/published")):
+    for one in read_cards(places.PUBLISHED):
         figures = answers(one)
         for name in one.printed:
             if name.endswith("_fraction") or name.startswith("observed_over"):
@@ -45,7 +46,7 @@ def test_every_share_and_ratio_of_the_cards_is_looked_at():
 
 
 def test_the_four_word_substitution_is_four_words_against_three():
-    other = next(one for one in read_cards(Path("reports/published")) if one.probe == "otherview")
+    other = next(one for one in read_cards(places.PUBLISHED) if one.probe == "otherview")
     found = next(one for one in findings(other) if one.figure == "prompts")
     assert found.printed == "a matched substitution of 4 words"
     assert found.derived == "4 words against 3, so the two prompts are not equally long"

@@ -29,7 +29,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture
 def call(repository, monkeypatch):
-    monkeypatch.setenv("DVC_ROOT", str(repository))
+    monkeypatch.chdir(repository)
     monkeypatch.delenv("PLANTAIN_CACHE", raising=False)
     app = typer.Typer()
     app.command()(show)

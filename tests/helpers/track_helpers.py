@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
+from plantain.base import places
 from plantain.base.files import digest, sha256_file
 from plantain.base.params import TrackingParams
 from plantain.records.journal import Execution, append
-from plantain.records.receipt import FileRecord, PromptSet, Receipt, receipt_path, write_receipt
+from plantain.records.receipt import FileRecord, PromptSet, Receipt, write_receipt
 
 ITEMS = ("adult", "b@t", "x=1")
 CONDITIONS = ("viewpoint", "mention")
@@ -60,7 +61,7 @@ def summary(root: Path, probe: str, model: str, seed: float) -> FileRecord:
 
 
 def write(root: Path, receipt: Receipt, *, executed: bool = True, at: float = 1_700_000_000.0) -> Receipt:
-    path = receipt_path(receipt.stage, model=receipt.model, probe=receipt.probe)
+    path = places.receipt(receipt.stage, model=receipt.model, probe=receipt.probe)
     write_receipt(root / path, receipt)
     if executed:
         line = Execution(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from plantain.base import places
 from plantain.records.activations import Activations, write_activations
 from plantain.base.files import digest, sha256_file
 from plantain.records.units import SCHEMA
@@ -34,20 +35,20 @@ GROUPS = 12
 def model(name):
     with stage("model", section="capture", model=name) as current:
         current.use("capture.group_width")
-        lock = current.out(Path("models", name, "model.lock.json"))
+        lock = current.out(places.model_lock(name))
         lock.write_text('{"name": "%s"}' % name)
         current.model_lock_sha256 = sha256_file(lock)
         blocks = range(GROUPS)
         rows = [("single", one // 6, "all", "attention", one % 6 // 2, one % 6 * 16, 16) for one in blocks]
         units = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-        units.write_parquet(current.out(Path("models", name, "units.parquet")))
+        units.write_parquet(current.out(places.units(name)))
 
 
 def reference(probe, name):
     with stage("reference", section="capture", probe=probe, model=name) as current:
         current.use("reference")
         current.read(Path("data/prompts", probe + ".references.json"))
-        folder = current.out(Path("data/references", name, probe))
+        folder = current.out(places.images(name, probe))
         folder.mkdir()
         (folder / "kitchen.png").write_bytes(b"a picture")
 
@@ -57,8 +58,8 @@ def capture(probe, name):
         current.use("capture")
         time.sleep(float(os.environ.get("STAND_IN_WAITS", "0")))
         records = read_records(current.read(Path("data/prompts", probe + ".parquet")))
-        current.read(Path("data/references", name, probe))
-        lock = current.read(Path("models", name, "model.lock.json"))
+        current.read(places.images(name, probe))
+        lock = current.read(places.model_lock(name))
         items = tuple(dict.fromkeys(record.item for record in records))
         conditions = tuple(dict.fromkeys(record.condition for record in records))
         values = np.empty((1, len(items), len(conditions), 1, 1, 4, GROUPS), np.float32)
@@ -78,7 +79,7 @@ def capture(probe, name):
 
 def report(probe, name):
     with stage("report", section="report", probe=probe, model=name) as current:
-        current.read(Path("data/stats", name, probe))
+        current.read(places.stats(name, probe))
         current.out(Path("reports", name, probe, "index.html")).write_text("a page")
         current.out(Path("reports", name, probe, "figures")).mkdir()
 
@@ -86,59 +87,26 @@ def report(probe, name):
 def compare():
     with stage("compare", section="report") as current:
         current.read(Path("data/stats"))
-        current.out(Path("reports/index.html")).write_text("all cells")
+        current.out(places.INDEX).write_text("all cells")
 
 
 if __name__ == "__main__":
     run(lambda: globals()[sys.argv[1]](*sys.argv[2:]))
 """
 
-CELL = "matrix: {probe: '${run.probes}', model: '${run.models}'}"
-STAGES = f"""
+OF_A_MODEL = "matrix: {model: '${run.models}'}\n    wdir: ../.."
+STAGES = """
 stages:
   model:
-    matrix: {{model: '${{run.models}}'}}
-    cmd: python stand_in.py model ${{item.model}}
+    matrix: {model: '${run.models}'}
+    cmd: python stand_in.py model ${item.model}
     deps: [stand_in.py]
-    outs: ['models/${{item.model}}/model.lock.json', 'models/${{item.model}}/units.parquet',
-           'receipts/model/${{item.model}}.json']
-  prompts:
-    matrix: {{probe: '${{run.probes}}'}}
-    cmd: python -m plantain.stages.prompts ${{item.probe}}
-    deps: ['prompts/${{item.probe}}.yaml']
-    outs: ['data/prompts/${{item.probe}}.parquet', 'data/prompts/${{item.probe}}.references.json',
-           'data/prompts/${{item.probe}}.contrasts.json', 'receipts/prompts/${{item.probe}}.json']
-  reference:
-    {CELL}
-    cmd: python stand_in.py reference ${{item.probe}} ${{item.model}}
-    deps: ['data/prompts/${{item.probe}}.references.json', 'models/${{item.model}}/model.lock.json']
-    outs: ['data/references/${{item.model}}/${{item.probe}}', 'receipts/reference/${{item.model}}/${{item.probe}}.json']
-  capture:
-    {CELL}
-    cmd: python stand_in.py capture ${{item.probe}} ${{item.model}}
-    deps: ['data/prompts/${{item.probe}}.parquet', 'data/references/${{item.model}}/${{item.probe}}',
-           'models/${{item.model}}/model.lock.json']
-    params: [capture]
-    outs: ['data/activations/${{item.model}}/${{item.probe}}.safetensors',
-           'receipts/capture/${{item.model}}/${{item.probe}}.json']
-  analyze:
-    {CELL}
-    cmd: python -m plantain.stages.analyze ${{item.probe}} ${{item.model}}
-    deps: ['data/activations/${{item.model}}/${{item.probe}}.safetensors', 'models/${{item.model}}/units.parquet',
-           'data/prompts/${{item.probe}}.contrasts.json', 'data/prompts/${{item.probe}}.parquet']
-    params: [analyses]
-    outs: ['data/stats/${{item.model}}/${{item.probe}}', 'receipts/analyze/${{item.model}}/${{item.probe}}.json']
-    metrics: ['reports/${{item.model}}/${{item.probe}}/metrics.json': {{cache: false}}]
-  report:
-    {CELL}
-    cmd: python stand_in.py report ${{item.probe}} ${{item.model}}
-    deps: ['data/stats/${{item.model}}/${{item.probe}}']
-    outs: ['reports/${{item.model}}/${{item.probe}}/index.html', 'reports/${{item.model}}/${{item.probe}}/figures',
-           'receipts/report/${{item.model}}/${{item.probe}}.json']
+    outs: ['models/${item.model}/model.lock.json', 'models/${item.model}/units.parquet',
+           'receipts/model/${item.model}.json']
   cells:
     cmd: python -m plantain.stages.cells
     params: [run]
-    outs: ['reports/cells.json': {{cache: false}}]
+    outs: ['reports/cells.json': {cache: false}]
   compare:
     cmd: python stand_in.py compare
     deps: [reports/cells.json, data/stats]
@@ -146,7 +114,44 @@ stages:
   publish:
     cmd: python -m plantain.stages.publish
     deps: [reports/cells.json, receipts]
-    outs: ['mlflow/published.json': {{cache: false}}, 'reports/ledger.json': {{cache: false}}]
+    outs: ['mlflow/published.json': {cache: false}, 'reports/ledger.json': {cache: false}]
+"""
+PIPELINE = f"""
+vars: ['../../params.yaml:run', {{probe: mini}}]
+stages:
+  prompts:
+    wdir: ../..
+    cmd: python -m plantain.stages.prompts ${{probe}}
+    deps: ['prompts/${{probe}}.yaml']
+    outs: ['data/prompts/${{probe}}.parquet', 'data/prompts/${{probe}}.references.json',
+           'data/prompts/${{probe}}.contrasts.json', 'receipts/prompts/${{probe}}.json']
+  reference:
+    {OF_A_MODEL}
+    cmd: python stand_in.py reference ${{probe}} ${{item.model}}
+    deps: ['data/prompts/${{probe}}.references.json', 'models/${{item.model}}/model.lock.json']
+    outs: ['data/references/${{item.model}}/${{probe}}', 'receipts/reference/${{item.model}}/${{probe}}.json']
+  capture:
+    {OF_A_MODEL}
+    cmd: python stand_in.py capture ${{probe}} ${{item.model}}
+    deps: ['data/prompts/${{probe}}.parquet', 'data/references/${{item.model}}/${{probe}}',
+           'models/${{item.model}}/model.lock.json']
+    params: [capture]
+    outs: ['data/activations/${{item.model}}/${{probe}}.safetensors',
+           'receipts/capture/${{item.model}}/${{probe}}.json']
+  analyze:
+    {OF_A_MODEL}
+    cmd: python -m plantain.stages.analyze ${{probe}} ${{item.model}}
+    deps: ['data/activations/${{item.model}}/${{probe}}.safetensors', 'models/${{item.model}}/units.parquet',
+           'data/prompts/${{probe}}.contrasts.json', 'data/prompts/${{probe}}.parquet']
+    params: [analyses]
+    outs: ['data/stats/${{item.model}}/${{probe}}', 'receipts/analyze/${{item.model}}/${{probe}}.json']
+    metrics: ['reports/${{item.model}}/${{probe}}/metrics.json': {{cache: false}}]
+  report:
+    {OF_A_MODEL}
+    cmd: python stand_in.py report ${{probe}} ${{item.model}}
+    deps: ['data/stats/${{item.model}}/${{probe}}']
+    outs: ['reports/${{item.model}}/${{probe}}/index.html', 'reports/${{item.model}}/${{probe}}/figures',
+           'receipts/report/${{item.model}}/${{probe}}.json']
 """
 
 ANALYSES = """
@@ -168,6 +173,8 @@ def make_repository(target: Path) -> Workspace:
     text = head.replace("probes: [otherview, dense]", "probes: [mini]") + ANALYSES + tail
     (target / "params.yaml").write_text(text.replace("models: [tiny, tiny-untrained]", "models: [tiny]"))
     (target / "dvc.yaml").write_text(STAGES)
+    (target / "pipelines/mini").mkdir(parents=True)
+    (target / "pipelines/mini/dvc.yaml").write_text(PIPELINE)
     (target / "stand_in.py").write_text(STAND_IN)
     shutil.copytree(ROOT / "src" / "plantain", target / "src" / "plantain")  # with Numba's cache
     (target / "prompts").mkdir()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from plantain.stages.pipelines import pipeline_text
+
 ROOT = Path(__file__).resolve().parents[2]
 
 MINI = """
@@ -61,8 +63,9 @@ class Workspace:
         return self.run("git", *arguments)
 
     def repro(self) -> list[str]:
-        """Run `dvc repro`; the stages that were executed."""
-        return re.findall(r"Running stage '([^']+)'", self.dvc("repro"))
+        """Run `dvc repro`; the stages that were executed, those of a probe as ``probe:stage@model``."""
+        ran = re.findall(r"Running stage '([^']+)'", self.dvc("repro"))
+        return [re.sub(r"^pipelines/(\w+)/dvc\.yaml", r"\1", name) for name in ran]
 
     def commit(self, message: str) -> None:
         self.git("add", "--all")
@@ -79,12 +82,15 @@ def copy_repository(target: Path) -> Workspace:
     """The tracked files of this repository, without results, with the probe ``mini`` alone, committed."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, tracked.split("\0")):
-        if name.startswith(("tests/", "docs/", "benchmarks/")) or name == "dvc.lock" or not (ROOT / name).exists():
+        elsewhere = name.startswith(("tests/", "docs/", "benchmarks/", "pipelines/"))
+        if elsewhere or name == "dvc.lock" or not (ROOT / name).exists():
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name)
     workspace = Workspace(target)
     (target / "prompts" / "mini.yaml").write_text(MINI)
+    (target / "pipelines" / "mini").mkdir(parents=True)
+    (target / "pipelines" / "mini" / "dvc.yaml").write_bytes(pipeline_text("mini"))
     workspace.replace("params.yaml", "probes: [otherview, dense]", "probes: [mini]")
     workspace.replace("params.yaml", "flips: 10000", "flips: 500")
     for stale in target.glob("reports/*/*/metrics.json"):

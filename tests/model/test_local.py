@@ -10,13 +10,14 @@ from diffusers import Flux2KleinPipeline
 from helpers.model_sources import declare, equal, local, settings
 from safetensors.torch import load_file, save_file
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_file
 from plantain.base.params import Source
 from plantain.model.load import load_pipeline, load_text_encoder, load_tokenizer, load_transformer, resolve_device
 from plantain.model.materialise import materialise
 from plantain.model.resolve import resolve
-from plantain.records.lock import lock_path, read_lock
+from plantain.records.lock import read_lock
 
 
 def test_a_local_model_loads_as_diffusers_loads_it(saved, home):
@@ -34,7 +35,7 @@ def test_a_local_model_loads_as_diffusers_loads_it(saved, home):
 
 def test_a_lock_survives_its_file(saved, home):
     lock, _ = resolve("mine", local(saved))
-    path = home / lock_path("mine")
+    path = home / places.model_lock("mine")
     path.parent.mkdir(parents=True)
     path.write_bytes(lock.to_bytes())
     assert read_lock(path) == lock

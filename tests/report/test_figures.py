@@ -21,7 +21,7 @@ from plantain.report.figures.style import (
     plantain_style,
     themed_svg,
 )
-from plantain.report.figures.tables import block_profile, null_histogram
+from plantain.report.compare.plots import block_profile, null_histogram
 from plantain.report.figures.write import write_figures
 from plantain.report.result import load_result
 

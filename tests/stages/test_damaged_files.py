@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import save
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.yaml import read_yaml
 from plantain.ladder.tables import (
@@ -120,7 +121,7 @@ def test_a_contrast_with_a_damaged_part_names_it(folder, change, words):
 
 @pytest.mark.parametrize("data", [b"", b"zz", b"[]", b"{}", b'{"cells": [1]}', b'{"cells": [{"probe": "a"}]}'])
 def test_a_damaged_list_of_cells(current, data):
-    path = Path("reports/cells.json")
+    path = places.CELLS
     path.parent.mkdir()
     path.write_bytes(data)
     assert_refused(lambda: cells_with_results(current), path, "the cells of the run", "`dvc repro cells`")

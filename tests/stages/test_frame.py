@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plantain.base import places
 from plantain.base.environment import observed_versions, write_declared
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.params import RunParams
@@ -15,6 +16,8 @@ from plantain.records import journal
 from plantain.records.receipt import read_receipt
 from plantain.stages.cells import stale_outs
 from plantain.stages.frame import stage
+from plantain.stages.pipelines import follow, pipeline_text, write_pipeline
+from plantain.stages.rooms import code_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def workspace(tmp_path, monkeypatch):
     for name in ("params.yaml", "environment.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    params = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(params.replace("probes: [otherview, dense]", "probes: [demo, otherview]"))
     (tmp_path / "input.txt").write_text("one")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -46,7 +51,7 @@ def test_a_receipt_says_what_was_read_written_and_used(workspace):
     assert receipt.reads[0].sha256 == receipt.writes[0].sha256
     assert receipt.params["capture.seeds"] == [0]
     assert set(receipt.packages) == {"polars", "ruamel.yaml"}
-    assert "plantain.base.files" in receipt.code
+    assert list(receipt.code) == sorted(path.as_posix() for path in code_paths("prompts"))
 
 
 def test_equal_inputs_give_an_equal_receipt_and_a_journal_line_each(workspace):
@@ -90,7 +95,7 @@ def test_a_missing_input_names_the_file_and_the_fix(workspace):
 
 
 def test_another_version_than_declared_is_refused_by_name(workspace):
-    path = Path("environment.yaml")
+    path = places.ENVIRONMENT
     path.write_text(path.read_text().replace("scipy: 1.17.1", "scipy: 0.0.1"))
     with pytest.raises(InputError) as caught:
         observed_versions("analyze")
@@ -101,18 +106,18 @@ def test_another_version_than_declared_is_refused_by_name(workspace):
 
 def test_doctor_declares_what_the_constraints_pin(workspace):
     Path("constraints.txt").write_text("SciPy==9.9.9\nnumpy==8.8.8  # why\n")
-    before = Path("environment.yaml").read_text()
+    before = places.ENVIRONMENT.read_text()
     write_declared(Path("constraints.txt"))
-    after = Path("environment.yaml").read_text()
+    after = places.ENVIRONMENT.read_text()
     assert "scipy: 9.9.9" in after
     assert after.count("numpy: 8.8.8") == 3
     assert after.splitlines()[0] == before.splitlines()[0]
 
 
 def test_the_declared_versions_are_those_of_the_constraints(workspace):
-    declared = Path("environment.yaml").read_bytes()
+    declared = places.ENVIRONMENT.read_bytes()
     write_declared(ROOT / "constraints.txt")
-    assert Path("environment.yaml").read_bytes() == declared
+    assert places.ENVIRONMENT.read_bytes() == declared
 
 
 def test_a_torn_journal_line_is_left_out(workspace):
@@ -127,6 +132,8 @@ def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
         import time
         from pathlib import Path
         from plantain.stages.frame import stage
+from plantain.stages.pipelines import follow, pipeline_text, write_pipeline
+from plantain.stages.rooms import code_paths
         with stage("prompts", section="prompts", probe="demo") as current:
             current.out(Path("out/copy.txt")).write_text("half")
             print("writing", flush=True)
@@ -142,26 +149,60 @@ def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
     assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
 
 
-LOCK = """
+def test_a_stage_of_a_probe_that_left_the_run_stops_before_any_work(workspace):
+    with (
+        pytest.raises(InputError, match=r"params\.yaml:\d+: run\.probes: 'dense' .*`plantain probe rm dense`"),
+        stage("capture", section="capture", probe="dense", model="tiny"),
+    ):
+        pytest.fail("it ran")
+
+
+TOP_LOCK = """
 stages:
-  report@gone-tiny: {outs: [{path: reports/tiny/gone/index.html}, {path: receipts/report/tiny/gone.json}]}
-  report@kept-tiny: {outs: [{path: reports/tiny/kept/index.html}]}
-  prompts@gone: {outs: [{path: data/prompts/gone.parquet}]}
   model@old-model: {outs: [{path: models/old-model/model.lock.json}]}
+  model@tiny: {outs: [{path: models/tiny/model.lock.json}]}
   compare: {outs: [{path: reports/index.html}]}
+"""
+PROBE_LOCK = """
+stages:
+  report@old-model: {outs: [{path: reports/old-model/kept/index.html}, {path: receipts/report/old-model/kept.json}]}
+  report@tiny: {outs: [{path: reports/tiny/kept/index.html}]}
+  prompts: {outs: [{path: data/prompts/kept.parquet}]}
 """
 
 
-def test_only_outs_of_cells_that_left_the_run_are_stale(tmp_path):
-    lock = tmp_path / "dvc.lock"
-    lock.write_text(LOCK)
-    chosen = RunParams(probes=["kept"], models=["tiny"])
-    assert [path.as_posix() for path in stale_outs(lock, chosen)] == [
-        "data/prompts/gone.parquet",
+@pytest.fixture
+def locked(workspace):
+    write_pipeline("kept")
+    places.LOCK.write_text(TOP_LOCK)
+    places.pipeline_lock("kept").write_text(PROBE_LOCK)
+
+
+def test_only_outs_of_models_that_left_the_run_are_stale(locked):
+    assert [path.as_posix() for path in stale_outs(RunParams(probes=["kept"], models=["tiny"]))] == [
         "models/old-model/model.lock.json",
-        "receipts/report/tiny/gone.json",
-        "reports/tiny/gone/index.html",
+        "receipts/report/old-model/kept.json",
+        "reports/old-model/kept/index.html",
     ]
+
+
+def test_pipelines_follow_run_probes_and_results_of_a_probe_that_left_go_with_its_own(locked):
+    page, shared = Path("reports/tiny/kept/index.html"), Path("reports/index.html")
+    for path in (page, shared):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a page")
+    assert follow(RunParams(probes=["kept", "fresh"], models=["tiny"])) == (["fresh"], [])
+    assert places.pipeline("fresh").read_bytes() == pipeline_text("fresh")
+    assert follow(RunParams(probes=["fresh"], models=["tiny"])) == ([], ["kept"])
+    assert (page.exists(), shared.exists(), places.pipeline("kept").parent.exists()) == (False, True, False)
+
+
+def test_a_pipeline_that_was_edited_is_never_removed(locked):
+    places.pipeline("kept").write_text("stages: {}")
+    with pytest.raises(InputError, match="edited"):
+        follow(RunParams(probes=["fresh"], models=["tiny"]))
+    assert places.pipeline("kept").exists()
+    assert not places.pipeline("fresh").exists()
 
 
 @pytest.mark.parametrize(
@@ -208,15 +249,15 @@ def test_a_stage_without_its_arguments_says_its_usage(tmp_path, arguments, takes
     ],
 )
 def test_an_error_about_a_parameter_says_where_it_stands(workspace, used, problem, given, field, words):
-    text = Path("params.yaml").read_text().replace("    shift: 0", "    shift: 900", 1)
+    text = places.PARAMS.read_text().replace("    shift: 0", "    shift: 900", 1)
     text = text.replace("    flips: 10000", "    flips: exact", 1).replace("group_width: 16", "group_width: 8", 1)
-    Path("params.yaml").write_text(text.replace("  shift: 0\n", "  shift: 800\n", 1))
+    places.PARAMS.write_text(text.replace("  shift: 0\n", "  shift: 800\n", 1))
     with pytest.raises(InputError) as caught, stage("analyze", section="analyze") as current:
         current.use(*used)
         raise InputError(problem, field=given)
     assert caught.value.field == field
-    assert caught.value.file == Path("params.yaml")
-    assert Path("params.yaml").read_text().splitlines()[caught.value.line - 1].startswith(words)
+    assert caught.value.file == places.PARAMS
+    assert places.PARAMS.read_text().splitlines()[caught.value.line - 1].startswith(words)
     assert caught.value.problem == problem
     assert caught.value.fix
 

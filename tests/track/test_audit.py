@@ -161,7 +161,7 @@ def test_tampering_is_caught_at_the_right_link(repository):
         path.write_text(change(before.decode("latin-1")), encoding="latin-1")
         assert path.read_bytes() != before
         broken = first(repository)
-        assert (broken["link"], broken["path"]) == (link, name)
+        assert (broken["link"], broken["path"]) == (link, "src/plantain/analysis" if link == "code" else name)
         path.write_bytes(before)
     assert audit(repository, "--level", "hashes")[0]
 
@@ -193,7 +193,7 @@ from plantain.records.receipt import Receipt, write_receipt
 write_receipt(pathlib.Path("receipts/analyze/tiny/mini.json"), Receipt.model_validate(receipt))
 """
     repository.run(sys.executable, "-c", forge)
-    repository.dvc("commit", "--force", "analyze@mini-tiny")
+    repository.dvc("commit", "--force", "pipelines/mini/dvc.yaml:analyze@tiny")
     repository.dvc("repro")
     assert audit(repository, "--level", "hashes")[0]
     broken = first(repository, "stats")
@@ -205,7 +205,7 @@ def test_an_input_that_dvc_credits_after_an_edit_while_the_stage_ran_is_caught(r
     """What DVC does when an input changes before it hashes: it records the new bytes for the old numbers."""
     path = repository.path / "prompts/mini.yaml"
     path.write_text(path.read_text().replace("a parrot", "a grey parrot"))
-    repository.dvc("commit", "--force", "prompts@mini")
+    repository.dvc("commit", "--force", "pipelines/mini/dvc.yaml:prompts")
     broken = first(repository)
     assert (broken["link"], broken["path"]) == ("probe file", "prompts/mini.yaml")
     assert "edited while the stage ran" in broken["problem"]

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import unicodedata
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 _CHUNK = 1 << 20
@@ -43,6 +44,17 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             hasher.update(chunk)
     return hasher.hexdigest()
+
+
+def tree_digest(digests: Mapping[str, str]) -> str:
+    """SHA-256 over a folder: a line a file, its digest and its name from there, in the order of names."""
+    return sha256_bytes("".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode())
+
+
+def is_source(name: str) -> bool:
+    """Whether a file of a package, named from its folder, is code or data of it: what ``.dvcignore`` leaves."""
+    path = PurePosixPath(name)
+    return "__pycache__" not in path.parts and path.suffix != ".pyc" and not path.name.startswith(".")
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -1,25 +1,161 @@
-"""Where things are: the repository root, and the folder that neither git nor DVC sees."""
+"""Where things are: every path of a workspace, once, and the home of what neither git nor DVC sees.
+
+A process works in the root of its workspace: DVC starts stages there, and ``plantain`` goes there before it does
+anything. So the paths here are relative, and whoever looks elsewhere (a clone, a revision) puts that place in front.
+"""
 
 import os
 from pathlib import Path
+from typing import Final
 
 from plantain.base.errors import InputError
 
+PARAMS: Final = Path("params.yaml")
+ENVIRONMENT: Final = Path("environment.yaml")
+PIPELINE: Final = Path("dvc.yaml")
+LOCK: Final = Path("dvc.lock")
+PROMPTS: Final = Path("prompts")
+"""Probe files."""
+PIPELINES: Final = Path("pipelines")
+"""A folder a probe, with the stages of that probe and their lock."""
+RECEIPTS: Final = Path("receipts")
+REPORTS: Final = Path("reports")
+CELLS: Final = REPORTS / "cells.json"
+LEDGER: Final = REPORTS / "ledger.json"
+VERDICTS: Final = REPORTS / "verdicts.json"
+INDEX: Final = REPORTS / "index.html"
+PLOTS: Final = REPORTS / "plots"
+"""Tables over all cells that ``dvc plots`` draws."""
+PUBLISHED: Final = REPORTS / "published"
+"""What the public cards say."""
+STUDY: Final = REPORTS / "study"
+MARKER: Final = Path("mlflow", "published.json")
+VERDICT_FOLDER: Final = Path("data", "verdicts")
 
-def root() -> Path:
-    """The repository root: ``DVC_ROOT`` inside a stage (also under ``dvc exp run --temp``), else the working folder."""
+RESERVED: Final = frozenset(path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, PLOTS, PUBLISHED, STUDY))
+"""Names under ``reports/`` that no model may have."""
+
+
+def probe_file(probe: str) -> Path:
+    """The probe as people write it."""
+    return PROMPTS / f"{probe}.yaml"
+
+
+def pipeline(probe: str) -> Path:
+    """The stages of one probe."""
+    return PIPELINES / probe / PIPELINE
+
+
+def pipeline_lock(probe: str) -> Path:
+    """What DVC credits those stages with."""
+    return PIPELINES / probe / LOCK
+
+
+def records(probe: str) -> Path:
+    """A row a (item, condition)."""
+    return Path("data", "prompts", f"{probe}.parquet")
+
+
+def references(probe: str) -> Path:
+    """The reference images that a probe declares."""
+    return Path("data", "prompts", f"{probe}.references.json")
+
+
+def contrasts(probe: str) -> Path:
+    """The contrasts of a probe, expanded."""
+    return Path("data", "prompts", f"{probe}.contrasts.json")
+
+
+def model_lock(model: str) -> Path:
+    """What a model is."""
+    return Path("models", model, "model.lock.json")
+
+
+def units(model: str) -> Path:
+    """A row a group of a model."""
+    return Path("models", model, "units.parquet")
+
+
+def images(model: str, probe: str) -> Path:
+    """The folder of reference images."""
+    return Path("data", "references", model, probe)
+
+
+def activations(model: str, probe: str) -> Path:
+    """Group mean squares of every pass."""
+    return Path("data", "activations", model, f"{probe}.safetensors")
+
+
+def embeddings(model: str, probe: str) -> Path:
+    """Mean squares of the prompt embeddings."""
+    return Path("data", "embeddings", model, f"{probe}.safetensors")
+
+
+def stats(model: str, probe: str) -> Path:
+    """The folder of tables and ``summary.json``."""
+    return Path("data", "stats", model, probe)
+
+
+def summary(model: str, probe: str) -> Path:
+    """What every analysis of every contrast found."""
+    return stats(model, probe) / "summary.json"
+
+
+def verdict(model: str, probe: str) -> Path:
+    """How far a cell climbs."""
+    return VERDICT_FOLDER / model / f"{probe}.json"
+
+
+def report(model: str, probe: str) -> Path:
+    """The folder of a cell's metrics, figures and page."""
+    return REPORTS / model / probe
+
+
+def metrics(model: str, probe: str) -> Path:
+    """The numbers of a cell, in git."""
+    return report(model, probe) / "metrics.json"
+
+
+def figures(model: str, probe: str) -> Path:
+    """The folder of a cell's pictures."""
+    return report(model, probe) / "figures"
+
+
+def page(model: str, probe: str) -> Path:
+    """The page of a cell."""
+    return report(model, probe) / "index.html"
+
+
+def nulls(family: str, probe: str) -> Path:
+    """What the untrained draws of a family score, in git."""
+    return STUDY / "nulls" / family / f"{probe}.json"
+
+
+def replications(model: str, probe: str) -> Path:
+    """What further noise seeds and reference images give, in git."""
+    return STUDY / "replications" / model / f"{probe}.json"
+
+
+def receipt(stage: str, *, model: str | None = None, probe: str | None = None) -> Path:
+    """``receipts/<stage>/<model>/<probe>.json`` with the parts that apply; ``all.json`` where none does."""
+    parts = [part for part in (model, probe) if part]
+    return Path(RECEIPTS, stage, *parts[:-1], f"{parts[-1] if parts else 'all'}.json")
+
+
+def home() -> Path:
+    """Where ``.plantain/`` and ``mlflow/`` are: the workspace; the real one where DVC runs an experiment in a copy."""
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 def state_dir() -> Path:
-    """``.plantain/`` in the repository root, or where ``PLANTAIN_CACHE`` points.
+    """``.plantain/`` at home, or where ``PLANTAIN_CACHE`` points.
 
     Raises:
         InputError: ``PLANTAIN_CACHE`` points at a file, or below one.
     """
     moved = os.environ.get("PLANTAIN_CACHE")
     if not moved:
-        return root() / ".plantain"
+        return home() / ".plantain"
     folder = Path(moved).resolve()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
@@ -29,5 +165,15 @@ def state_dir() -> Path:
 
 
 def mlflow_dir() -> Path:
-    """``mlflow/`` in the repository root: the store and its artifacts."""
-    return root() / "mlflow"
+    """``mlflow/`` at home: the store and its artifacts."""
+    return home() / "mlflow"
+
+
+def workspace(start: Path | None = None) -> Path | None:
+    """The nearest folder at or above ``start`` that holds ``params.yaml`` and ``dvc.yaml``, as git finds its own."""
+    here = (start or Path()).resolve()
+    return next((folder for folder in (here, *here.parents) if _is_workspace(folder)), None)
+
+
+def _is_workspace(folder: Path) -> bool:
+    return (folder / PARAMS).is_file() and (folder / PIPELINE).is_file()

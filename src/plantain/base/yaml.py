@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, reading
 
 Key = str | int
 
@@ -67,6 +68,19 @@ def read_yaml(path: Path) -> YamlFile:
         reason = " ".join(str(error).split())
         raise InputError(f"not valid YAML ({reason}).", file=path, fix="remove the offending character.") from None
     return YamlFile(path, _plain(tree), tree, text)
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """A mapping that a program wrote, such as a lock of DVC, by libyaml: fifty times faster, without lines.
+
+    Raises:
+        InputError: the file is no YAML mapping, as one that was cut short is not.
+    """
+    with reading(path, "a YAML mapping", f"bring it back with `git checkout {path}`."):
+        found = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no mapping")
+        return found
 
 
 def _marked(path: Path, error: MarkedYAMLError, problem: str, fix: str) -> InputError:

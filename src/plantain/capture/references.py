@@ -12,7 +12,6 @@ from PIL import Image, UnidentifiedImageError
 from plantain.base.errors import InputError
 from plantain.base.files import readable_json, sha256_file, write_atomic
 from plantain.base.params import ReferenceParams
-from plantain.base.places import root
 from plantain.capture.progress import Progress, shown
 from plantain.probe.records import ReferenceRecord
 from plantain.records.lock import ModelLock
@@ -62,7 +61,7 @@ def generate(
 
 
 def _copy(record: ReferenceRecord, folder: Path) -> None:
-    source = root() / str(record.file)
+    source = Path(str(record.file))
     if not source.exists():
         raise InputError(f"reference '{record.name}' is missing.", file=source, fix="restore the file.")
     if sha256_file(source) != record.file_sha256:

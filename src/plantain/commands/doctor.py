@@ -15,7 +15,6 @@ from plantain.base.config import read_params
 from plantain.base.environment import ENVIRONMENT, declared_versions, public_version, write_declared
 from plantain.base.errors import CheckFailed, PlantainError
 from plantain.base.params import Method, Params, Source
-from plantain.base.places import root
 
 
 def version() -> None:
@@ -67,16 +66,16 @@ def _store(fix: bool) -> Finding:
     from plantain.track.mlflow.store import schema_state, upgrade_schema
 
     if fix:
-        upgrade_schema(root())
-    state = schema_state(root())
+        upgrade_schema(Path())
+    state = schema_state(Path())
     return Finding("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
 
 
 def _stale_runs(fix: bool) -> Finding:
     from plantain.track.mlflow.sink import close_stale, stale_runs
 
-    closed = close_stale(root(), read_params().tracking) if fix else 0
-    stale = stale_runs(root(), read_params().tracking)
+    closed = close_stale(Path(), read_params().tracking) if fix else 0
+    stale = stale_runs(Path(), read_params().tracking)
     found = f"{len(stale)} left RUNNING by a process that is gone" if stale else f"none ({closed} closed)"
     return Finding("stale runs", not stale, found, "`plantain doctor --fix` closes them as KILLED.")
 
@@ -96,7 +95,7 @@ def _tree(fix: bool) -> Finding:
     """A dirty tree is not mended here: only its owner knows what the changes are for."""
     from plantain.base.git import git_state
 
-    state = git_state(root())
+    state = git_state(Path())
     if state.commit is None:
         return Finding("git", False, "not a git repository", "`git init` and commit, so that numbers have a commit.")
     found = f"changes over {state.commit[:10]} in what is run" if state.dirty else f"clean at {state.commit[:10]}"

@@ -7,12 +7,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from plantain.base import places
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
 from plantain.probe.expand import expand
 from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
-from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.lock import ModelLock, read_lock
 
 Cell = tuple[str, str]
 
@@ -90,14 +91,14 @@ def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
 
 
 def _expanded(probe: str) -> Expansion:
-    return expand(read_probe(Path("prompts", f"{probe}.yaml")), Path())
+    return expand(read_probe(places.probe_file(probe)), Path())
 
 
 def declared_lock(params: Params, model: str) -> ModelLock:
     """The lock of a model as params.yaml declares it now, whatever the one on disk was made for."""
     entry = params.models[model]
     base = params.models[str(entry.of)] if entry.source is Source.untrained else entry
-    path = lock_path(model)
+    path = places.model_lock(model)
     found = read_lock(path) if path.exists() else None
     if found is None or _origin(found) != _declared_origin(entry, base):
         found = _resolved(params, model, entry)

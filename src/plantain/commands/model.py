@@ -1,13 +1,13 @@
 """``plantain model``: what a model consists of, and fetching its weights."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Source
@@ -19,7 +19,7 @@ from plantain.model.resolve import declared
 
 app = group("Show the geometry of a model, or fetch its weights.")
 
-_PARAMS = Path("params.yaml")
+_PARAMS = places.PARAMS
 _ROWS = {
     "projections": "projections measured",
     "heads": "attention heads (image or all tokens)",

@@ -11,7 +11,6 @@ import typer
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Params
-from plantain.base.places import root
 from plantain.report.result import Result, load_result, stats_folder
 from plantain.track.address import Address, RunId, find, parse
 from plantain.track.results import Reader
@@ -37,10 +36,10 @@ def opened(addresses: Sequence[str]) -> Iterator[list[Result]]:
 
 def _open(address: Address | RunId, folder: Path) -> Result:
     if isinstance(address, Address) and address.rev is None:
-        if not (stats_folder(root(), address.probe, address.model) / "summary.json").exists():
-            _expect(address, read_params(root() / "params.yaml"))
-        return _chosen(load_result(root(), address.probe, address.model), address.contrast)
-    found = find(root(), address, read_params(root() / "params.yaml").tracking)
+        if not (stats_folder(Path(), address.probe, address.model) / "summary.json").exists():
+            _expect(address, read_params(Path() / "params.yaml"))
+        return _chosen(load_result(Path(), address.probe, address.model), address.contrast)
+    found = find(Path(), address, read_params(Path() / "params.yaml").tracking)
     cell = found.cells[0]
     if found.reader.folder is not None:
         return _chosen(load_result(found.reader.folder, cell.probe, cell.model), found.contrast)
@@ -57,11 +56,11 @@ def _expect(address: Address, params: Params) -> None:
         InputError: there is no such probe or model, or the model has no results of its own.
     """
     probe, model = address.probe, address.model
-    probes = sorted(path.stem for path in (root() / "prompts").glob("*.yaml"))
+    probes = sorted(path.stem for path in (Path() / "prompts").glob("*.yaml"))
     if probe not in probes:
         fix = f"use one of: {', '.join(probes)}; `plantain probe new {probe}` begins one."
-        raise InputError(f"there is no probe '{probe}'.", file=root() / "prompts", fix=fix)
-    file = root() / "params.yaml"
+        raise InputError(f"there is no probe '{probe}'.", file=Path() / "prompts", fix=fix)
+    file = Path() / "params.yaml"
     declared = params.models.get(model)
     if declared is None:
         fix = f"use one of: {', '.join(params.models)}."

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
@@ -85,10 +86,10 @@ def _readers(params: Params, model: str | None) -> tuple[tuple[Reader, ...], lis
 
 
 def _lock(name: str, params: Params, *, build: bool) -> Any:
-    from plantain.records.lock import lock_path, read_lock
+    from plantain.records.lock import read_lock
 
-    if lock_path(name).exists():
-        return read_lock(lock_path(name))
+    if places.model_lock(name).exists():
+        return read_lock(places.model_lock(name))
     if not build:
         return None
     from plantain.model.resolve import resolve

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from plantain.base import places
 from plantain.base.errors import CheckFailed, InputError
 from plantain.commands.opening import group
 from plantain.probe.authoring.check import design
@@ -71,7 +72,7 @@ def _chosen(probes: list[str]) -> list[Published]:
     Raises:
         InputError: there is no card, or none of a probe that was named.
     """
-    folder = Path("reports/published")
+    folder = places.PUBLISHED
     cards = read_cards(folder)
     if not cards:
         raise InputError("there is no published card.", file=folder, fix="restore reports/published with git.")

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.params import Params
+from plantain.base.params import Params, RunParams
+from plantain.stages.pipelines import follow
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
@@ -25,6 +27,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    _follow(params.run)
     everything = not probes and not model
     code = _run(cells, everything)
     if study and not code:
@@ -34,14 +37,27 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     raise typer.Exit(code)
 
 
+def _follow(run: RunParams) -> None:
+    """Bring the pipelines into step with ``run.probes``, and say so."""
+    new, gone = follow(run)
+    for probe in new:
+        print(f"{probe} is new in run.probes: {places.pipeline(probe)} was written.")
+    for probe in gone:
+        print(f"{probe} left run.probes: its pipeline and results were removed; git and DVC's cache keep them.")
+
+
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:
     if everything:
         return _dvc("repro")
-    names = [f"{probe}-{model}" for probe, model in cells]
-    code = _dvc("repro", "cells", *(f"analyze@{name}" for name in names))
+    code = _dvc("repro", "cells", *_stages("analyze", cells))
     # From here on stages look at all cells at once: those alone are run, or every cell would be.
-    beside = ["verdict", *(f"report@{name}" for name in names), "compare", "publish"]
+    beside = ["verdict", *_stages("report", cells), "compare", "publish"]
     return code or _dvc("repro", "--single-item", *beside)
+
+
+def _stages(stage: str, cells: list[tuple[str, str]]) -> list[str]:
+    """DVC's names of a stage of these cells."""
+    return [f"{places.pipeline(probe)}:{stage}@{model}" for probe, model in cells]
 
 
 def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.places import root
 from plantain.commands.opening import opened
 from plantain.report import text as terminal
 from plantain.report import words as wording
@@ -40,7 +40,7 @@ def show(result: Address = None, as_json: Json = False) -> None:
 
 
 def _all(as_json: bool) -> None:
-    results = load_cells(root())
+    results = load_cells(Path())
     lines = [json.dumps([as_data(one) for one in results], indent=2)] if as_json else headlines(results)
     print("\n".join(lines))
 
@@ -74,7 +74,7 @@ def headline() -> None:
     from plantain.report.result import load_result
     from plantain.report.text import headlines
 
-    path = Path("reports/cells.json")
+    path = places.CELLS
     if not path.exists():
         raise InputError("no run to show.", file=path, fix="run `make repro` or `dvc repro` first.")
     cells = json.loads(path.read_bytes())["cells"]

@@ -100,16 +100,6 @@ def table_bytes(table: Table) -> bytes:
     return readable_json(table.model_dump(mode="json", by_alias=True))
 
 
-def null_path(family: str, probe: str) -> Path:
-    """Where the null table of a family lies, from the repository root."""
-    return Path("reports/nulls", family, f"{probe}.json")
-
-
-def replication_path(model: str, probe: str) -> Path:
-    """Where the replications of a model lie, from the repository root."""
-    return Path("reports/replications", model, f"{probe}.json")
-
-
 def read_null(path: Path) -> NullTable:
     """Read a null table.
 

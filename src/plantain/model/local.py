@@ -5,7 +5,7 @@ from pathlib import Path
 
 from plantain.base.errors import InputError
 from plantain.base.files import readable_json, sha256_bytes, sha256_file, write_atomic
-from plantain.base.places import root, state_dir
+from plantain.base.places import home, state_dir
 from plantain.model.layout import components, read_index
 from plantain.records.lock import Component
 
@@ -16,7 +16,7 @@ def folder(path: str) -> Path:
     Raises:
         InputError: there is no such folder.
     """
-    found = root() / Path(path).expanduser()
+    found = home() / Path(path).expanduser()
     if not found.is_dir():
         raise InputError("no such folder.", file=found, fix="correct `path` of the model in params.yaml.")
     return found

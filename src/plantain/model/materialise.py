@@ -7,11 +7,12 @@ its files back through here. Files whose digests differ from the lock are refuse
 from dataclasses import dataclass
 from pathlib import Path
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import Method, Source
 from plantain.model import embedded, hub, local
-from plantain.records.lock import Component, ModelLock, lock_path
+from plantain.records.lock import Component, ModelLock
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _changed(lock: ModelLock, found: Files) -> InputError:
     untouched = {"transformer"} if in_memory(lock) else set()
     parts = [part for part in lock.components if found.components.get(part) != lock.components[part]]
     named = ", ".join(part for part in parts if part not in untouched) or "transformer"
-    since = lock_path(lock.name).as_posix()
+    since = places.model_lock(lock.name).as_posix()
     if lock.base is Source.embedded:
         what = f"{lock.name} as this version of plantain builds it differs from {since} (in: {named})."
     else:

@@ -99,11 +99,6 @@ class ModelLock(BaseModel):
         return readable_json(self.model_dump(mode="json"))
 
 
-def lock_path(model: str) -> Path:
-    """Where the lock of ``model`` lies, from the repository root."""
-    return Path("models", model, "model.lock.json")
-
-
 def read_lock(path: Path) -> ModelLock:
     """Read and validate a lock.
 

@@ -77,12 +77,6 @@ class Receipt(Frozen):
         return sha256_bytes(self.to_bytes())
 
 
-def receipt_path(stage: str, *, model: str | None = None, probe: str | None = None) -> Path:
-    """``receipts/<stage>/<model>/<probe>.json`` with the parts that apply; ``all.json`` where none does."""
-    parts = [part for part in (model, probe) if part]
-    return Path("receipts", stage, *parts[:-1], f"{parts[-1] if parts else 'all'}.json")
-
-
 def write_receipt(path: Path, receipt: Receipt) -> None:
     """Write ``receipt`` whole or not at all."""
     write_atomic(path, receipt.to_bytes())

@@ -1,9 +1,9 @@
 """``analyze``: what the numbers of a cell say, for every contrast and analysis."""
 
 import sys
-from pathlib import Path
 
 from plantain.analysis.cell import analyse_cell
+from plantain.base import places
 from plantain.base.files import readable_json
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
@@ -17,18 +17,18 @@ def main() -> None:
     probe, model = sys.argv[1:3]
     with stage("analyze", section="analyze", probe=probe, model=model) as current:
         current.use("analyses")
-        activations = read_activations(current.read(Path("data/activations", model, f"{probe}.safetensors")))
-        units = read_units(current.read(Path("models", model, "units.parquet")))
-        contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json")))
-        records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        activations = read_activations(current.read(places.activations(model, probe)))
+        units = read_units(current.read(places.units(model)))
+        contrasts = read_contrasts(current.read(places.contrasts(probe)))
+        records = read_records(current.read(places.records(probe)))
         result = analyse_cell(activations, units, contrasts, current.params.analyses)
-        folder = current.out(Path("data/stats", model, probe))
+        folder = current.out(places.stats(model, probe))
         folder.mkdir()
         for name, table in result.tables.items():
             table.write_parquet(folder / f"{name}.parquet")
         summary = result.summary | {"probe": probe, "model": model}
         (folder / "summary.json").write_bytes(readable_json(summary))
-        metrics = current.out(Path("reports", model, probe, "metrics.json"))
+        metrics = current.out(places.metrics(model, probe))
         metrics.write_bytes(readable_json(result.metrics))
         current.metrics = result.metrics
         current.prompts = prompt_set(probe, records)

@@ -1,8 +1,8 @@
 """What the verdict and the study share: which families stand beside a model, and what decides their numbers."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.files import sha256_file
@@ -25,7 +25,7 @@ def families(params: Params, parent: str) -> list[str]:
 
 def image_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
     """Reference name to the SHA-256 of its image."""
-    folder = Path("data/references", model, probe)
+    folder = places.images(model, probe)
     return {path.stem: sha256_file(current.read(path)) for path in sorted(folder.glob("*.png"))}
 
 

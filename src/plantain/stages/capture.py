@@ -1,13 +1,13 @@
 """``capture``: every (item, condition, seed) of a probe through a model, reduced to group mean squares."""
 
 import sys
-from pathlib import Path
 
+from plantain.base import places
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import prompt_levels, write_prompt_levels
 from plantain.probe.store import read_records
 from plantain.records.activations import write_activations
-from plantain.records.lock import lock_path, read_lock
+from plantain.records.lock import read_lock
 from plantain.records.receipt import prompt_set
 from plantain.stages.frame import run, stage
 
@@ -17,13 +17,13 @@ def main() -> None:
     probe, model = sys.argv[1:3]
     with stage("capture", section="capture", probe=probe, model=model) as current:
         current.use("capture")
-        records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
-        references = current.read(Path("data/references", model, probe))
-        lock = read_lock(current.read(lock_path(model)))
+        records = read_records(current.read(places.records(probe)))
+        references = current.read(places.images(model, probe))
+        lock = read_lock(current.read(places.model_lock(model)))
         result = capture_cell(records, references, lock, current.params.capture)
-        write_activations(current.out(Path("data/activations", model, f"{probe}.safetensors")), result.activations)
+        write_activations(current.out(places.activations(model, probe)), result.activations)
         levels = prompt_levels(records, lock)
-        write_prompt_levels(current.out(Path("data/embeddings", model, f"{probe}.safetensors")), levels)
+        write_prompt_levels(current.out(places.embeddings(model, probe)), levels)
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(result.activations.header["capture_key"])

@@ -1,51 +1,52 @@
-"""``cells``: the cells of this run, and the removal of what belongs to none of them.
+"""``cells``: the cells of this run, and the removal of what belongs to a model that left it.
 
-``compare`` and ``publish`` can only depend on whole folders, which would keep the results of a probe or model that was
-taken out of ``run``. This stage deletes exactly the outs that dvc.lock names for such cells: they are in the cache, and
-come back when the cell does. It never deletes by listing a folder.
+``verdict``, ``compare`` and ``publish`` can only depend on whole folders, which would keep the results of a model that
+was taken out of ``run.models``. This stage deletes exactly the outs that DVC's locks name for such models: they are in
+the cache, and come back when the model does. It never deletes by listing a folder. A probe that leaves ``run.probes``
+loses its pipeline, and its results with it, by ``plantain run`` or ``plantain probe rm``.
 """
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import read_params
+from plantain.base.errors import InputError
 from plantain.base.files import readable_json, write_atomic
 from plantain.base.params import RunParams
-from plantain.base.yaml import read_yaml
+from plantain.base.yaml import read_plain
 from plantain.stages.frame import run
+from plantain.stages.pipelines import outs_of, piped, remove
 
 
 def main() -> None:
     """``python -m plantain.stages.cells``."""
     chosen = read_params().run
-    for path in stale_outs(Path("dvc.lock"), chosen):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    _check_pipelines(chosen)
+    for path in stale_outs(chosen):
+        remove(path)
     cells = [{"probe": probe, "model": model} for probe in chosen.probes for model in chosen.models]
-    write_atomic(Path("reports/cells.json"), readable_json({"cells": cells}))
+    write_atomic(places.CELLS, readable_json({"cells": cells}))
 
 
-def stale_outs(lock: Path, chosen: RunParams) -> list[Path]:
-    """Outs that ``lock`` names for cells that are not ``chosen``, and that no chosen cell shares."""
-    if not lock.exists():
-        return []
-    stages = read_yaml(lock).data.get("stages") or {}
-    wanted = _names(chosen)
-    kept = {out["path"] for name, entry in stages.items() if _is_wanted(name, wanted) for out in entry.get("outs", [])}
-    stale = {out["path"] for name, entry in stages.items() if not _is_wanted(name, wanted) for out in entry["outs"]}
-    return sorted(Path(path) for path in stale - kept)
+def stale_outs(chosen: RunParams) -> list[Path]:
+    """Outs that the locks name for models that are not ``chosen``."""
+    locks = [places.LOCK, *map(places.pipeline_lock, piped())]
+    return [path for lock in locks for path in outs_of(lock, _stale(lock, chosen.models))]
 
 
-def _names(chosen: RunParams) -> set[str]:
-    cells = {f"{probe}-{model}" for probe in chosen.probes for model in chosen.models}
-    return cells | set(chosen.probes) | set(chosen.models)
+def _stale(lock: Path, models: list[str]) -> Iterator[str]:
+    """Stages of a lock that are one model's, and that model not among ``models``."""
+    held = read_plain(lock).get("stages") or {} if lock.exists() else {}
+    return (name for name in held if "@" in name and name.partition("@")[2] not in models)
 
 
-def _is_wanted(stage: str, wanted: set[str]) -> bool:
-    _, _, item = stage.partition("@")
-    return not item or item in wanted
+def _check_pipelines(chosen: RunParams) -> None:
+    for place, probe in enumerate(chosen.probes):
+        if not places.pipeline(probe).exists():
+            fix = f"start it with `plantain run {probe}`, which writes them."
+            problem = f"'{probe}' has no stages in {places.pipeline(probe)}."
+            raise InputError(problem, file=places.PARAMS, field=f"run.probes.{place}", fix=fix)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,36 @@
 
 from pathlib import Path
 
+from plantain.base import places
+from plantain.report.compare.plots import write_plots
 from plantain.report.compare.write import write_compare
 from plantain.report.result import load_result
 from plantain.stages.frame import cells_with_results, run, stage
+
+
+def shown(probe: str, model: str) -> tuple[Path, ...]:
+    """What the page over all cells shows of one."""
+    return (
+        places.stats(model, probe),
+        places.verdict(model, probe),
+        places.records(probe),
+        places.references(probe),
+        places.model_lock(model),
+        places.probe_file(probe),
+        places.PUBLISHED,
+    )
 
 
 def main() -> None:
     """``python -m plantain.stages.compare``."""
     with stage("compare", section="report") as current:
         current.use("run")
-        for folder in ("data/prompts", "data/stats", "data/verdicts", "models", "prompts", "reports/published"):
-            current.read(Path(folder))
-        results = [load_result(Path(), probe, model) for probe, model in cells_with_results(current)]
-        write_compare(results, current.out(Path("reports/index.html")))
+        cells = cells_with_results(current)
+        for path in dict.fromkeys(path for probe, model in cells for path in shown(probe, model)):
+            current.read(path)
+        results = [load_result(Path(), probe, model) for probe, model in cells]
+        write_compare(results, current.out(places.INDEX))
+        write_plots(results, current.out(places.PLOTS))
 
 
 if __name__ == "__main__":

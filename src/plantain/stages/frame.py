@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import observed_versions
 from plantain.base.errors import InputError, PlantainError, reading
@@ -27,7 +28,8 @@ from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
-from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, receipt_path, write_receipt
+from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
+from plantain.stages.rooms import code_digests
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Stage:
             prompts=self.prompts,
             model_lock_sha256=self.model_lock_sha256,
             capture_key=self.capture_key,
-            code=imported_code(),
+            code=code_digests(self.name),
             packages=observed_versions(self.section),
             device=self.device,
             dtype=self.dtype,
@@ -127,7 +129,9 @@ def stage(
     """
     started = time.time()
     state = git_state(Path())
-    params, source = read_params(), read_yaml(Path("params.yaml"))
+    params, source = read_params(), read_yaml(places.PARAMS)
+    if probe and probe not in params.run.probes:
+        raise _not_asked(probe, source)
     current = Stage(name, probe, model, section, params, source.data)
     current.used[f"environment.{section}"] = observed_versions(section)
     try:
@@ -138,7 +142,7 @@ def stage(
         raise _placed(error, source, current.used) from None
     finally:
         current.discard()
-    path = receipt or receipt_path(name, model=model, probe=probe)
+    path = receipt or places.receipt(name, model=model, probe=probe)
     write_receipt(path, written)
     journal.append(
         journal.Execution(
@@ -161,42 +165,18 @@ def stage(
         subprocess.run([sys.executable, "-m", "plantain.track.mlflow.live", name, probe, model], check=False)
 
 
+def _not_asked(probe: str, source: YamlFile) -> InputError:
+    """A probe that left ``run.probes`` has stages until its pipeline goes too; none of them may cost hours."""
+    fix = f"add it there, or remove {places.pipeline(probe).parent} with `plantain probe rm {probe}`."
+    return source.error(f"'{probe}' has a pipeline and is not in run.probes.", "run", "probes", fix=fix)
+
+
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
-    path = current.read(Path("reports/cells.json"))
+    path = current.read(places.CELLS)
     with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
         named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
-    return [(probe, model) for probe, model in named if Path("data/stats", model, probe).exists()]
-
-
-def imported_code() -> dict[str, str]:
-    """Digests of the plantain modules that this process imported.
-
-    Raises:
-        InputError: a module differs from the workspace's, as an editable install under ``dvc exp run --temp`` would.
-    """
-    digests = {}
-    for name, source in _imported().items():
-        digests[name] = sha256_file(source)
-        here = _workspace_source(name, source)
-        if here.exists() and sha256_file(here) != digests[name]:
-            fix = "run stages as dvc.yaml does, with PYTHONPATH=src."
-            raise InputError(f"{name} came from {source}, which is not the workspace's code.", file=here, fix=fix)
-    return digests
-
-
-def _imported() -> dict[str, Path]:
-    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "plantain"}
-    main = sys.modules["__main__"]
-    if main.__spec__ is not None and main.__spec__.name.startswith("plantain."):
-        modules[main.__spec__.name] = main
-    files = {name: getattr(module, "__file__", None) for name, module in sorted(modules.items())}
-    return {name: Path(file) for name, file in files.items() if file}
-
-
-def _workspace_source(name: str, source: Path) -> Path:
-    stem = Path("src", *name.split("."))
-    return stem / "__init__.py" if source.name == "__init__.py" else stem.with_suffix(".py")
+    return [(probe, model) for probe, model in named if places.stats(model, probe).exists()]
 
 
 def run(main: Callable[[], None]) -> None:

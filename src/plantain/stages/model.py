@@ -1,8 +1,8 @@
 """``model``: resolve a model to its lock and its table of groups."""
 
 import sys
-from pathlib import Path
 
+from plantain.base import places
 from plantain.model.resolve import resolve
 from plantain.stages.frame import run, stage
 
@@ -13,9 +13,8 @@ def main() -> None:
     with stage("model", section="capture", model=name) as current:
         current.use("models", "capture.group_width")
         lock, units = resolve(name, current.params)
-        folder = Path("models", name)
-        current.out(folder / "model.lock.json").write_bytes(lock.to_bytes())
-        units.write_parquet(current.out(folder / "units.parquet"))
+        current.out(places.model_lock(name)).write_bytes(lock.to_bytes())
+        units.write_parquet(current.out(places.units(name)))
         current.model_lock_sha256 = lock.sha256
         current.seeds = {"draws": list(lock.seeds)}
         current.device, current.dtype = lock.device, lock.dtype

@@ -6,20 +6,20 @@ The table goes into git with its receipt beside it, so that a run can rank a mod
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.errors import InputError
 from plantain.base.params import Method
 from plantain.capture.cell import capture_cell
 from plantain.ladder.beside import null_settings
-from plantain.ladder.tables import DrawnContrast, Inputs, NullTable, drawn, null_path, table_bytes
+from plantain.ladder.tables import DrawnContrast, Inputs, NullTable, drawn, table_bytes
 from plantain.measure.sides import Measured, sampled_records
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import Activations
-from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.stages.beside import image_digests, inputs_by_contrast, shared
 from plantain.stages.frame import Stage, run, stage
@@ -28,16 +28,16 @@ from plantain.stages.frame import Stage, run, stage
 def main() -> None:
     """``python -m plantain.stages.nulls PROBE FAMILY``."""
     probe, family = sys.argv[1:3]
-    path = null_path(family, probe)
+    path = places.nulls(family, probe)
     receipt = path.with_suffix(".receipt.json")
     with stage("nulls", section="capture", probe=probe, model=family, receipt=receipt) as current:
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         params = current.params
-        contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
-        everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        contrasts = read_contrasts(current.read(places.contrasts(probe))).contrasts
+        everything = read_records(current.read(places.records(probe)))
         records = sampled_records(everything, contrasts, params.verdict)
         lock, groups = resolve(family, params)
-        references = current.read(Path("data/references", lock.files_model, probe))
+        references = current.read(places.images(lock.files_model, probe))
         result = capture_cell(records, references, lock, replace(params.capture, seeds=params.capture.seeds[:1]))
         found = result.activations
         draws = [
@@ -56,7 +56,7 @@ def _inputs(
     current: Stage, lock: ModelLock, contrasts: Sequence[ExpandedContrast], records: Sequence[Record]
 ) -> dict[str, Inputs]:
     """What decides the numbers of each contrast."""
-    parent = read_lock(current.read(lock_path(lock.files_model)))
+    parent = read_lock(current.read(places.model_lock(lock.files_model)))
     settings = null_settings(shared(current.params, parent), parent, _method(lock))
     images = image_digests(current, parent.name, str(current.probe))
     return inputs_by_contrast(contrasts, records, images, settings, current.params)

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from plantain.base import places
 from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
 from plantain.probe.store import write_expansion
@@ -16,16 +17,15 @@ def main() -> None:
     """``python -m plantain.stages.prompts PROBE``."""
     probe = sys.argv[1]
     with stage("prompts", section="prompts", probe=probe) as current:
-        source = current.read(Path("prompts", f"{probe}.yaml"))
+        source = current.read(places.probe_file(probe))
         expansion = expand(read_probe(source), Path())
         for reference in expansion.references:
             if reference.file:
                 current.read(Path(reference.file))
         with tempfile.TemporaryDirectory() as folder:
             write_expansion(expansion, Path(folder))
-            for ending in ("parquet", "references.json", "contrasts.json"):
-                name = f"{probe}.{ending}"
-                shutil.copyfile(Path(folder, name), current.out(Path("data/prompts", name)))
+            for path in (places.records(probe), places.references(probe), places.contrasts(probe)):
+                shutil.copyfile(Path(folder, path.name), current.out(path))
         current.prompts = prompt_set(probe, expansion.records)
 
 

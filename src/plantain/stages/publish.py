@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.stages.frame import run
 from plantain.track.mlflow.publish import publish
@@ -9,7 +10,7 @@ from plantain.track.mlflow.publish import publish
 
 def main() -> None:
     """``python -m plantain.stages.publish``."""
-    print(publish(Path(), read_params(), Path("mlflow/published.json")).sentence())
+    print(publish(Path(), read_params(), places.MARKER).sentence())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """``reference``: the conditioning images of a probe, made by a model (an untrained one takes its parent's)."""
 
 import sys
-from pathlib import Path
 
+from plantain.base import places
 from plantain.base.files import readable_json
 from plantain.probe.store import read_references
-from plantain.records.lock import lock_path, read_lock
+from plantain.records.lock import read_lock
 from plantain.stages.frame import run, stage
 
 
@@ -14,10 +14,10 @@ def main() -> None:
     probe, model = sys.argv[1:3]
     with stage("reference", section="capture", probe=probe, model=model) as current:
         current.use("reference")
-        records = read_references(current.read(Path("data/prompts", f"{probe}.references.json")))
-        lock = read_lock(current.read(lock_path(model)))
+        records = read_references(current.read(places.references(probe)))
+        lock = read_lock(current.read(places.model_lock(model)))
         current.model_lock_sha256 = lock.sha256
-        folder = current.out(Path("data/references", model, probe))
+        folder = current.out(places.images(model, probe))
         folder.mkdir()
         # Also names what a probe without references has: DVC warns of empty folders.
         names = sorted(record.name for record in records)

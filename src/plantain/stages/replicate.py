@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
 from plantain.ladder.beside import replicas, replication_settings
 from plantain.ladder.rungs import runs_asked
-from plantain.ladder.tables import ReplicatedContrast, ReplicationTable, replication_path, table_bytes
+from plantain.ladder.tables import ReplicatedContrast, ReplicationTable, table_bytes
 from plantain.measure.sides import Measured, judged, sampled_records
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
 from plantain.records.activations import Activations
-from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.units import read_units
 from plantain.stages.beside import image_digests, inputs_by_contrast, shared
@@ -31,14 +32,14 @@ from plantain.stages.frame import Stage, run, stage
 def main() -> None:
     """``python -m plantain.stages.replicate PROBE MODEL``."""
     probe, model = sys.argv[1:3]
-    path = replication_path(model, probe)
+    path = places.replications(model, probe)
     receipt = path.with_suffix(".receipt.json")
     with stage("replicate", section="capture", probe=probe, model=model, receipt=receipt) as current:
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
-        contrasts = read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))).contrasts
-        everything = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+        contrasts = read_contrasts(current.read(places.contrasts(probe))).contrasts
+        everything = read_records(current.read(places.records(probe)))
         records = sampled_records(everything, contrasts, current.params.verdict)
-        lock = read_lock(current.read(lock_path(model)))
+        lock = read_lock(current.read(places.model_lock(model)))
         result = _captured(current, lock, records)
         entries = _entries(current, lock, contrasts, records, result.activations)
         table = ReplicationTable(model=model, probe=probe, items=list(result.activations.items), contrasts=entries)
@@ -53,7 +54,7 @@ def main() -> None:
 def _captured(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CaptureResult:
     """The records with every noise seed and every version of their references."""
     params, rules = current.params, current.params.verdict
-    declared = read_references(current.read(Path("data/prompts", f"{current.probe}.references.json")))
+    declared = read_references(current.read(places.references(str(current.probe))))
     capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
     with tempfile.TemporaryDirectory() as folder:
         versions = redraw(declared, lock, params.reference, rules, Path(folder))
@@ -69,7 +70,7 @@ def _entries(
     activations: Activations,
 ) -> dict[str, ReplicatedContrast]:
     params, rules = current.params, current.params.verdict
-    groups = read_units(current.read(Path("models", lock.name, "units.parquet")))
+    groups = read_units(current.read(places.units(lock.name)))
     measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS])
     settings = replication_settings(shared(params, lock), lock, params.reference, rules)
     images = image_digests(current, lock.name, str(current.probe))

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from plantain.base import places
 from plantain.report.figures.write import write_figures
 from plantain.report.page.write import write_page
 from plantain.report.result import load_result
@@ -12,14 +13,14 @@ from plantain.stages.frame import run, stage
 def inputs(probe: str, model: str) -> list[Path]:
     """Everything that the page of a cell is made of."""
     return [
-        Path("data/stats", model, probe),
-        Path("data/verdicts", model, f"{probe}.json"),
-        Path("data/prompts", f"{probe}.parquet"),
-        Path("data/prompts", f"{probe}.references.json"),
-        Path("data/references", model, probe),
-        Path("models", model, "model.lock.json"),
-        Path("prompts", f"{probe}.yaml"),
-        Path("reports/published"),
+        places.stats(model, probe),
+        places.verdict(model, probe),
+        places.records(probe),
+        places.references(probe),
+        places.images(model, probe),
+        places.model_lock(model),
+        places.probe_file(probe),
+        places.PUBLISHED,
     ]
 
 
@@ -31,11 +32,10 @@ def main() -> None:
         for path in inputs(probe, model):
             current.read(path)
         result = load_result(Path(), probe, model)
-        folder = Path("reports", model, probe)
-        figures = current.out(folder / "figures")
+        figures = current.out(places.figures(model, probe))
         figures.mkdir()
         write_figures(result, figures, current.params.report.dpi)
-        write_page(result, current.out(folder / "index.html"))
+        write_page(result, current.out(places.page(model, probe)))
 
 
 if __name__ == "__main__":

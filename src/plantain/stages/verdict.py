@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load
 
+from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.errors import reading, restored
@@ -16,15 +17,13 @@ from plantain.ladder.judge import Cell, Frame, judge
 from plantain.ladder.tables import (
     NullTable,
     ReplicationTable,
-    null_path,
     read_null,
     read_replications,
-    replication_path,
 )
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
-from plantain.records.lock import ModelLock, lock_path, read_lock
+from plantain.records.lock import ModelLock, read_lock
 from plantain.records.units import read_units
 from plantain.stages.beside import families, image_digests, shared
 from plantain.stages.frame import Stage, cells_with_results, run, stage
@@ -39,7 +38,7 @@ def main() -> None:
         current.used["environment.capture"] = declared_versions()["capture"]
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         frame = Frame(VERDICT_ANALYSIS, current.params.analyses[VERDICT_ANALYSIS], current.params.verdict)
-        folder = current.out(Path("data/verdicts"))
+        folder = current.out(places.VERDICT_FOLDER)
         numbers: dict[str, dict[str, dict[str, float]]] = {}
         cells = cells_with_results(current)
         for probe, model in cells:
@@ -49,7 +48,7 @@ def main() -> None:
             write_atomic(folder / model / f"{probe}.json", readable_json(found.record | {"untrained": untrained}))
             numbers.setdefault(probe, {})[model] = found.metrics
             print(f"{probe}@{model}: {found.record['sentence']}")
-        current.out(Path("reports/verdicts.json")).write_bytes(readable_json(numbers))
+        current.out(places.VERDICTS).write_bytes(readable_json(numbers))
         current.metrics = numbers
 
 
@@ -65,15 +64,15 @@ def published(current: Stage, probe: str, model: str) -> dict[str, dict[str, flo
 
 def gather(current: Stage, probe: str, model: str) -> Cell:
     """Everything that is known of one cell."""
-    records = read_records(current.read(Path("data/prompts", f"{probe}.parquet")))
+    records = read_records(current.read(places.records(probe)))
     folder = Path("data/activations", model)
     return Cell(
         probe=probe,
         model=model,
         activations=read_activations(current.read(folder / f"{probe}.safetensors")),
-        groups=read_units(current.read(Path("models", model, "units.parquet"))),
+        groups=read_units(current.read(places.units(model))),
         records=records,
-        contrasts=read_contrasts(current.read(Path("data/prompts", f"{probe}.contrasts.json"))),
+        contrasts=read_contrasts(current.read(places.contrasts(probe))),
         summary=_summary(current, probe, model),
         sources=sources(current, probe, model),
         embeddings=_embeddings(current, probe, model),
@@ -98,11 +97,11 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
 
 
 def _lock(current: Stage, model: str) -> ModelLock:
-    return read_lock(current.read(lock_path(model)))
+    return read_lock(current.read(places.model_lock(model)))
 
 
 def _summary(current: Stage, probe: str, model: str) -> dict[str, Any]:
-    path = current.read(Path("data/stats", model, probe, "summary.json"))
+    path = current.read(places.summary(model, probe))
     with reading(path, "the summary of a cell", restored(path)):
         found: dict[str, Any] = json.loads(path.read_bytes())
         for told in (one for analyses in found["contrasts"].values() for one in analyses.values()):
@@ -114,22 +113,22 @@ def _summary(current: Stage, probe: str, model: str) -> dict[str, Any]:
 def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:
     if lock.of is None:
         return lock
-    path = lock_path(lock.of)
+    path = places.model_lock(lock.of)
     return read_lock(current.read(path)) if path.exists() else None
 
 
 def _tables(current: Stage, probe: str, parent: str) -> tuple[NullTable, ...]:
-    paths = [null_path(family, probe) for family in families(current.params, parent)]
+    paths = [places.nulls(family, probe) for family in families(current.params, parent)]
     return tuple(read_null(current.read(path)) for path in paths if path.exists())
 
 
 def _replications(current: Stage, probe: str, model: str) -> ReplicationTable | None:
-    path = replication_path(model, probe)
+    path = places.replications(model, probe)
     return read_replications(current.read(path)) if path.exists() else None
 
 
 def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
-    path = Path("data/embeddings", model, f"{probe}.safetensors")
+    path = places.embeddings(model, probe)
     if not path.exists():
         return None
     with reading(current.read(path), "prompt embeddings", restored(path)):

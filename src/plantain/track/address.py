@@ -9,7 +9,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import TrackingParams
 from plantain.track.history import RevisionReader, resolve, revisions
 from plantain.track.mlflow.check import run_tags
-from plantain.track.results import CELLS, Cell, FolderReader, Reader, Results, read_results
+from plantain.track.results import RESULTS, Cell, FolderReader, Reader, Results, read_results
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -108,7 +108,7 @@ def _check_contrast(cell: Cell, address: Address) -> None:
 def _of_run(root: Path, tags: dict[str, str]) -> Found:
     """The workspace if its receipts are the run's, else the newest revision whose receipts are."""
     contrast = tags.get("contrast") or None
-    places = [None, *(revision.sha for revision in reversed(revisions(root, "dvc.lock", CELLS)))]
+    places = [None, *(revision.sha for revision in reversed(revisions(root, *RESULTS)))]
     for rev in places:
         found = everything(root, rev)
         cells = tuple(cell for cell in found.cells if _is_of(cell, tags))

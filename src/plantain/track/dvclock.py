@@ -1,16 +1,17 @@
-"""What ``dvc.lock`` credits each stage with: MD5 of every dependency and out."""
+"""What the locks of DVC credit each stage with: MD5 of every dependency and out."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml  # libyaml: fifty times faster than a parser in Python
 
+from plantain.base import places
 from plantain.records.receipt import Receipt
 from plantain.track.results import Digests, Reader
 
-LOCK: Final = "dvc.lock"
+LOCK: Final = places.LOCK.as_posix()
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -32,29 +33,44 @@ class Credit:
 
 
 @dataclass(frozen=True)
-class DvcLock:
-    """The stages of dvc.lock with what they read and wrote."""
+class DvcLocks:
+    """What DVC's locks say that each stage read and wrote: one lock a probe, and one for the stages over all cells."""
 
-    stages: dict[str, tuple[Credit, ...]]
+    reader: Reader
+    _parsed: dict[str, dict[str, tuple[Credit, ...]]] = field(default_factory=dict, compare=False)
+
+    def credits(self, receipt: Receipt) -> tuple[Credit, ...]:
+        """What the stage of ``receipt`` is credited with; nothing where no lock names it."""
+        if receipt.probe and (found := self._stages(places.pipeline_lock(receipt.probe).as_posix())):
+            return found.get(_name(receipt, receipt.model), ())
+        cell = "-".join(part for part in (receipt.probe, receipt.model) if part)
+        return self._stages(LOCK).get(_name(receipt, cell), ())
 
     def credit(self, receipt: Receipt, path: str) -> Credit | None:
         """What the stage of ``receipt`` is credited with at ``path``, or None."""
-        return next((credit for credit in self.stages.get(stage_name(receipt), ()) if credit.covers(path)), None)
+        return next((credit for credit in self.credits(receipt) if credit.covers(path)), None)
+
+    def _stages(self, lock: str) -> dict[str, tuple[Credit, ...]]:
+        if lock not in self._parsed:
+            data: dict[str, Any] = yaml.load(self.reader.read(lock) or b"", Loader=_LOADER) or {}
+            self._parsed[lock] = {name: _credits(entry) for name, entry in (data.get("stages") or {}).items()}
+        return self._parsed[lock]
 
 
 def stage_name(receipt: Receipt) -> str:
-    """DVC's name of the stage that wrote ``receipt``: a matrix joins its values with a hyphen."""
-    cell = "-".join(part for part in (receipt.probe, receipt.model) if part)
-    return f"{receipt.stage}@{cell}" if cell else receipt.stage
+    """What DVC calls the stage that wrote ``receipt``, as ``dvc repro`` takes it."""
+    name = _name(receipt, receipt.model)
+    return f"{places.pipeline(receipt.probe)}:{name}" if receipt.probe else name
 
 
-def read_lock(reader: Reader) -> DvcLock | None:
-    """The lock file where ``reader`` reads, or None where there is none."""
-    content = reader.read(LOCK)
-    if content is None:
-        return None
-    data: dict[str, Any] = yaml.load(content, Loader=_LOADER) or {}
-    return DvcLock({name: _credits(entry) for name, entry in (data.get("stages") or {}).items()})
+def _name(receipt: Receipt, item: str | None) -> str:
+    """A stage of a matrix is called after its item."""
+    return f"{receipt.stage}@{item}" if item else receipt.stage
+
+
+def locks_of(reader: Reader) -> DvcLocks | None:
+    """The locks where ``reader`` reads, or None where DVC has run nothing."""
+    return DvcLocks(reader) if reader.read(LOCK) is not None else None
 
 
 def _credits(entry: dict[str, Any]) -> tuple[Credit, ...]:

@@ -9,12 +9,15 @@ from typing import IO, Final, Protocol
 
 from pydantic import ValidationError
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes
-from plantain.records.receipt import PromptSet, Receipt, receipt_path
+from plantain.records.receipt import PromptSet, Receipt
 
 _CHUNK: Final = 1 << 20
-CELLS: Final = "reports/cells.json"
+CELLS: Final = places.CELLS.as_posix()
+RESULTS: Final = (places.LOCK.as_posix(), places.PIPELINES.as_posix(), CELLS)
+"""What changes in git whenever a result does."""
 MODEL_STAGES: Final = ("model",)
 PROBE_STAGES: Final = ("prompts",)
 CELL_STAGES: Final = ("reference", "capture", "analyze", "report")
@@ -153,7 +156,7 @@ def read_results(reader: Reader) -> Results:
         InputError: a file is not what it should be.
     """
     cells = tuple(read_cell(reader, probe, model) for probe, model in cell_names(reader))
-    singles = {stage: held for stage in SINGLE_STAGES if (held := _held(reader, receipt_path(stage)))}
+    singles = {stage: held for stage in SINGLE_STAGES if (held := _held(reader, places.receipt(stage)))}
     return Results(cells, singles if cells else {})
 
 
@@ -186,9 +189,9 @@ def parse_receipt(path: str, content: bytes) -> Held:
 
 def read_cell(reader: Reader, probe: str, model: str) -> Cell:
     """The receipts of one cell, as far as they exist."""
-    paths = {stage: receipt_path(stage, model=model) for stage in MODEL_STAGES}
-    paths |= {stage: receipt_path(stage, probe=probe) for stage in PROBE_STAGES}
-    paths |= {stage: receipt_path(stage, model=model, probe=probe) for stage in CELL_STAGES}
+    paths = {stage: places.receipt(stage, model=model) for stage in MODEL_STAGES}
+    paths |= {stage: places.receipt(stage, probe=probe) for stage in PROBE_STAGES}
+    paths |= {stage: places.receipt(stage, model=model, probe=probe) for stage in CELL_STAGES}
     held = {stage: found for stage, path in paths.items() if (found := _held(reader, path))}
     return Cell(probe, model, held)
 

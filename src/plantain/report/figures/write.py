@@ -1,4 +1,4 @@
-"""Every figure of a result, as PNG and SVG, and the small tables that ``dvc plots`` draws from."""
+"""Every figure of a result, as PNG and SVG."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from plantain.report.figures import charts as draw_charts
 from plantain.report.figures import heatmaps as draw_maps
 from plantain.report.figures.style import plantain_style, save
-from plantain.report.figures.tables import write_plot_data
 from plantain.report.result import Analysis, Result
 
 MAIN = "heatmap"
@@ -21,7 +20,6 @@ def write_figures(result: Result, folder: Path, dpi: int = 160) -> list[Path]:
     with plantain_style():
         for stem, figure in _figures(result):
             save(figure, folder, stem, dpi)
-    write_plot_data(result, folder)
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 

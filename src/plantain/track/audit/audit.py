@@ -13,7 +13,7 @@ from plantain.records.receipt import Metrics
 from plantain.track.address import Found
 from plantain.track.audit.checks import Broken, Chain, check_ledger, count
 from plantain.track.audit.study import RuleChange, broken_tables, rule_changes
-from plantain.track.dvclock import DvcLock, read_lock
+from plantain.track.dvclock import DvcLocks, locks_of
 from plantain.track.lineage import Step, chain
 from plantain.track.mlflow.check import check_runs
 from plantain.track.mlflow.projection import RunSpec, project
@@ -108,7 +108,7 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         passes: how many passes of each cell the level ``capture`` runs again.
     """
     lines = journal.executions()
-    lock = read_lock(found.reader)
+    lock = locks_of(found.reader)
     runs, tracker = check_runs(_runs(found, lines, root), params.tracking)
     ledgered = list(check_ledger(found.reader, found.results, found.cells))
     cells, links = [], 0
@@ -131,7 +131,7 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
     return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker, rules)
 
 
-def _rest(found: Found, lock: DvcLock | None, said: set[str]) -> list[Broken]:
+def _rest(found: Found, lock: DvcLocks | None, said: set[str]) -> list[Broken]:
     """Broken links of the stages that see all cells, beyond those that were said of single cells."""
     walk = Chain(None, found.reader, lock)
     return [one for one in walk.broken(found.results.singles.values()) if one.path not in said]

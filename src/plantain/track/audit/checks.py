@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from plantain.base.files import is_source, tree_digest
 from plantain.records.receipt import FileRecord, Metrics, Receipt
 from plantain.track import ledger
-from plantain.track.dvclock import Credit, DvcLock, md5_of, stage_name
+from plantain.track.dvclock import Credit, DvcLocks, md5_of, stage_name
 from plantain.track.lineage import kind, missing_stages
 from plantain.track.results import Cell, Held, Reader, Results
 
@@ -30,10 +31,28 @@ class Broken:
         return f"{self.cell}: {self.link} {self.path}: {self.problem}"
 
 
+def _code_path(name: str) -> str:
+    """Where an entry of a receipt's code lies; receipts of earlier revisions name modules, not rooms and files."""
+    if name.split(".", maxsplit=1)[0] != "plantain":
+        return f"src/plantain/{name}"
+    return f"src/{name.replace('.', '/')}.py"
+
+
+def _code_digest(reader: Reader, path: str) -> str | None:
+    """Digest of a module or a room; None where there is none."""
+    package = f"{path.removesuffix('.py')}/__init__.py"
+    if (held := reader.digests(path) or (reader.digests(package) if path.endswith(".py") else None)) is not None:
+        return held.sha256
+    found = {name.removeprefix(f"{path}/"): reader.digests(name) for name in reader.names(path)}
+    return (
+        tree_digest({name: held.sha256 for name, held in found.items() if held and is_source(name)}) if found else None
+    )
+
+
 class Chain:
     """Checks one cell, or with None the stages that see all cells, upstream first; what breaks twice is said once."""
 
-    def __init__(self, cell: Cell | None, reader: Reader, lock: DvcLock | None) -> None:
+    def __init__(self, cell: Cell | None, reader: Reader, lock: DvcLocks | None) -> None:
         self._cell = cell
         self._reader = reader
         self._lock = lock
@@ -103,7 +122,7 @@ class Chain:
     def _folders(self, receipt: Receipt) -> Iterator[Broken]:
         """Folders that are not what dvc.lock names although each file is what the receipt names."""
         records = [*receipt.reads, *receipt.writes]
-        for credit in self._lock.stages.get(stage_name(receipt), ()) if self._lock else ():
+        for credit in self._lock.credits(receipt) if self._lock else ():
             inside = [record for record in records if credit.covers(record.path)]
             whole = all(self._is_same(record) for record in inside)
             if credit.is_folder and inside and whole and md5_of(self._reader, credit) != credit.md5:
@@ -115,16 +134,15 @@ class Chain:
         return found is not None and found.sha256 == record.sha256
 
     def _code(self, receipt: Receipt) -> Iterator[Broken]:
-        for module, sha256 in receipt.code.items():
+        for name, sha256 in receipt.code.items():
             self.checked += 1
-            stem = f"src/{module.replace('.', '/')}"
-            paths = (f"{stem}.py", f"{stem}/__init__.py")
-            found = next(((path, held) for path in paths if (held := self._reader.digests(path))), None)
+            path = _code_path(name)
+            found = _code_digest(self._reader, path)
             if found is None:
-                yield self._at("code", paths[0], f"{receipt.stage} ran {module}, and it is no longer here.")
-            elif found[1].sha256 != sha256:
+                yield self._at("code", path, f"{receipt.stage} ran {name}, and it is no longer here.")
+            elif found != sha256:
                 problem = f"{receipt.stage} ran other code than this. Run `dvc repro`, or audit the revision that ran."
-                yield self._at("code", found[0], problem)
+                yield self._at("code", path, problem)
 
     def numbers(self) -> Iterator[Broken]:
         """Numbers of ``metrics.json`` that are not the receipt's."""

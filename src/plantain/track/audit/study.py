@@ -10,13 +10,15 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.git import run_git
 from plantain.track.results import Reader, parse_receipt
 
-FOLDERS: Final = ("reports/nulls", "reports/replications")
+FOLDERS: Final = (places.STUDY.as_posix(), "reports/nulls", "reports/replications")
+"""Where the tables are, and where earlier revisions had them."""
 RECEIPT: Final = ".receipt.json"
-VERDICTS: Final = "reports/verdicts.json"
+VERDICTS: Final = places.VERDICTS.as_posix()
 
 
 @dataclass(frozen=True)

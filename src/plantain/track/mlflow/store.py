@@ -16,7 +16,7 @@ from filelock import FileLock
 from plantain.base.errors import PlantainError
 from plantain.base.files import write_atomic
 from plantain.base.params import TrackingParams
-from plantain.base.places import mlflow_dir, root, state_dir
+from plantain.base.places import home, mlflow_dir, state_dir
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +50,7 @@ def locate(tracking: TrackingParams) -> Store:
     if tracking.uri is None:
         return _local(mlflow_dir() / "mlflow.db")
     if tracking.uri.startswith(_SQLITE):
-        return _local(root() / tracking.uri.removeprefix(_SQLITE))
+        return _local(home() / tracking.uri.removeprefix(_SQLITE))
     return Store(tracking.uri, None)
 
 

@@ -11,7 +11,7 @@ from plantain.track.history import RevisionReader, revisions
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import RunSpec, project
 from plantain.track.mlflow.publish import describe_failure, sink
-from plantain.track.results import CELLS, FolderReader, read_results
+from plantain.track.results import RESULTS, FolderReader, read_results
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
 def _history(root: Path) -> tuple[int, list[str], list[RunSpec]]:
     lines = journal.executions()
     found, skipped, specs = 0, [], []
-    for revision in revisions(root, "dvc.lock", CELLS):
+    for revision in revisions(root, *RESULTS):
         reader = RevisionReader(root, revision.sha)
         try:
             results = read_results(reader)

@@ -1,5 +1,6 @@
-"""Small tables for ``dvc plots``: block profile, null distribution and heatmap of the main analysis."""
+"""Tables over all cells for ``dvc plots``: block profile, null distribution and heatmap of the main analysis."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,13 +12,24 @@ from plantain.report.result import Analysis, Result
 BINS = 60
 
 
-def write_plot_data(result: Result, folder: Path) -> None:
-    """Write ``block_profile.csv``, ``null.csv`` (where there is a null) and ``heatmap.csv``."""
-    main = result.main
-    write_atomic(folder / "block_profile.csv", _csv(block_profile(main)))
-    write_atomic(folder / "heatmap.csv", _csv(heatmap(main)))
-    if main.null is not None:
-        write_atomic(folder / "null.csv", _csv(null_histogram(main.null)))
+def write_plots(results: Sequence[Result], folder: Path) -> None:
+    """Write ``block_profile.csv``, ``sign_flips.csv`` and ``heatmap.csv``: main analyses, by cell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    main = {f"{result.probe}@{result.model}": result.main for result in results}
+    nulls = {cell: analysis.null for cell, analysis in main.items() if analysis.null is not None}
+    tables = {
+        "block_profile": [_of(cell, block_profile(analysis)) for cell, analysis in main.items()],
+        "sign_flips": [_of(cell, null_histogram(null)) for cell, null in nulls.items()],
+        "heatmap": [_of(cell, heatmap(analysis)) for cell, analysis in main.items()],
+    }
+    for name, parts in tables.items():
+        frame = pl.concat(parts) if parts else pl.DataFrame({"cell": []})
+        write_atomic(folder / f"{name}.csv", frame.write_csv(float_precision=6).encode())
+
+
+def _of(cell: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """The table with the name of its cell in front."""
+    return frame.select(pl.lit(cell).alias("cell"), pl.all())
 
 
 def block_profile(analysis: Analysis) -> pl.DataFrame:
@@ -49,7 +61,3 @@ def null_histogram(null: pl.DataFrame) -> pl.DataFrame:
     width = max(1, -(-(int(counts.max() or 0) + 1) // BINS))  # type: ignore[arg-type]
     low = (pl.col("t3") // width * width).alias("heads_over_t3")
     return null[1:].group_by(low).agg(pl.len().alias("flips")).sort("heads_over_t3")
-
-
-def _csv(frame: pl.DataFrame) -> bytes:
-    return frame.write_csv(float_precision=6).encode()

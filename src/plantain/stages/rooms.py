@@ -1,0 +1,76 @@
+"""The rooms that each stage stands on: what dvc.yaml names as its code, and what its receipt holds digests of.
+
+A room is the unit in which DVC sees that code changed. What a stage happened to import, which depends on what was
+cached, is never written down: equal inputs give equal receipts.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import plantain
+from plantain.base.errors import InputError
+from plantain.base.files import is_source, sha256_file, tree_digest
+
+PACKAGE: Final = Path(plantain.__file__).parent
+SOURCE: Final = Path("src", "plantain")
+"""The package in a workspace that is a checkout of it."""
+
+_CAPTURE: Final = ("base", "probe", "records", "model", "capture")
+_VERDICT: Final = ("base", "probe", "records", "measure", "stats", "ladder")
+_STUDY: Final = (*_CAPTURE, "measure", "stats", "ladder")
+_REPORT: Final = ("base", "probe", "records", "report")
+
+ROOMS: Final[dict[str, tuple[str, ...]]] = {
+    "model": ("base", "probe", "records", "model"),
+    "prompts": ("base", "probe", "records"),
+    "reference": _CAPTURE,
+    "capture": _CAPTURE,
+    "analyze": ("base", "probe", "records", "measure", "stats", "analysis"),
+    "verdict": _VERDICT,
+    "report": _REPORT,
+    "compare": _REPORT,
+    "cells": ("base", "probe", "records"),
+    "publish": (*_REPORT, "track"),
+    "nulls": _STUDY,
+    "replicate": _STUDY,
+}
+"""Rooms of each stage, in the order of data flow. A test compares them with what the stage imports."""
+
+SHARED: Final[dict[str, tuple[str, ...]]] = {
+    "cells": ("pipelines",),
+    "verdict": ("beside",),
+    "nulls": ("beside",),
+    "replicate": ("beside",),
+}
+"""Modules beside its own that a stage shares with others; every stage has ``frame`` and this one."""
+
+
+def code_paths(stage: str) -> tuple[Path, ...]:
+    """What a stage depends on below the package: its rooms, then its own modules."""
+    modules = (*SHARED.get(stage, ()), "frame", "rooms", stage)
+    return (*map(Path, ROOMS[stage]), *(Path("stages", f"{module}.py") for module in modules))
+
+
+def code_digests(stage: str, workspace: Path = Path()) -> dict[str, str]:
+    """Digest of every entry of :func:`code_paths`.
+
+    Raises:
+        InputError: the code differs from the workspace's own, as an editable install does in DVC's copy of it.
+    """
+    source = workspace / SOURCE
+    elsewhere = source.exists() and not source.samefile(PACKAGE)
+    digests = {}
+    for path in code_paths(stage):
+        digests[path.as_posix()] = _digest(PACKAGE / path)
+        if elsewhere and _digest(source / path) != digests[path.as_posix()]:
+            fix = "run stages as dvc.yaml does, with PYTHONPATH=src."
+            raise InputError(f"{PACKAGE / path} ran, which is not the workspace's code.", file=source / path, fix=fix)
+    return digests
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and digests of all files of a folder."""
+    if path.is_file():
+        return sha256_file(path)
+    names = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    return tree_digest({name: sha256_file(file) for name, file in names.items() if is_source(name)})
