@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.workspace import forget_outer_checkout
 
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import store
@@ -41,8 +42,7 @@ def saved(small_model):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """An empty folder as the working folder, with nothing of the outer checkout in the environment."""
-    for name in [name for name in os.environ if name.startswith(("DVC_", "PLANTAIN_", "MLFLOW_TRACKING"))]:
-        monkeypatch.delenv(name)
+    forget_outer_checkout(monkeypatch)
     root = tmp_path / "checkout"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -76,7 +76,7 @@ def git(checkout):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python():
     """Start Python on a program with the test helpers importable."""
 

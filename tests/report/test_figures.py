@@ -10,6 +10,7 @@ import pytest
 from helpers.report_fixture import Cell, write_cell
 from PIL import Image
 
+from plantain.report.compare.plots import block_profile, null_histogram
 from plantain.report.figures.charts import rank_scores
 from plantain.report.figures.heatmaps import Panel, draw_map
 from plantain.report.figures.style import (
@@ -21,7 +22,6 @@ from plantain.report.figures.style import (
     plantain_style,
     themed_svg,
 )
-from plantain.report.compare.plots import block_profile, null_histogram
 from plantain.report.figures.write import write_figures
 from plantain.report.result import load_result
 

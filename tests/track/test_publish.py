@@ -3,7 +3,6 @@ import re
 import shutil
 from datetime import UTC, datetime
 
-import pytest
 from helpers.track_helpers import ITEMS, make_cell, make_results, parameters, runs
 
 from plantain.base.git import remote_url
@@ -11,14 +10,6 @@ from plantain.track.mlflow.publish import publish
 from plantain.track.mlflow.sync import sync
 
 PER_CELL = 1 + 4 + 4 + 1  # parent; model, prompts, reference, capture; two contrasts by two analyses; report
-
-
-@pytest.fixture
-def published(tracked):
-    make_results(tracked)
-    report = publish(tracked, parameters(), tracked / "mlflow/published.json")
-    assert report.warning is None
-    return tracked
 
 
 def one(root, query):

@@ -1,5 +1,6 @@
 """``plantain ui``: the MLflow UI on loopback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,10 @@ def ui(port: Port = 5000) -> None:
     print(f"The table of runs: {address}\nStop with Ctrl-C.", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     options = ["--backend-store-uri", place.uri, "--default-artifact-root", str(place.artifacts)]
+    # Jobs judge traces of language models: nine more processes and a gigabyte, for nothing that is shown here.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     try:
-        raise typer.Exit(subprocess.run([*command, *options], check=False).returncode)
+        raise typer.Exit(subprocess.run([*command, *options], env=environment, check=False).returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
