@@ -16,7 +16,6 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,7 +155,7 @@ class Bench:
 
     def tuned(self, kernel: AttentionKernel, compiled: bool, size: int, rounds: int) -> float | None:
         """Seconds a pass in batches of ``size``, computed in another way; None where that way is not there."""
-        params = replace(self.params, attention=kernel, compile=compiled)
+        params = self.params.model_copy(update={"attention": kernel, "compile": compiled})
         transformer = load_transformer(self.lock, self.device)
         run = fast_runner(transformer, self.scene, self.texts.__getitem__, params)  # type: ignore[arg-type]
         batch = tuple(self.passes[index % len(self.passes)] for index in range(size))

@@ -1,15 +1,14 @@
 """Where does the ladder of claims stop where the truth is known? The two tables of docs/verdict.md.
 
-python benchmarks/calibration.py simulated     cells drawn at the geometry of FLUX.2 Klein (15 minutes of one core)
-python benchmarks/calibration.py networks      the trained organism and untrained draws, after `plantain run --study`
+python -m studies.calibration simulated     cells drawn at the geometry of FLUX.2 Klein (15 minutes of one core)
+python -m studies.calibration networks      the trained organism and untrained draws, after `plantain run --study`
 """
 
+import argparse
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
@@ -17,9 +16,9 @@ from plantain.base.params import Params, VerdictParams
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Family, Reliability
 from plantain.ladder.judge import confirmatory
-from plantain.ladder.tables import NullTable, read_null
 from plantain.measure.sides import Measured, sampled_records, strata_of
 from plantain.probe.store import read_contrasts, read_records
+from plantain.records.study import NullTable, read_null
 from plantain.stages.beside import families
 from plantain.stats.splithalf import split_half
 from studies.scoring import HARDER, TRUTHS, Truth, rung_five_alone, stop
@@ -29,17 +28,18 @@ PARENT = "tiny"
 
 
 def main() -> None:
-    what = sys.argv[1] if len(sys.argv) > 1 else ""
-    if what not in ("simulated", "networks"):
-        raise SystemExit(__doc__)
-    lines = simulated(int(sys.argv[2]) if len(sys.argv) > 2 else CELLS) if what == "simulated" else networks()
-    for line in lines:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m studies.calibration", description=__doc__, formatter_class=raw)
+    parser.add_argument("table", choices=["simulated", "networks"])
+    parser.add_argument("cells", nargs="?", type=int, default=CELLS, help="simulated cells a truth (%(default)s)")
+    options = parser.parse_args()
+    for line in simulated(options.cells) if options.table == "simulated" else networks():
         print(line, flush=True)
 
 
 def simulated(cells: int) -> Iterator[str]:
     """A row a truth: where it should stop, where it stopped, and how often a rung was passed wrongly."""
-    rules = replace(VerdictParams(), flips=500, permutations=500)
+    rules = VerdictParams(flips=500, permutations=500)
     yield "| truth | should stop at | stopped at 0, 1, 2, 3, 4, 5, 6 (%) | as it should | a rung passed wrongly |"
     yield "|---|---|---|---|---|"
     for index, truth in enumerate((*TRUTHS, HARDER)):
@@ -92,7 +92,8 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
     contrasts = read_contrasts(places.contrasts(probe))
     records = sampled_records(read_records(places.records(probe)), contrasts.contrasts, params.verdict)
     lock, groups = resolve(table.family, params)
-    images, capture = places.images(PARENT, probe), replace(params.capture, seeds=params.capture.seeds[:1])
+    images = places.images(PARENT, probe)
+    capture = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
     for number in range(len(lock.draws)):

@@ -1,7 +1,7 @@
 """Simulated cells with a known truth, at the geometry of FLUX.2 Klein, to see where the ladder stops.
 
-Measured on an untrained Klein 4B at full size: template means of 600 heads have about 4.5 to 5 effective dimensions
-(participation ratio of their covariance over 12 templates), and wordings differ 2.9 times as much as one wording does
+Measured on an untrained Klein 4B at full size: means over items of 600 heads have about 4.5 to 5 effective dimensions
+(participation ratio of their covariance over 12 wordings), and wordings differ 2.9 times as much as one wording does
 between items. A cell is drawn from a factor model with those two numbers.
 """
 
@@ -22,19 +22,19 @@ ITEMS = 30
 SIDE = 6
 STRATA = tuple(label for _ in "ab" for label in ("six", "six", "seven", "seven", "eight", "eight"))
 FACTORS = 0.75 ** np.arange(24)
-"""Variances of the factors; the sample participation ratio over 12 templates is then 4.5 to 5."""
+"""Variances of the factors; the sample participation ratio over 12 wordings is then 4.5 to 5."""
 BETWEEN_ITEMS = 1 / 2.9
-"""Standard deviation of a wording between items, in template standard deviations."""
+"""Standard deviation of a wording between items, in standard deviations between wordings."""
 SHARED = 0.9
 """Share of the variance between wordings that all networks take from the text, whose encoder is never untrained; 0.9 to
-0.95 in re-initialised draws of `tiny` (from the linear CKA of their template means, 0.91 to 0.95)."""
+0.95 in re-initialised draws of `tiny` (from the linear CKA of their means over items, 0.91 to 0.95)."""
 BETWEEN_CELLS = 0.3
 """Standard deviation of a wording between noise seeds and references; assumed."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is planted. Sizes are in template standard deviations of a head."""
+    """What is planted. Sizes are in a head's standard deviations between wordings."""
 
     name: str
     says: str
@@ -47,7 +47,7 @@ class Truth:
     untrained_too: bool = False
     """Whether untrained draws hold the same concept shift, in heads of their own."""
     outlier: float = 0.0
-    """Standard deviation over heads of the shift of one template of side a."""
+    """Standard deviation over heads of the shift of one wording of side a."""
     longer: bool = False
     """Side a is longer throughout, and the concept shift is really one of length."""
 
@@ -56,24 +56,24 @@ class Truth:
 
     @property
     def strata(self) -> tuple[str, ...]:
-        """Templates of equal token count; where side a is longer, none is as long as one of side b."""
+        """Wordings of equal token count; where side a is longer, none is as long as one of side b."""
         return ("longer",) * SIDE + ("shorter",) * SIDE if self.longer else STRATA
 
 
 _ANY = (0, 1, 2, 3, 4)
 
 MIXED = ("long",) * 4 + ("short",) * 2 + ("long",) * 2 + ("short",) * 4
-"""Strata of templates of which side a has more long ones: length and side go together, though not wholly."""
+"""Strata of wordings of which side a has more long ones: length and side go together, though not wholly."""
 LENGTH_HEADS, LENGTH_EFFECT = 300, 5.0
-"""Heads that answer to length, and by how many SD between templates."""
+"""Heads that answer to length, and by how many SD between wordings."""
 
 TRUTHS = (
     Truth("nothing", "the two sides do not differ", (0,), templates=0.0),
     Truth("sentences", "each sentence has a shift of its own", (2,)),
-    Truth("one template", "one sentence differs from all others", (2,), outlier=8.0),
+    Truth("one wording", "one sentence differs from all others", (2,), outlier=8.0),
     Truth("keyword", "a shared word acts alike with and without training", (3,), 1.0, 3.0, 120, untrained_too=True),
     Truth("length", "one side is a token longer, and only length matters", _ANY, 1.0, 2.5, 60, longer=True),
-    Truth("concept", "2.5 template SD in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),
+    Truth("concept", "2.5 SD between wordings in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),
 )
 
 HARDER = replace(TRUTHS[-1], name="concept, unrelated wordings", says="as above, nothing shared", shared=0.0)
@@ -135,7 +135,7 @@ def rung_five_alone(rules: VerdictParams, seed: int) -> bool:
 
 
 def participation_ratio(templates: Floats) -> float:
-    """(sum of eigenvalues)^2 / sum of their squares, of the covariance of heads over ``(templates, heads)``."""
+    """(sum of eigenvalues)^2 / sum of their squares, of the covariance of heads over ``(wordings, heads)``."""
     centred = templates - templates.mean(axis=0)
     values = np.linalg.eigvalsh(centred @ centred.T)
     return float(values.sum() ** 2 / np.square(values).sum())
@@ -160,7 +160,7 @@ def _network(rng: np.random.Generator, shared: float = SHARED) -> _Draw:
 
 
 def _planted(truth: Truth, rng: np.random.Generator, *, trained: bool) -> Floats:
-    """What is added to the templates of a, then b, ``(templates, heads)``."""
+    """What is added to the wordings of a, then b, ``(wordings, heads)``."""
     planted = np.zeros((2 * SIDE, HEADS))
     if trained or truth.untrained_too:
         heads = rng.choice(HEADS, truth.concept_heads, replace=False)

@@ -1,6 +1,6 @@
 """The full-size control: the whole pipeline on an untrained transformer of Klein 4B's geometry, beside the cards.
 
-Run with ``python benchmarks/untrained_klein.py``: 9 GB of memory. It works in a clone of this repository, with the
+Run with ``python -m studies.untrained_klein``: 9 GB of memory. It works in a clone of this repository, with the
 model ``klein-random`` and the twelve wordings of each probe's target: the published pair, two paraphrases of one idea
 on either side, and the target itself, which the verdict is about.
 """
@@ -88,7 +88,7 @@ def _shown(value: float | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m studies.untrained_klein", description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep the clone here; it resumes where it stopped")
     options = parser.parse_args()
     chosen = options.folder

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from plantain.model.tiny import architecture
+from plantain.model.tiny import architecture, tokenizer
 from plantain.model.tiny.assemble import WEIGHTS
 from plantain.model.tiny.tokenizer import build_tokenizer
 from plantain.model.untrained import reinitialise
@@ -50,7 +50,7 @@ def prose() -> Iterator[str]:
 def write_vocabulary() -> None:
     texts = [f"user\n{lesson.prompt}" for lesson in read_lessons(PROMPTS)]
     merges = vocabulary.learn([*texts, "assistant\n\n", "\n"], prose(), PIECES)
-    path = Path(vocabulary.__file__).with_name("merges.txt")
+    path = Path(tokenizer.__file__).with_name("merges.txt")
     path.write_text("".join(f"{left} {right}\n" for left, right in merges), encoding="utf-8")
 
 
@@ -87,7 +87,8 @@ def _write(name: str, tensors: dict[str, torch.Tensor]) -> None:
 
 def main() -> None:
     """Run one phase."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m training", description=__doc__, formatter_class=raw)
     parser.add_argument("phase", choices=["vocabulary", "encoder", "decoder", "flow", "ship", "measure"])
     parser.add_argument("--out", type=Path, default=Path(".plantain/tiny-training"), help="checkpoints and logs")
     parser.add_argument("--seed", type=int, default=0)

@@ -15,7 +15,7 @@ from training import behaviour, classroom, figures, world
 from training.lessons import Lesson, Operation, Outcome, read_lessons
 
 Floats = NDArray[np.float32]
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parents[1] / "prompts"
 CREATURES = (0, 4, 8, 12, 15, 24)
 BODIES = (0, 3, 6, 11, 18, 23)
 

@@ -1,6 +1,6 @@
 """How ``merges.txt`` was made: whole words for the shipped probes, learnt pieces for everything else.
 
-Run ``python benchmarks/train_tiny.py vocabulary`` to make it again; the shipped weights belong to the shipped file.
+Run ``python -m training vocabulary`` to make it again; the shipped weights belong to the shipped file.
 """
 
 import json

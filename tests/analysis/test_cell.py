@@ -80,10 +80,10 @@ def test_a_silent_head_is_left_out_counted_and_changes_nothing_else(activations)
     silent = analyse_cell(
         Activations(**{**activations.__dict__, "mean_square": broken}), groups(), CONTRASTS, {"heads": HEADS_PARAMS}
     )
-    summary = silent.summary["contrasts"]["target"]["heads"]
+    summary = silent.summaries["target"]["heads"]
     assert silent.metrics["target"]["heads"]["units"] == 12
     assert silent.metrics["target"]["heads"]["alive_units"] == 11
-    assert any("no finite measure" in warning and "unit 3" in warning for warning in summary["warnings"])
+    assert any("no finite measure" in warning and "unit 3" in warning for warning in summary.warnings)
     before, after = (result.tables["target.heads"].filter(pl.col("unit") != 3) for result in (whole, silent))
     assert before["t"].to_list() == after["t"].to_list()
     assert silent.tables["target.heads"]["t"][3] is None
@@ -94,7 +94,7 @@ def test_the_published_protocol_makes_no_claim_of_its_own(activations):
     numbers = result.metrics["target"]["card"]
     assert numbers["units"] == BLOCKS * HEADS * 2
     assert not {"heads_differ_lower_bound", "selective_heads_lower_bound", "split_half_r_null_p"} & set(numbers)
-    assert result.summary["contrasts"]["target"]["card"]["exploratory"]
+    assert result.summaries["target"]["card"].exploratory
 
 
 def test_every_prompt_has_its_token_count(activations):
@@ -109,12 +109,12 @@ def test_every_prompt_has_its_token_count(activations):
 
 def test_only_target_heads_is_confirmatory(activations):
     result = analyse_cell(activations, groups(), CONTRASTS, {"card": CARD_PARAMS, "heads": HEADS_PARAMS})
-    flags = {name: entry["exploratory"] for name, entry in result.summary["contrasts"]["target"].items()}
+    flags = {name: entry.exploratory for name, entry in result.summaries["target"].items()}
     assert flags == {"card": True, "heads": False}
 
 
 def test_block_rows_add_up_to_the_whole(activations):
     result = analyse_cell(activations, groups(), CONTRASTS, {"heads": HEADS_PARAMS})
-    summary = result.summary["contrasts"]["target"]["heads"]
-    assert sum(row["units"] for row in summary["blocks"]) == summary["metrics"]["alive_units"]
-    assert sum(row["over_t3"] for row in summary["blocks"]) == summary["metrics"]["heads_over_t3"]
+    summary = result.summaries["target"]["heads"]
+    assert sum(row.units for row in summary.blocks) == summary.metrics["alive_units"]
+    assert sum(row.over_t3 for row in summary.blocks) == summary.metrics["heads_over_t3"]

@@ -1,14 +1,16 @@
-from dataclasses import fields, is_dataclass
+import math
 from pathlib import Path
-from typing import get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.params import SPANS, Params, Source, UnitKind, within
+from plantain.base.params import LEAST_WORDINGS, Params, Source, UnitKind, VerdictParams
 from plantain.base.places import state_dir
-from plantain.base.threads import threads
+from plantain.base.refusal import Node, interval
 
 SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
 
@@ -24,18 +26,18 @@ def test_the_shipped_params_are_typed():
 @pytest.mark.parametrize(
     ("old", "new", "field", "words"),
     [
-        ("  dpi: 160", "  dpii: 160", "report.dpii", "not in 'ReportParams'"),
-        ("  steps: 14", "  steps: many", "reference.steps", "could not be converted to Integer"),
-        ("unit: head\n", "unit: heed\n", "analyses.heads.unit", "expected one of [head, group16]"),
+        ("  dpi: 160", "  dpii: 160", "report.dpii", "no key 'dpii'"),
+        ("  steps: 14", "  steps: many", "reference.steps", "'many' is not a whole number"),
+        ("unit: head\n", "unit: heed\n", "analyses.heads.unit", "not one of [head, group16]"),
         ("[tiny, tiny-untrained]", "[tiny, tinny]", "run.models.1", "model 'tinny' is not declared"),
         ("[otherview, dense]", "[otherview, den-se]", "run.probes.1", "'den-se' is not a probe name"),
         ("[otherview, dense]", "[dense, dense]", "run.probes", "distinct"),
         ("  sigma: 1.0", "  sigma: 0", "capture.sigma", "outside (0, 1]"),
         ("  batch_size: 1 ", "  batch_size: 0 ", "capture.batch_size", "outside [1, 65536]"),
-        ("  batch_size: 1 ", "  batch_size: [1] ", "capture.batch_size", "not a batch size"),
-        ("flips: 201", "flips: [7]", "analyses.card.flips", "not a number of flips"),
-        ("  batch_size: 1 ", "  batch_size: some ", "capture.batch_size", "not a batch size"),
-        ("  batch_size: 1 ", "  batch_size: 1.5 ", "capture.batch_size", "not a batch size"),
+        ("  batch_size: 1 ", "  batch_size: [1] ", "capture.batch_size", "a list is not a whole number or auto"),
+        ("flips: 201", "flips: [7]", "analyses.card.flips", "a list is not a whole number or exact"),
+        ("  batch_size: 1 ", "  batch_size: some ", "capture.batch_size", "'some' is not a whole number or auto"),
+        ("  batch_size: 1 ", "  batch_size: 1.5 ", "capture.batch_size", "1.5 is not a whole number or auto"),
         ("  seeds: [0]", "  seeds: [-1]", "capture.seeds.0", "-1 lies outside"),
         ("  seeds: [0]", "  seeds: [0, 99999999999999999999]", "capture.seeds.1", "lies outside"),
         ("  steps: 14", "  steps: 0", "reference.steps", "0 lies outside [1, 1000]"),
@@ -58,15 +60,31 @@ def test_the_shipped_params_are_typed():
         ("effect_threshold: 0.8", "effect_threshold: .nan", "analyses.card.effect_threshold", "nan lies outside"),
         ("split_flips: 1000", "split_flips: -1", "analyses.heads.split_flips", "-1 lies outside"),
         ("[3.0, 5.0]", "[3.0, .inf]", "analyses.card.thresholds.1", "inf lies outside"),
+        ("  steps: 14", '  steps: "14"', "reference.steps", "'14' is not a whole number"),
+        ("  steps: 14", "  steps: 14.0", "reference.steps", "14.0 is not a whole number"),
+        ("  steps: 14", "  steps: true", "reference.steps", "true is not a whole number"),
+        ("  steps: 14", "  steps:", "reference.steps", "an empty value is not a whole number"),
+        ("guidance_scale: 4.0", 'guidance_scale: "4.0"', "reference.guidance_scale", "'4.0' is not a number"),
+        ("guidance_scale: 4.0", "guidance_scale: false", "reference.guidance_scale", "false is not a number"),
+        ("guidance_scale: 4.0", "guidance_scale: -" + 400 * "9", "reference.guidance_scale", "lies outside [0, 1000]"),
+        ("  compile: false", "  compile: 0", "capture.compile", "0 is not true or false"),
+        ("  compile: false", '  compile: "no"', "capture.compile", "'no' is not true or false"),
+        ("  experiment: plantain", "  experiment: 7", "tracking.experiment", "7 is not text"),
+        ("  experiment: plantain", "  experiment: 2026-01-01", "tracking.experiment", "not a supported primitive type"),
+        ("  seeds: [0]", "  seeds: 0", "capture.seeds", "0 is not a list"),
+        ("    revision: main", "    revision: 1234567", "models.klein-base-4b.revision", "1234567 is not text"),
+        ("  seeds: [0]", "  seeds: {a: 1}", "capture.seeds", "a mapping is not a list"),
+        ("  dpi: 160", "  dpi: ${report.dip}", "report.dpi", "Interpolation key 'report.dip' not found"),
+        ("  dpi: 160", "  dpi: ${verdict.alpha}", "report.dpi", "0.05 is not a whole number"),
         ("[3.0, 5.0]", "[3.0, 3.0]", "analyses.card.thresholds", "distinct"),
         ("flips: 201", "flips: 1", "analyses.card.flips", "1 lies outside"),
         ("  alpha: 0.05", "  alpha: 1", "verdict.alpha", "outside (0, 1)"),
         ("  reliability: 0.7", "  reliability: .nan", "verdict.reliability", "nan lies outside"),
-        ("  timeout: 10", "  timeout: 0", "tracking.timeout", "0.0 lies outside"),
-        ("  attention: native", "  attention: quick", "capture.attention", "expected one of [native"),
+        ("  timeout: 10", "  timeout: 0", "tracking.timeout", "0 lies outside (0, 86400]"),
+        ("  attention: native", "  attention: quick", "capture.attention", "not one of [native"),
         ("  seeds: [0]", "  seeds: [0, 0]", "capture.seeds", "distinct"),
         ("thresholds: [3.0, 5.0]", "thresholds: [2.0, 5.0]", "analyses.card.thresholds", "the first is 3"),
-        ("flips: 201", "flips: some", "analyses.card.flips", "not a number of flips"),
+        ("flips: 201", "flips: some", "analyses.card.flips", "'some' is not a whole number or exact"),
         ("    of: tiny\n", "    of: klein-base-4b-untrained\n", "models.tiny-untrained.of", "not a model with weights"),
         ("    repo: black-forest-labs/FLUX.2-klein-base-4B\n", "", "models.klein-base-4b", "needs `repo`"),
         ("reinit\n    seed: 0", "reinit\n    seed: 0\n    seeds: 3", "models.tiny-untrained", "exactly one"),
@@ -96,6 +114,25 @@ def test_an_untrained_model_needs_exactly_one_of_seed_and_seeds(tmp_path):
         read_params(path)
 
 
+def test_a_model_without_a_source_is_told_at_the_line_of_the_model(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("  tiny:\n    source: embedded\n", "  tiny:\n", 1))
+    with pytest.raises(InputError, match="this needs `source`") as caught:
+        read_params(path)
+    assert caught.value.field == "models.tiny.source"
+    assert path.read_text().splitlines()[caught.value.line - 1] == "  tiny:"
+    assert caught.value.fix == "add `source:` there."
+
+
+def test_a_number_for_a_name_is_told_at_its_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("  tiny-reinit:", "  7:", 1))
+    with pytest.raises(InputError, match=r"models\.7: 7 is not a name") as caught:
+        read_params(path)
+    assert path.read_text().splitlines()[caught.value.line - 1].startswith("  7:")
+    assert caught.value.fix == "put it in quotes."
+
+
 def test_the_plain_pipeline_path_takes_no_other_kernels(tmp_path):
     path = tmp_path / "params.yaml"
     text = SHIPPED.read_text().replace("  compile: false", "  compile: true", 1)
@@ -106,42 +143,96 @@ def test_the_plain_pipeline_path_takes_no_other_kernels(tmp_path):
     assert path.read_text().splitlines()[caught.value.line - 1].startswith("  path: pipeline")
 
 
-def numbers(kind, keys=""):
-    """The keys of every number that a section can hold, names and places as stars."""
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        for field in fields(kind):
-            yield from numbers(hints[field.name], f"{keys}.{field.name}".lstrip("."))
+def test_a_fix_says_the_interval_and_a_usual_value(tmp_path):
+    path = tmp_path / "params.yaml"
+    fixes = {
+        ("  steps: 14", "  steps: 0"): "use a whole number in that interval, such as 14.",
+        ("  steps: 14", "  steps: x"): "use a whole number in [1, 1000], such as 14.",
+        ("  seeds: [0]", "  seeds: [-1]"): "use a whole number in that interval, such as 0.",
+        ("reinit, seeds: 20", "reinit, seeds: 0"): "use a whole number in that interval, such as 20.",
+        ("  batch_size: 1 ", "  batch_size: x "): "use a whole number in [1, 65536], such as 1 or auto.",
+        ("  sigma: 1.0", "  sigma: x"): "use a number in (0, 1], such as 1.0.",
+        ("  dpi: 160", "  dots: 160"): "leave it out, or use one of: dpi.",
+    }
+    for (old, new), fix in fixes.items():
+        path.write_text(SHIPPED.read_text().replace(old, new, 1))
+        with pytest.raises(InputError) as caught:
+            read_params(path)
+        assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "low", "high", "held"),
+    [
+        ("capture", "sigma", 0, 1, (False, True)),
+        ("verdict", "alpha", 0, 1, (False, False)),
+        ("reference", "guidance_scale", 0, 1000, (True, True)),
+        ("report", "dpi", 30, 600, (True, True)),
+    ],
+)
+def test_an_end_is_held_or_left_out_as_its_bracket_says(tmp_path, section, key, low, high, held):
+    data, path = YAML(typ="safe").load(SHIPPED), tmp_path / "params.yaml"
+    said = f"{'[' if held[0] else '('}{low}, {high}{']' if held[1] else ')'}"
+    for value, inside in [(low, held[0]), (high, held[1]), (low - 1, False), (high + 1, False)]:
+        data[section][key] = value
+        YAML().dump(data, path)
+        if inside:
+            assert getattr(getattr(read_params(path), section), key) == value
+            continue
+        with pytest.raises(InputError) as caught:
+            read_params(path)
+        assert caught.value.problem == f"{value} lies outside {said}."
+
+
+def numbers(kind, keys=()):
+    """The keys of every number that a section can hold, a name for names and 0 for places, and whether it is whole."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, hint in get_type_hints(kind, include_extras=True).items():
+            yield from numbers(hint, (*keys, name)) if name in kind.model_fields else ()
     elif get_origin(kind) in (dict, list):
-        yield from numbers(get_args(kind)[-1], f"{keys}.*")
+        yield from numbers(get_args(kind)[-1], (*keys, "name" if get_origin(kind) is dict else 0))
     elif get_args(kind):
         for one in get_args(kind):
             yield from numbers(one, keys)
     elif kind in (int, float):
-        yield keys
+        yield keys, kind
 
 
-def test_every_number_has_its_interval():
-    of_many_kinds = {"capture.batch_size", "analyses.*.flips"}  # a number or a word, so declared as anything
-    assert set(numbers(Params)) | of_many_kinds == set(SPANS)
-    assert all(within(usual, interval) for interval, usual in SPANS.values())
+def test_every_number_has_its_interval_and_a_usual_value_inside():
+    schema = TypeAdapter(Params).json_schema()
+    found = dict(numbers(Params))
+    assert len(found) == 38
+    for keys, kind in found.items():
+        node = Node.at(schema, keys)
+        assert type(node.usual) is kind, keys
+        low, high = (float(end) for end in interval(node.number)[1:-1].split(", "))
+        assert low <= node.usual <= high < math.inf, keys
+        assert low > -math.inf, keys
 
 
-@pytest.mark.parametrize(
-    ("value", "interval", "expected"),
-    [
-        (0, "(0, 1]", False),
-        (1, "(0, 1]", True),
-        (1, "[0, 1)", False),
-        (0, "[0, 1)", True),
-        (float("nan"), "[0, 1]", False),
-        (float("inf"), "[0, inf)", False),
-        (2, "[0, 1]", False),
-        (10**400, "[0, 1]", False),
-    ],
-)
-def test_an_interval_holds_what_lies_in_it(value, interval, expected):
-    assert within(value, interval) is expected
+def test_the_ladder_asks_for_the_least_number_of_wordings_unless_told_otherwise():
+    assert VerdictParams().min_templates == LEAST_WORDINGS == 4
+
+
+def test_whole_numbers_do_for_others_and_nothing_is_changed_once_read(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("[3.0, 5.0]", "[3, 5]").replace("timeout: 10 ", "timeout: 10.0 "))
+    params = read_params(path)
+    assert repr(params) == repr(read_params(SHIPPED))
+    assert repr(params.analyses["card"].thresholds) == "[3.0, 5.0]"
+    with pytest.raises(ValidationError, match="frozen"):
+        params.capture.sigma = 0.5
+
+
+def test_a_value_may_name_another_even_one_that_is_left_out(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = SHIPPED.read_text().replace("  dpi: 160", "  dpi: ${verdict.items}00").replace("  items: 10 ", "  # ")
+    path.write_text(text.replace("  steps: 14", "  steps: ${verdict.items}"))
+    with pytest.raises(InputError, match=r"report\.dpi: '1000' is not a whole number"):
+        read_params(path)
+    path.write_text(text.replace("  steps: 14", "  steps: ${verdict.items}").replace("${verdict.items}00", "160"))
+    assert read_params(path).reference.steps == 10
 
 
 @pytest.mark.parametrize(
@@ -195,26 +286,3 @@ def test_a_cache_that_is_a_file_is_named(tmp_path, monkeypatch, below):
     assert caught.value.fix
     monkeypatch.setenv("PLANTAIN_CACHE", f"{tmp_path}/new{below}")
     assert state_dir() == tmp_path / f"new{below}"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [("PLANTAIN_THREADS", "3", 3), ("OMP_NUM_THREADS", "2", 2), ("OMP_NUM_THREADS", "2,1", 2)],
-)
-def test_threads_are_what_a_variable_says(monkeypatch, name, value, expected):
-    monkeypatch.delenv("PLANTAIN_THREADS", raising=False)
-    monkeypatch.setenv(name, value)
-    assert threads() == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("PLANTAIN_THREADS", "2,1"), ("PLANTAIN_THREADS", "0"), ("OMP_NUM_THREADS", "two"), ("OMP_NUM_THREADS", "\u00b2")],
-)
-def test_the_variable_that_is_wrong_is_the_one_that_is_named(monkeypatch, name, value):
-    monkeypatch.delenv("PLANTAIN_THREADS", raising=False)
-    monkeypatch.setenv(name, value)
-    with pytest.raises(InputError) as caught:
-        threads()
-    assert caught.value.field == name
-    assert caught.value.fix

@@ -3,6 +3,7 @@ import pytest
 import torch
 from helpers.capture_model import LENGTH, build_pipeline, make_lock, prompted, records
 
+from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.capture import memory
 from plantain.capture import plan as plan_module
@@ -30,6 +31,15 @@ def test_the_forecast_is_what_happens(folder, cache, tmp_path):
     assert after.rate.measured
     assert 0 < after.seconds < 60
     assert rate(lock, "cuda").measured is False
+
+
+def test_a_cache_that_is_a_file_is_no_missing_rate(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        rate(Klein, "cpu")
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "none"))
+    assert not rate(Klein, "cpu").measured
 
 
 class Klein:

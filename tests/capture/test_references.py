@@ -61,7 +61,7 @@ def test_equal_inputs_generate_once_and_an_untrained_model_shows_its_parents(fol
 def test_another_setting_is_another_image(folder, tmp_path, change):
     records = [prompted("kitchen", "A kitchen")]
     generate(records, make_lock(folder), FEW, tmp_path / "one", Silent())
-    generate(records, make_lock(folder), ReferenceParams(**(vars(FEW) | change)), tmp_path / "two", Silent())
+    generate(records, make_lock(folder), ReferenceParams(**(FEW.model_dump() | change)), tmp_path / "two", Silent())
     assert sha256_file(tmp_path / "one/kitchen.png") != sha256_file(tmp_path / "two/kitchen.png")
 
 

@@ -28,7 +28,7 @@ from helpers.capture_model import make_lock, records
 from plantain.capture import work
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
-from plantain.base.config import CaptureParams
+from plantain.base.params import CaptureParams
 
 folder = Path(sys.argv[1])
 make = work.fast_runner

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,9 +44,8 @@ def resolved(tmp_path, monkeypatch, saved) -> Params:
     monkeypatch.setenv("COLUMNS", "160")
     shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
     monkeypatch.chdir(tmp_path)
-    params = local(saved)
-    params.capture.batch_size = 1
-    params.run = RunParams(["otherview"], ["mine"])
+    run = RunParams(probes=["otherview"], models=["mine"])
+    params = captured(local(saved), batch_size=1).model_copy(update={"run": run})
     for name in params.models:
         places.model_lock(name).parent.mkdir(parents=True)
         places.model_lock(name).write_bytes(resolve(name, params)[0].to_bytes())
@@ -55,8 +53,12 @@ def resolved(tmp_path, monkeypatch, saved) -> Params:
 
 
 def changed(params: Params, **settings) -> Params:
-    mine = replace(params.models["mine"], **settings)
-    return replace(params, models=params.models | {"mine": mine})
+    mine = params.models["mine"].model_copy(update=settings)
+    return params.model_copy(update={"models": params.models | {"mine": mine}})
+
+
+def captured(params: Params, **settings) -> Params:
+    return params.model_copy(update={"capture": params.capture.model_copy(update=settings)})
 
 
 CHANGES = [
@@ -78,11 +80,12 @@ def test_a_lock_that_params_no_longer_declare_is_not_believed(resolved, change):
 
 
 def test_another_group_width_and_another_number_of_draws_are_those_declared(resolved):
-    params = replace(resolved, capture=replace(resolved.capture, group_width=8))
-    params.models["family"].seeds = 2
+    params = captured(resolved, group_width=8)
+    family = params.models["family"]
+    params.models["family"] = family.model_copy(update={"seeds": 2})
     assert declared_lock(params, "mine") == resolve("mine", params)[0]
     assert declared_lock(params, "family").seeds == [0, 1]
-    params.models["family"] = replace(params.models["family"], seeds=None, seed=7)
+    params.models["family"] = family.model_copy(update={"seeds": None, "seed": 7})
     found = declared_lock(params, "family")
     assert (found.seeds, found.family) == ([7], False)
 
@@ -124,9 +127,9 @@ def test_larger_images_and_the_rate_of_this_machine_are_in_what_is_printed(resol
 
 def test_what_batch_the_memory_is_of_is_said(resolved, capsys):
     assert "at a time" not in printed(capsys, resolved)
-    four = replace(resolved, capture=replace(resolved.capture, batch_size=4))
+    four = captured(resolved, batch_size=4)
     assert "Memory is that of 4 passes at a time." in printed(capsys, four)
-    auto = replace(resolved, capture=replace(resolved.capture, batch_size="auto"))
+    auto = captured(resolved, batch_size="auto")
     assert "at a time" not in printed(capsys, auto), "on a CPU it is 1"
     text = printed(capsys, changed(auto, device="cuda"))
     assert "the most that batch_size: auto may take, 32 passes at a time" in text

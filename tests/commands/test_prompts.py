@@ -12,7 +12,7 @@ from plantain.commands import prompts as module
 from plantain.commands.probe import app as probe_app
 from plantain.commands.prompts import app
 from plantain.model.tiny.tokenizer import build_tokenizer
-from plantain.probe.authoring.check import Reader
+from plantain.probe.authoring.check import TokenReader
 from plantain.probe.tokens import TokenCount
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def tokens(monkeypatch):
     def encode(prompt):
         return TokenCount(len(prompt.split()), ("<end>",) if "<end>" in prompt else ())
 
-    monkeypatch.setattr(module, "_readers", lambda params, model: ((Reader("toy", encode, 48),), []))
+    monkeypatch.setattr(module, "_readers", lambda params, model: ((TokenReader("toy", encode, 48),), []))
 
 
 def run(*arguments, group=app, code=0):
@@ -57,6 +57,12 @@ def test_check_says_what_each_contrast_can_show(house, tokens):
     assert "smallest p over wordings: 0.0022 (1/462); within strata: 0.0093 (1/108)" in output
     assert "target, six: 8-12, equal for every item" in output
     assert output.count("fewer than 4 wordings a side") == 1
+
+
+def test_check_asks_for_as_many_wordings_as_the_ladder_does(house, tokens):
+    path = house / "params.yaml"
+    path.write_text(path.read_text().replace("min_templates: 4 ", "min_templates: 7 "))
+    assert run("check", "otherview").count("fewer than 7 wordings a side") > 1
 
 
 def test_check_as_json_covers_every_probe_of_the_run(house, tokens):

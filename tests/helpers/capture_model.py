@@ -105,9 +105,9 @@ def make_lock(folder: Path, name: str = "small", group_width: int = 16, **change
         "text_encoder_out_layers": LAYERS,
     }
     models = {
-        "small": ModelParams(Source.local, path=str(path), **(settings | changes)),
-        "untrained": ModelParams(Source.untrained, of="small", method=Method.reinit, seed=5),
-        "family": ModelParams(Source.untrained, of="small", method=Method.reinit, seeds=2),
+        "small": ModelParams(source=Source.local, path=str(path), **(settings | changes)),
+        "untrained": ModelParams(source=Source.untrained, of="small", method=Method.reinit, seed=5),
+        "family": ModelParams(source=Source.untrained, of="small", method=Method.reinit, seeds=2),
     }
     params = Params(
         run=RunParams(),

@@ -16,8 +16,7 @@ REPO = "someone/small-klein"
 
 def declare(**entries: ModelParams) -> Params:
     params = read_params(Path(__file__).parents[2] / "params.yaml")
-    params.models = {name.replace("_", "-"): entry for name, entry in entries.items()}
-    return params
+    return params.model_copy(update={"models": {name.replace("_", "-"): entry for name, entry in entries.items()}})
 
 
 def settings(source: Source, **rest) -> ModelParams:

@@ -233,11 +233,16 @@ def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, **more) -
     path = root / "data" / "verdicts" / model / f"{probe}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = {
+        "schema": "plantain.verdict/1", "probe": probe, "model": model, "rules_sha256": "0" * 64, "trend": None,
+        "length": [], "untrained": {},
         "contrast": "target", "analysis": "heads", "rung": rung, "rungs": [], "sentence": f"Rung {rung} of 7. Target.",
         "metrics": {"delta": 15.3, "delta_chance": 0.37, "concept_information_chance": 0.105},
         "exploratory": {"paraphrase": {"rung": 2, "rungs": [], "sentence": "Rung 2 of 7. Paraphrase.", "metrics": {}}},
         "information": {"model": 4.45, "text": 0.024, "reinit": 0.028, "shuffle": 0.025, "untrained_items": ["a-cat"]},
     } | more  # fmt: skip
+    if found["trend"]:
+        always = {"field": "rank", "nuisance": "tokens", "inflation": 1.0, "heads_over_unadjusted": 0}
+        found["trend"] = always | found["trend"]
     path.write_bytes(readable_json(found))
     return path
 
@@ -269,7 +274,7 @@ def _prompts(root: Path, cell: Cell, items: list[str]) -> None:
     records.select("item", "condition", words).write_parquet(stats / "tokens.parquet")
     kitchen = "A photographic kitchen scene, wooden countertops, soft daylight, no people present"
     reference = [{"name": "kitchen", "prompt": kitchen, "file": None, "file_sha256": None, "sha256": digest(kitchen)}]
-    (folder / f"{cell.probe}.references.json").write_bytes(readable_json(reference))
+    (folder / f"{cell.probe}.references.json").write_bytes(readable_json({"references": reference}))
     (root / "prompts").mkdir(exist_ok=True)
     title = f"Perspective-taking versus mention {NASTY if cell.nasty else ''}".strip()
     text = {"probe": cell.probe, "title": title,
@@ -283,8 +288,12 @@ def _model(root: Path, cell: Cell) -> None:
     geometry = {"joint_blocks": cell.geometry.joint, "single_blocks": cell.geometry.single,
                 "heads": cell.geometry.heads, "head_width": cell.geometry.head_width,
                 "mlp_width": 3 * cell.geometry.heads * cell.geometry.head_width,
-                "groups": len(group_units(cell.geometry)), "parameters": 1_234_567}  # fmt: skip
-    lock = {"name": cell.model, "source": "untrained" if cell.of else "hub", "repo": "example/klein",
+                "groups": len(group_units(cell.geometry)), "parameters": 1_234_567,
+                "text_width": 96}  # fmt: skip
+    part = {"class_name": "Part", "config_sha256": "0" * 64, "weights_sha256": "0" * 64, "bytes": 1}
+    lock = {"name": cell.model, "source": "untrained" if cell.of else "hub", "base": "hub", "repo": "example/klein",
+            "trained": not cell.of, "text_encoder_out_layers": [9], "group_width": 16, "files_sha256": "0" * 64,
+            "components": dict.fromkeys(("text_encoder", "tokenizer", "transformer", "vae", "scheduler"), part),
             "revision": "0" * 40, "path": None, "of": cell.of, "method": "reinit" if cell.of else None, "seeds": [],
             "device": "cpu", "dtype": "float32", "height": 64, "width": 64, "max_sequence_length": 96,
             "is_distilled": False, "geometry": geometry}  # fmt: skip

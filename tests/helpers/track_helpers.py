@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 from PIL import Image
 
+from helpers.verdict_cells import analysed
 from plantain.base import places
 from plantain.base.files import digest, sha256_file
 from plantain.base.params import TrackingParams
 from plantain.records.journal import Execution, append
 from plantain.records.receipt import FileRecord, PromptSet, Receipt, write_receipt
+from plantain.records.summary import BlockRow, Summary
 
 ITEMS = ("adult", "b@t", "x=1")
 CONDITIONS = ("viewpoint", "mention")
@@ -52,11 +54,21 @@ def blocks(seed: float) -> list[dict]:
     ]
 
 
-def summary(root: Path, probe: str, model: str, seed: float) -> FileRecord:
+def role_of(contrast: str) -> str:
+    return contrast if contrast in ("target", "published") else "control"
+
+
+def summary(root: Path, probe: str, model: str, seed: float, found: dict) -> FileRecord:
     path = root / f"data/stats/{model}/{probe}/summary.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = {name: {analysis: {"blocks": blocks(seed)} for analysis in ("heads", "card")} for name in metrics(seed)}
-    path.write_text(json.dumps({"contrasts": found}))
+    rows = [BlockRow(**row) for row in blocks(seed)]
+    contrasts = {
+        name: {
+            analysis: analysed(role_of(name), metrics=numbers, blocks=rows) for analysis, numbers in analyses.items()
+        }
+        for name, analyses in found.items()
+    }
+    path.write_bytes(Summary(probe=probe, model=model, contrasts=contrasts).to_bytes())
     return record(root, path.relative_to(root).as_posix())
 
 
@@ -65,8 +77,10 @@ def write(root: Path, receipt: Receipt, *, executed: bool = True, at: float = 1_
     write_receipt(root / path, receipt)
     if executed:
         line = Execution(
-            receipt.sha256, path.as_posix(), receipt.stage, at, at + 2.5, "host", 7, "c" * 40, False, None, None, None
-        )
+            receipt_sha256=receipt.sha256, receipt_path=path.as_posix(), stage=receipt.stage, started=at,
+            ended=at + 2.5, host="host", pid=7, commit="c" * 40, dirty=False, diff_sha256=None, dvc_stage=None,
+            experiment=None,
+        )  # fmt: skip
         append(line, root / ".plantain" / "executions.jsonl")
     return receipt
 
@@ -88,6 +102,7 @@ def make_cell(
     texts: dict[str, str] | None = None,
     executed: bool = True,
     at: float = 1_700_000_000.0,
+    contrasts: tuple[str, ...] = ("published", "target"),
 ) -> None:
     prompts = prompt_set(root, probe, texts)
     key = digest([prompts.set_sha256, model])
@@ -99,8 +114,8 @@ def make_cell(
     capture = {"prompts": prompts, "params": {"capture": {"sigma": 1.0, "seeds": [0]}}, "model_lock_sha256": "1" * 64}
     write(root, empty("capture", **own, **capture), **put)
     analyses = {name: {"unit": "head", "thresholds": [threshold]} for name in ("heads", "card")}
-    found = metrics(seed)
-    done = {"params": {"analyses": analyses}, "metrics": found, "writes": [summary(root, probe, model, seed)]}
+    found = metrics(seed, contrasts)
+    done = {"params": {"analyses": analyses}, "metrics": found, "writes": [summary(root, probe, model, seed, found)]}
     write(root, empty("analyze", **own, **done), **put)
     folder = root / f"reports/{model}/{probe}"
     (folder / "figures").mkdir(parents=True, exist_ok=True)

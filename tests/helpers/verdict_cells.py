@@ -18,12 +18,13 @@ from plantain.base.params import (
     VerdictParams,
 )
 from plantain.ladder.beside import Sources
-from plantain.ladder.judge import Cell, Frame
-from plantain.ladder.tables import shared_inputs
+from plantain.ladder.judge import CellEvidence, FixedRules
 from plantain.probe.records import Contrasts, ExpandedContrast, Record
 from plantain.probe.spec import Role
 from plantain.records.activations import TOKENS, Activations
 from plantain.records.lock import Component, Geometry, ModelLock
+from plantain.records.study_keys import shared_inputs
+from plantain.records.summary import AnalysisSummary, SignFlipNull, SplitHalves, Summary
 
 HEADS = 60
 SIDE = 6
@@ -101,16 +102,28 @@ def sources(model=None, **changes):
     return replace(made, **changes)
 
 
+def analysed(role="control", spearman_brown=0.95, null_p=0.005, metrics=None, blocks=()):
+    """An analysis as the analyze stage sums it up, with these split halves."""
+    half = SplitHalves(
+        r=[], median=None, q25=None, q75=None, spearman_brown=spearman_brown, jackknife_interval=None, null_p=null_p
+    )
+    null = SignFlipNull(flips=1, exact=False, flip_space=1.0, smallest_p=1.0, mean={}, p99={}, p99_interval={})
+    return AnalysisSummary(
+        role=role, unit="head", tokens="image", measure="log_rms", a=["x"], b=["y"], exploratory=role != "target",
+        metrics=metrics or {}, blocks=list(blocks), null=null, split_half=half, sentences=[], warnings=[],
+    )  # fmt: skip
+
+
 def cell(values, *more, beside=None, split=(0.95, 0.005), lengths=LENGTHS, embeddings=None):
-    half = {"heads": {"split_half": {"spearman_brown": split[0], "null_p": split[1]}}}
     known = contrasts(*more, items=values.shape[0])
-    summary = {"contrasts": {one.name: half for one in known.contrasts}}
+    found = {one.name: {"heads": analysed(str(one.role), *split)} for one in known.contrasts}
+    summary = Summary(probe="probe", model="tiny", contrasts=found)
     found = activations(values, lengths)
     rows = records(values.shape[0])
-    return Cell("probe", "tiny", found, groups(), rows, known, summary, beside or sources(), embeddings)
+    return CellEvidence("probe", "tiny", found, groups(), rows, known, summary, beside or sources(), embeddings)
 
 
-FRAME = Frame("heads", ANALYSIS, RULES)
+FRAME = FixedRules("heads", ANALYSIS, RULES)
 
 
 def floor_of(*sizes):

@@ -7,8 +7,9 @@ from scipy import stats
 
 from plantain.base.params import Method
 from plantain.ladder.climb import climb
-from plantain.ladder.evidence import NAMES, Evidence, Family, Reliability, Replica, Status
+from plantain.ladder.evidence import Evidence, Family, Reliability, Replica
 from plantain.ladder.rungs import RUNGS, exceeds_paraphrase, exceeds_untrained, rank_p
+from plantain.records.verdict import NAMES, Status
 
 HEADS = 60
 STRATA = ("short", "short", "middle", "middle", "long", "long") * 2
@@ -110,7 +111,7 @@ def test_the_floor_of_rung_three_is_that_of_its_templates(side, floor):
 
 
 def test_three_templates_a_side_cannot_reach_five_percent():
-    rung = exceeds_paraphrase(evidence(side=3), replace(RULES, min_templates=3))
+    rung = exceeds_paraphrase(evidence(side=3), RULES.model_copy(update={"min_templates": 3}))
     assert (rung.status, rung.floor) == (Status.untested, pytest.approx(0.1))
     assert "4 templates a side" in exceeds_paraphrase(evidence(side=3), RULES).reason
 
@@ -160,7 +161,7 @@ def test_what_delta_is_by_chance_is_what_normal_templates_give():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 6, 20_000))
     given = evidence(a=a, b=b, differences=rng.normal(size=(12, 20_000)))
-    effect = climb(given, replace(RULES, permutations=20, flips=20)).effect
+    effect = climb(given, RULES.model_copy(update={"permutations": 20, "flips": 20})).effect
     assert effect.delta == pytest.approx(effect.delta_chance, rel=0.02)
 
 

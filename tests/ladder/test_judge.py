@@ -24,22 +24,14 @@ from scipy import stats
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, Method, ReferenceParams
-from plantain.ladder.beside import null_settings, replicas, replication_settings
+from plantain.ladder.beside import replicas
 from plantain.ladder.judge import confirmatory, judge, rules_digest
-from plantain.ladder.tables import (
-    NullTable,
-    ReplicatedContrast,
-    ReplicationTable,
-    contrast_inputs,
-    drawn,
-    read_null,
-    read_replications,
-    shared_inputs,
-    table_bytes,
-)
+from plantain.ladder.tables import drawn
 from plantain.measure.sides import Measured, sampled_items, sampled_records, unequal_strata
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.spec import Role
+from plantain.records.study import NullTable, ReplicatedContrast, ReplicationTable, read_null, read_replications
+from plantain.records.study_keys import contrast_inputs, null_settings, replication_settings, shared_inputs
 from plantain.stats.template import template_test
 
 SAMPLED = sampled_records(records(), [TARGET], RULES)
@@ -74,20 +66,20 @@ CONCEPT = log_rms(concept=8.0)
 
 
 def rungs(found):
-    return {rung["rung"]: rung for rung in found.record["rungs"]}
+    return {rung.rung: rung for rung in found.record.rungs}
 
 
 def test_with_tables_that_fit_the_ladder_is_climbed_to_six():
     found = judge(cell(CONCEPT, beside=sources(tables=BOTH, replications=replications())), FRAME)
-    assert found.record["rung"] == 6
-    assert rungs(found)[4]["floor"] == 0.05
+    assert found.record.rung == 6
+    assert rungs(found)[4].floor == 0.05
     assert found.metrics["verdict_rung"] == 6
     assert found.metrics["selective_heads_lower_bound"] >= 5
 
 
 def test_without_tables_rung_four_is_not_tested():
     found = judge(cell(CONCEPT), FRAME)
-    assert (found.record["rung"], rungs(found)[4]["status"]) == (3, "not tested")
+    assert (found.record.rung, rungs(found)[4].status) == (3, "not tested")
 
 
 CHANGED = {
@@ -105,14 +97,14 @@ CHANGED = {
 def test_a_table_made_from_anything_else_does_not_serve(change):
     made = (table(**CHANGED[change]), BOTH[1])
     found = judge(cell(CONCEPT, beside=sources(tables=made)), FRAME)
-    assert rungs(found)[4]["status"] == "not tested"
-    assert f"made from other inputs ({next(iter(CHANGED[change]))})" in rungs(found)[4]["reason"]
+    assert rungs(found)[4].status == "not tested"
+    assert f"made from other inputs ({next(iter(CHANGED[change]))})" in rungs(found)[4].reason
 
 
 @pytest.mark.parametrize("strange", [{"items": ["item-0", "nobody"]}, {"seeds": [7]}])
 def test_a_table_of_items_or_seeds_that_were_not_captured_does_not_serve(strange):
     made = (table().model_copy(update=strange), BOTH[1])
-    reason = rungs(judge(cell(CONCEPT, beside=sources(tables=made)), FRAME))[4]["reason"]
+    reason = rungs(judge(cell(CONCEPT, beside=sources(tables=made)), FRAME))[4].reason
     assert "names what was not captured" in reason
 
 
@@ -123,7 +115,9 @@ def test_the_inputs_of_a_table_follow_what_they_name():
     others = {
         "capture": shared_inputs(lock(), CaptureParams(sigma=0.5), ANALYSIS, RULES, {"torch": "1"}),
         "versions": shared_inputs(lock(), CaptureParams(), ANALYSIS, RULES, {"torch": "2"}),
-        "measure": shared_inputs(lock(), CaptureParams(), ANALYSIS, replace(RULES, threshold=2.0), {"torch": "1"}),
+        "measure": shared_inputs(
+            lock(), CaptureParams(), ANALYSIS, RULES.model_copy(update={"threshold": 2.0}), {"torch": "1"}
+        ),
     }
     for capture in (CaptureParams(seeds=[1]), CaptureParams(attention="math"), CaptureParams(batch_size=2)):
         assert shared_inputs(lock(), capture, ANALYSIS, RULES, {"torch": "1"})["capture"] != shared["capture"]
@@ -146,8 +140,8 @@ def test_the_inputs_of_a_table_follow_what_they_name():
 def test_shuffled_draws_belong_to_the_weights_that_were_shuffled():
     trained = lock(weights="trained further")
     made = sources(trained, parent=trained, tables=BOTH)
-    assert "tiny-shuffle" in rungs(judge(cell(CONCEPT, beside=made), FRAME))[4]["reason"]
-    assert "tiny-reinit:" not in rungs(judge(cell(CONCEPT, beside=made), FRAME))[4]["reason"]
+    assert "tiny-shuffle" in rungs(judge(cell(CONCEPT, beside=made), FRAME))[4].reason
+    assert "tiny-reinit:" not in rungs(judge(cell(CONCEPT, beside=made), FRAME))[4].reason
 
 
 def test_an_untrained_model_is_not_ranked_against_itself():
@@ -156,18 +150,18 @@ def test_an_untrained_model_is_not_ranked_against_itself():
     made = sources(own, tables=twenty)
     beside = made.beside(Measured.of(activations(CONCEPT), groups(), ANALYSIS), TARGET, records(), RULES)
     assert [len(family.draws) for family in beside.families] == [19, 19]
-    assert judge(cell(CONCEPT, beside=sources(own, tables=BOTH)), FRAME).record["rung"] == 3
+    assert judge(cell(CONCEPT, beside=sources(own, tables=BOTH)), FRAME).record.rung == 3
 
 
 def test_without_the_parent_in_the_run_nothing_is_compared():
     found = judge(cell(CONCEPT, beside=sources(parent=None, tables=BOTH)), FRAME)
-    assert "not in this run" in rungs(found)[4]["reason"]
+    assert "not in this run" in rungs(found)[4].reason
 
 
 def test_a_concept_that_untrained_draws_hold_as_well_stops_at_three():
     keyword = (table(concept=8.0), table(Method.shuffle, concept=8.0))
     found = judge(cell(CONCEPT, beside=sources(tables=keyword, replications=replications())), FRAME)
-    assert (found.record["rung"], rungs(found)[4]["status"]) == (3, "failed")
+    assert (found.record.rung, rungs(found)[4].status) == (3, "failed")
 
 
 def test_own_count_is_taken_on_the_items_of_the_table():
@@ -183,18 +177,18 @@ def test_own_count_is_taken_on_the_items_of_the_table():
 
 def test_replications_of_other_inputs_do_not_serve():
     made = sources(tables=BOTH, replications=replications(weights="other"))
-    assert judge(cell(CONCEPT, beside=made), FRAME).record["rung"] == 5
+    assert judge(cell(CONCEPT, beside=made), FRAME).record.rung == 5
     for change in ({"weights": "other"}, {"rules": []}, {"drawing": []}):
         reason = rungs(judge(cell(CONCEPT, beside=sources(tables=BOTH, replications=replications(**change))), FRAME))[6]
-        assert f"the study's table was made from other inputs ({next(iter(change))})" in reason["reason"]
+        assert f"the study's table was made from other inputs ({next(iter(change))})" in reason.reason
     worse = sources(tables=BOTH, replications=replications(p=0.2))
-    assert rungs(judge(cell(CONCEPT, beside=worse), FRAME))[6]["status"] == "failed"
+    assert rungs(judge(cell(CONCEPT, beside=worse), FRAME))[6].status == "failed"
 
 
 def test_a_cell_with_enough_seeds_and_references_needs_no_replications():
     values = log_rms(concept=8.0, seeds=3, references=2)
     found = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
-    assert found.record["rung"] == 6
+    assert found.record.rung == 6
     measured = Measured.of(activations(values), groups(), ANALYSIS)
     cells = replicas(measured, TARGET, RULES)
     assert {(one.seed, one.reference) for one in cells} == {(s, f"image_{r}") for s in range(3) for r in range(2)}
@@ -207,13 +201,17 @@ def test_a_cell_with_enough_seeds_and_references_needs_no_replications():
 @pytest.mark.parametrize("version", ["CAPTURE_VERSION", "EMBEDDING_VERSION"])
 def test_a_table_of_another_capture_version_does_not_serve(monkeypatch, version):
     shared = sources().shared
-    monkeypatch.setattr(f"plantain.ladder.tables.{version}", 99)
+    monkeypatch.setattr(f"plantain.records.study_keys.{version}", 99)
     assert sources().shared["capture"] != shared["capture"]
 
 
 def test_the_rules_of_replications_are_those_of_the_verdict():
     made = replication_settings(sources().shared, lock(), ReferenceParams(), RULES)
-    for changed in (replace(RULES, seeds=4), replace(RULES, permutations=501), replace(RULES, references=3)):
+    for changed in (
+        RULES.model_copy(update={"seeds": 4}),
+        RULES.model_copy(update={"permutations": 501}),
+        RULES.model_copy(update={"references": 3}),
+    ):
         assert replication_settings(sources().shared, lock(), ReferenceParams(), changed)["rules"] != made["rules"]
     other = replication_settings(sources().shared, lock(weights="other"), ReferenceParams(), RULES)
     assert other["weights"] != made["weights"]
@@ -222,9 +220,9 @@ def test_the_rules_of_replications_are_those_of_the_verdict():
 def test_six_seeds_of_one_image_do_not_hide_the_study():
     values = log_rms(concept=8.0, seeds=6)
     found = judge(cell(values, beside=sources(tables=BOTH, replications=replications())), FRAME)
-    assert found.record["rung"] == 6
+    assert found.record.rung == 6
     alone = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
-    assert "3 noise seeds x 2 reference images are needed" in rungs(alone)[6]["reason"]
+    assert "3 noise seeds x 2 reference images are needed" in rungs(alone)[6].reason
 
 
 def test_signs_are_flipped_by_block_on_the_ladder_as_well():
@@ -234,17 +232,17 @@ def test_signs_are_flipped_by_block_on_the_ladder_as_well():
     given = cell(CONCEPT)
     given = replace(given, contrasts=replace(given.contrasts, contrasts=(known,)))
     made = rungs(judge(given, FRAME))
-    assert made[1]["floor"] == pytest.approx(1 / 32)
-    assert made[2]["floor"] == pytest.approx(1 / 32)
-    assert rungs(judge(cell(CONCEPT), FRAME))[1]["floor"] < 0.01
+    assert made[1].floor == pytest.approx(1 / 32)
+    assert made[2].floor == pytest.approx(1 / 32)
+    assert rungs(judge(cell(CONCEPT), FRAME))[1].floor < 0.01
 
 
 def test_the_token_count_is_held_constant_in_the_trend():
     tokens = np.arange(12) % 3
     rank = np.arange(1, 13)
     expected = 1 / (1 - stats.pearsonr(rank, tokens).statistic ** 2)
-    trend = judge(cell(CONCEPT), FRAME).record["trend"]
-    assert trend["inflation"] == pytest.approx(expected, rel=1e-5)
+    trend = judge(cell(CONCEPT), FRAME).record.trend
+    assert trend.inflation == pytest.approx(expected, rel=1e-5)
     assert expected > 1.001
 
 
@@ -283,22 +281,22 @@ def test_information_of_text_untrained_and_model_stand_side_by_side():
     assert found.metrics["concept_information_untrained"] == pytest.approx(np.mean(drawn_values), rel=1e-5)
     assert found.metrics["concept_information_shuffled"] > 0
     assert found.metrics["concept_information"] > 3 * found.metrics["concept_information_untrained"]
-    assert found.record["information"]["untrained_items"] == ITEMS
+    assert found.record.information.untrained_items == ITEMS
 
 
 def test_a_change_of_the_rules_shows():
-    assert rules_digest(RULES) == rules_digest(replace(RULES))
-    assert rules_digest(RULES) != rules_digest(replace(RULES, reliability=0.69))
-    assert judge(cell(CONCEPT), FRAME).record["rules_sha256"] == rules_digest(RULES)
+    assert rules_digest(RULES) == rules_digest(RULES.model_copy())
+    assert rules_digest(RULES) != rules_digest(RULES.model_copy(update={"reliability": 0.69}))
+    assert judge(cell(CONCEPT), FRAME).record.rules_sha256 == rules_digest(RULES)
 
 
 def test_tables_survive_the_disk_and_others_are_refused(tmp_path):
     path = tmp_path / "probe.json"
-    path.write_bytes(table_bytes(BOTH[0]))
+    path.write_bytes(BOTH[0].to_bytes())
     assert read_null(path) == BOTH[0]
     with pytest.raises(InputError, match="run --study"):
         read_replications(path)
-    path.write_bytes(table_bytes(replications()))
+    path.write_bytes(replications().to_bytes())
     assert read_replications(path) == replications()
 
 
@@ -306,7 +304,7 @@ def test_silent_heads_are_left_out():
     values = log_rms(concept=8.0)
     values[3, 2, :, :, 7] = -np.inf
     found = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
-    assert "of 59 heads" in rungs(found)[1]["guarantee"]
+    assert "of 59 heads" in rungs(found)[1].guarantee
 
 
 def test_the_verdict_of_a_ranked_probe_has_its_trend():
@@ -317,4 +315,4 @@ def test_the_verdict_of_a_ranked_probe_has_its_trend():
     assert flat.metrics["trend_p"] > 0.05
     assert steep.metrics["trend_heads"] >= 25
     assert steep.metrics["trend_p"] < 0.05
-    assert steep.record["trend"]["nuisance"] == "text tokens of the prompt"
+    assert steep.record.trend.nuisance == "text tokens of the prompt"

@@ -9,7 +9,7 @@ from diffusers.models.transformers.transformer_flux2 import (
 from torch import nn
 
 from plantain.base.errors import InputError
-from plantain.model.geometry import geometry, projections, unit_table
+from plantain.model.geometry import geometry, group_table, projections
 from plantain.model.known import KNOWN
 
 SMALL = {
@@ -48,7 +48,7 @@ def test_published_models(case):
     repo, joint, single, heads, groups, card_groups = case
     transformer = build(KNOWN[repo])
     found = projections(transformer)
-    units = unit_table(transformer, 16)
+    units = group_table(transformer, 16)
     card = units.filter(pl.col("stream") != "text")
     true_heads = card.filter(pl.col("part") == "attention").select("block_kind", "block", "head").n_unique()
     assert len(found) == 2 * joint + single
@@ -61,7 +61,7 @@ def test_published_models(case):
 
 def test_klein_4b_in_the_terms_of_the_cards():
     transformer = build(KNOWN["black-forest-labs/FLUX.2-klein-base-4B"])
-    units = unit_table(transformer, 16)
+    units = group_table(transformer, 16)
     card = units.filter(pl.col("stream") != "text")
     assert (card["block_kind"] == "joint").sum() == 5 * 192
     assert (card["block_kind"] == "single").sum() == 20 * 768
@@ -96,7 +96,7 @@ def test_channels_are_the_heads_of_a_real_pass():
 
 
 def test_table_covers_every_channel_once_in_order(small):
-    units = unit_table(small, 16)
+    units = group_table(small, 16)
     assert units["block_kind"].unique(maintain_order=True).to_list() == ["joint", "single"]
     first_block = units.filter((pl.col("block_kind") == "joint") & (pl.col("block") == 0))
     assert first_block["stream"].to_list() == ["image"] * 4 + ["text"] * 4
@@ -108,10 +108,10 @@ def test_table_covers_every_channel_once_in_order(small):
 
 
 def test_widths_that_straddle_heads_are_refused(small):
-    assert len(unit_table(small, 32)) == 2 * 2 * 2 + 3 * 8
+    assert len(group_table(small, 32)) == 2 * 2 * 2 + 3 * 8
     for width in (48, 64):
         with pytest.raises(InputError, match=f"groups of {width} channels do not divide heads of 32"):
-            unit_table(small, width)
+            group_table(small, width)
 
 
 class Wrapped(nn.Module):

@@ -32,9 +32,9 @@ def params(tmp_path, monkeypatch):
     monkeypatch.setattr(klein_random, "_HIDDEN", 32)
     monkeypatch.setattr(tiny, "build", lambda folder: build_pipeline().save_pretrained(folder))
     found = read_params()
-    found.models["klein-random"].device = "cpu"
-    found.models["drawn"] = ModelParams(Source.untrained, of="klein-random", method=Method.reinit, seed=0)
-    found.models["moved"] = ModelParams(Source.untrained, of="klein-random", method=Method.shuffle, seed=0)
+    found.models["klein-random"] = found.models["klein-random"].model_copy(update={"device": "cpu"})
+    found.models["drawn"] = ModelParams(source=Source.untrained, of="klein-random", method=Method.reinit, seed=0)
+    found.models["moved"] = ModelParams(source=Source.untrained, of="klein-random", method=Method.shuffle, seed=0)
     return found
 
 

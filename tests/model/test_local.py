@@ -41,7 +41,7 @@ def test_a_lock_survives_its_file(saved, home):
     assert read_lock(path) == lock
     assert read_lock(path).sha256 == sha256_file(path) == lock.sha256
     path.write_text("{}")
-    with pytest.raises(InputError, match=r"not a model lock: .*Fix: run `dvc repro -f model@mine`"):
+    with pytest.raises(InputError, match=r"not readable as a model lock .*Fix: run `dvc repro -f model@mine`"):
         read_lock(path)
     path.unlink()
     with pytest.raises(InputError, match="not resolved yet"):

@@ -10,7 +10,7 @@ import pytest
 from helpers.report_fixture import Cell, write_cell
 from PIL import Image
 
-from plantain.report.compare.plots import block_profile, null_histogram
+from plantain.report.compare.plots import block_profile, null_histogram, write_plots
 from plantain.report.figures.charts import rank_scores
 from plantain.report.figures.heatmaps import Panel, draw_map
 from plantain.report.figures.style import (
@@ -111,13 +111,15 @@ def test_a_rank_score_leaves_the_item_out_of_the_mean(result):
     assert scores["score"][4] == pytest.approx(values[4] @ other / (other @ other))
 
 
-def test_plot_data_says_what_the_summary_says(result, drawn):
-    profile = pl.read_csv(drawn / "block_profile.csv")
+def test_plot_data_says_what_the_summary_says(result, tmp_path):
+    write_plots([result], tmp_path)
+    profile = pl.read_csv(tmp_path / "block_profile.csv")
+    assert set(profile["cell"]) == {f"{result.probe}@{result.model}"}
     assert profile["label"].to_list() == [f"j{i}" for i in range(5)] + [f"s{i}" for i in range(20)]
     row = result.main.summary.blocks[6]
     assert profile["share_over_t3"][6] == pytest.approx(row.over_t3 / row.units, abs=1e-6)
-    assert len(pl.read_csv(drawn / "heatmap.csv")) == 100
-    assert pl.read_csv(drawn / "null.csv")["flips"].sum() == 200
+    assert len(pl.read_csv(tmp_path / "heatmap.csv")) == 100
+    assert pl.read_csv(tmp_path / "sign_flips.csv")["flips"].sum() == 200
     assert block_profile(result.card)["part"].to_list().count("mlp") == 20
 
 

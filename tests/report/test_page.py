@@ -9,9 +9,9 @@ import pytest
 from helpers.report_fixture import CARD, KLEIN, NASTY, Cell, write_cell, write_verdict
 
 from plantain.base.errors import InputError
-from plantain.base.files import readable_json
 from plantain.ladder.climb import rung_record
-from plantain.ladder.evidence import NAMES, Rung, Status
+from plantain.ladder.evidence import Rung
+from plantain.records.verdict import NAMES, Status
 from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.page import sections
@@ -120,8 +120,6 @@ def test_a_broken_card_names_its_file_and_field(tmp_path):
 def test_the_ladder_shows_what_the_verdict_says(tmp_path):
     write_cell(tmp_path, Cell(controls=()))
     assert {rung.status for rung in ladder.ladder(load_result(tmp_path, "otherview", "tiny"))} == {"not tested"}
-    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
-    path.parent.mkdir(parents=True)
     rungs = [
         {
             "rung": 1,
@@ -133,7 +131,7 @@ def test_the_ladder_shows_what_the_verdict_says(tmp_path):
         },
         {"rung": 2, "name": "repeats", "status": "failed", "number": 0.4, "floor": 0.7, "guarantee": "none"},
     ]
-    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1 of 7."}))
+    write_verdict(tmp_path, rung=1, rungs=rungs, sentence="Rung 1 of 7.")
     result = load_result(tmp_path, "otherview", "tiny")
     assert [rung.status for rung in ladder.ladder(result)] == ["passed", "failed", *["not tested"] * 5]
     write_page(result, tmp_path / "page.html")
@@ -144,12 +142,10 @@ def test_the_ladder_shows_what_the_verdict_says(tmp_path):
 
 def test_a_rung_as_the_statistics_write_it_is_read_and_its_reason_shown(tmp_path):
     write_cell(tmp_path, Cell(controls=()))
-    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
-    path.parent.mkdir(parents=True)
     passed = Rung(1, NAMES[0], Status.passed, "heads that differ, lower bound", 58, 0.0001, 0.0001)
     untested = Rung(2, NAMES[1], Status.untested, reason="there is no split-half of these items")
-    rungs = [rung_record(passed), rung_record(untested)]
-    path.write_bytes(readable_json({"contrast": "target", "rung": 1, "rungs": rungs, "sentence": "Rung 1."}))
+    rungs = [rung_record(rung).model_dump(mode="json") for rung in (passed, untested)]
+    write_verdict(tmp_path, rung=1, rungs=rungs, sentence="Rung 1.")
     result = load_result(tmp_path, "otherview", "tiny")
     assert [rung.name for rung in ladder.ladder(result)] == list(NAMES)
     write_page(result, tmp_path / "page.html")
@@ -179,7 +175,7 @@ def test_a_probe_without_reference_ranks_or_controls_has_a_page(tmp_path):
     pl.read_parquet(path).drop("rank", "creature").with_columns(
         pl.lit([], pl.List(pl.String)).alias("reference")
     ).write_parquet(path)
-    (tmp_path / "data" / "prompts" / "otherview.references.json").write_text("[]")
+    (tmp_path / "data" / "prompts" / "otherview.references.json").write_text('{"references": []}')
     (tmp_path / "prompts" / "otherview.yaml").unlink()
     write_page(load_result(tmp_path, "otherview", "tiny"), tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -109,5 +109,5 @@ def test_a_damaged_file_is_named_with_its_fix(tmp_path, name):
 def test_a_damaged_list_of_cells_is_named_with_its_fix(tmp_path):
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "cells.json").write_text('{"cells": [{"probe": 1}]}')
-    with pytest.raises(InputError, match=r"cells\.json.*there is no 'model'.*dvc repro cells"):
+    with pytest.raises(InputError, match=r"cells\.json: cells\.0\.probe: .*dvc repro cells"):
         load_cells(tmp_path)

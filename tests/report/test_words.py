@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from helpers.report_fixture import NASTY, Cell, write_cell
+from helpers.report_fixture import NASTY, Cell, write_cell, write_verdict
+from helpers.verdict_cells import lock as make_lock
 from rich.console import Console
 
-from plantain.base.files import readable_json
+from plantain.base.params import Method, Source
 from plantain.report import words as wording
 from plantain.report.metric_rows import metric_rows
-from plantain.report.records import Lock
 from plantain.report.result import load_result
 from plantain.report.text import headlines, run_card, show
 
@@ -24,8 +24,7 @@ def root(tmp_path_factory):
 
 
 def lock(**changes):
-    geometry = {"joint_blocks": 5, "single_blocks": 20, "heads": 4, "head_width": 32}
-    return Lock.model_validate({"name": "m", "source": "hub", "geometry": geometry} | changes)
+    return make_lock("m").model_copy(update=changes)
 
 
 def printed(result, *, terminal=False):
@@ -57,8 +56,8 @@ def test_a_network_that_knows_nothing_is_called_so_everywhere(root):
 
 
 def test_shuffled_and_embedded_weights_have_their_own_words():
-    assert "shuffled" in wording.weights_note(lock(source="untrained", of="klein", method="shuffle"))
-    assert "never been trained" in wording.weights_note(lock(source="embedded", trained=False))
+    assert "shuffled" in wording.weights_note(lock(source=Source.untrained, of="klein", method=Method.shuffle))
+    assert "never been trained" in wording.weights_note(lock(source=Source.embedded, trained=False))
     assert wording.weights_note(lock()) == ""
 
 
@@ -80,9 +79,7 @@ def test_the_ratio_of_the_card_is_not_comparable(root):
 def test_a_verdict_is_shown_and_its_absence_too(root, tmp_path):
     assert "not tested" in run_card(load_result(root, "otherview", "tiny"))
     write_cell(tmp_path, Cell(controls=()))
-    path = tmp_path / "data" / "verdicts" / "tiny" / "otherview.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(readable_json({"contrast": "target", "rung": 2, "sentence": "Rung 2 of 7: repeats.", "extra": 1}))
+    write_verdict(tmp_path, rung=2, sentence="Rung 2 of 7: repeats.", extra=1)
     result = load_result(tmp_path, "otherview", "tiny")
     for text in (run_card(result), printed(result), "\n".join(headlines([result]))):
         assert "Rung 2 of 7" in text
@@ -110,7 +107,7 @@ def test_how_many_heads_differ_beyond_wording_stands_beside_the_count(root):
         )
         assert said in "\n".join(headlines([result]))
         assert said in run_card(result)
-        assert re.search(rf"beyond wording, at least +{bound:.0f} ", printed(result))
+        assert re.search(rf"beyond rewording, at least +{bound:.0f} ", printed(result))
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,17 @@ from safetensors.numpy import save
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.yaml import read_yaml
-from plantain.ladder.tables import (
+from plantain.probe.expand import expand
+from plantain.probe.spec import parse_probe
+from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
+from plantain.records.study import (
     DrawnContrast,
     NullTable,
     ReplicatedContrast,
     ReplicationTable,
     read_null,
     read_replications,
-    table_bytes,
 )
-from plantain.probe.expand import expand
-from plantain.probe.spec import parse_probe
-from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
 from plantain.stages.frame import Stage, cells_with_results
 from plantain.stages.verdict import _embeddings, _summary
 
@@ -177,7 +176,7 @@ REPLICATIONS = ReplicationTable(
 )
 def test_a_damaged_null_table(tmp_path, change, words):
     path = tmp_path / "demo.json"
-    path.write_bytes(table_bytes(NULL))
+    path.write_bytes(NULL.to_bytes())
     assert read_null(path) == NULL
     edited(path, change)
     assert_refused(lambda: read_null(path), path, words, f"`git checkout {path}`", "`plantain run --study`")
@@ -186,7 +185,7 @@ def test_a_damaged_null_table(tmp_path, change, words):
 @pytest.mark.parametrize("p", [-7, 0, 1.5, None, "x"])
 def test_a_replication_whose_p_is_none(tmp_path, p):
     path = tmp_path / "demo.json"
-    path.write_bytes(table_bytes(REPLICATIONS))
+    path.write_bytes(REPLICATIONS.to_bytes())
     assert read_replications(path) == REPLICATIONS
     edited(path, lambda data: data["contrasts"]["target"]["cells"][1].__setitem__(2, p))
     assert_refused(lambda: read_replications(path), path, "contrasts.target.cells.1.2", f"`git checkout {path}`")

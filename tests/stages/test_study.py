@@ -93,7 +93,7 @@ def test_noise_seeds_are_the_runs_own_and_the_smallest_others():
 
 def test_a_study_without_the_trained_model_says_what_it_lacks():
     params = read_params()
-    params.run.models = ["tiny-untrained"]
+    params = params.model_copy(update={"run": params.run.model_copy(update={"models": ["tiny-untrained"]})})
     with pytest.raises(InputError, match=r"run\.models: the study of 'tiny-untrained' needs 'tiny' in the run"):
         list(jobs(params, [("otherview", "tiny-untrained")]))
 

@@ -113,9 +113,21 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_flips():
     assert first.null_counts.tobytes() != sign_flip_test(values, flips=200, seed=5).null_counts.tobytes()
 
 
-def test_omp_num_threads_is_heeded(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert engine_module.threads_available() == 1
+def test_variables_say_how_many_threads_and_change_no_number(monkeypatch):
+    values, used, found = correlated(), [], []
+    executor = engine_module.ThreadPoolExecutor
+    monkeypatch.setattr(engine_module, "KERNEL_WORK", 0)
+    monkeypatch.setattr(engine_module, "KERNEL_WORK_LOADED", 0)
+    recorded = lambda max_workers: used.append(max_workers) or executor(max_workers)  # noqa: E731
+    monkeypatch.setattr(engine_module, "ThreadPoolExecutor", recorded)
+    for plantain, openmp in (("1", "4,2"), ("3", "4,2"), ("", "4,2"), ("", "2")):
+        monkeypatch.setenv("PLANTAIN_THREADS", plantain)
+        monkeypatch.setenv("OMP_NUM_THREADS", openmp)
+        found.append(sign_flip_test(values, flips=500))
+    assert used == [1, 3, 4, 2]
+    for one in found[1:]:
+        assert one.null_counts.tobytes() == found[0].null_counts.tobytes()
+        assert one.p_fwer.tobytes() == found[0].p_fwer.tobytes()
 
 
 @given(TABLES, st.integers(-20, 20))

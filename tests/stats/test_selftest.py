@@ -22,15 +22,15 @@ def test_short_form_holds(rows):
 
 
 def test_clusters_fail_without_blocks_and_hold_with_them(rows):
-    name = "items that share templates"
+    name = "items that share a scene"
     assert rows[name, "without blocks: max-T p <= 5%"].observed > 0.4
     assert rows[name, "with blocks: max-T p <= 5%"].observed < 0.15
 
 
-def test_a_sentence_shift_is_found_by_items_and_not_by_templates(rows):
+def test_a_sentence_shift_is_found_by_items_and_not_by_wordings(rows):
     name = "sentences without a concept"
     assert rows[name, "items: max-T p <= 5%"].observed == 1.0
-    assert rows[name, "templates: Simes p <= 5%"].observed < 0.15
+    assert rows[name, "wordings: Simes p <= 5%"].observed < 0.15
 
 
 def test_an_excess_of_two_points_shows_at_3000_data_sets():

@@ -155,6 +155,12 @@ def test_refuses_wrong_input(values, options, message):
         sign_flip_test(values, **options)
 
 
+def test_wrong_input_is_also_what_python_raises_for_a_bad_argument():
+    with pytest.raises(ValueError, match="at least 2 items") as caught:
+        sign_flip_test([[1.0, 2.0]])
+    assert isinstance(caught.value, InputError)
+
+
 def test_count_bound_is_observed_minus_a_null_quantile():
     values = noise(20, 200)
     values[:, :40] += 1.5

@@ -150,7 +150,7 @@ def test_type_one_error_is_nominal():
     [
         (np.zeros((1, 2)), np.zeros((1, 2)), {}, "no degree of freedom"),
         (np.zeros((4, 2)), np.zeros((4, 3)), {}, "Side a has 2 units"),
-        (np.full((4, 2), np.nan), np.zeros((4, 2)), {}, "Template 0, unit 0"),
+        (np.full((4, 2), np.nan), np.zeros((4, 2)), {}, "Wording 0, unit 0"),
         (np.zeros((4, 2)), np.zeros((4, 2)), {"strata": [1, 2]}, "2 stratum labels for 8 rows"),
         (np.zeros((4, 2)), np.zeros((4, 2)), {"permutations": 0}, "out of range"),
     ],

@@ -21,11 +21,11 @@ def exported(checkout, monkeypatch):
         (checkout / name).write_text(f"# {name}\n")
     large = checkout / "data/activations/tiny/dense.safetensors"
     large.parent.mkdir(parents=True)
-    large.write_bytes(b"0" * 5000)
-    monkeypatch.setattr(crate, "LARGE", 4000)
+    large.write_bytes(b"0" * 50_000)
+    monkeypatch.setattr(crate, "LARGE", 40_000)
     path = checkout / "receipts/capture/tiny/dense.json"
     content = large.read_bytes()
-    record = FileRecord(path="data/activations/tiny/dense.safetensors", sha256=sha256(content).hexdigest(), size=5000)
+    record = FileRecord(path="data/activations/tiny/dense.safetensors", sha256=sha256(content).hexdigest(), size=50_000)
     write_receipt(path, read_receipt(path).model_copy(update={"writes": [record]}))
     found = find(checkout, Address("dense", "tiny"), None)
     return crate.export(found, journal.executions(), checkout / "out"), found

@@ -14,8 +14,8 @@ from plantain.base.params import AnalysisParams, UnitKind
 from plantain.measure.views import measure, unit_table
 from plantain.probe.records import Contrasts
 from plantain.records.activations import Activations
-
-Metrics = dict[str, dict[str, dict[str, float]]]
+from plantain.records.receipt import Metrics
+from plantain.records.summary import AnalysisSummary
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class CellResult:
     """What the analyze stage writes."""
 
     metrics: Metrics
-    summary: dict[str, Any]
+    summaries: dict[str, dict[str, AnalysisSummary]]
+    """By contrast and analysis."""
     tables: dict[str, pl.DataFrame]
     """File stem to table."""
 
@@ -40,7 +41,7 @@ def analyse_cell(
         analyses: The named analyses of params.yaml.
     """
     metrics: Metrics = {}
-    summary: dict[str, Any] = {}
+    summaries: dict[str, dict[str, AnalysisSummary]] = {}
     tables = {"tokens": _token_counts(activations)}
     for name, params in analyses.items():
         units = unit_table(groups, params.unit)
@@ -48,9 +49,9 @@ def analyse_cell(
         for contrast in contrasts.contrasts:
             found = analyse(values, activations, units, contrast, params)
             metrics.setdefault(contrast.name, {})[name] = metrics_of(found)
-            summary.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
+            summaries.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
-    return CellResult(metrics, {"schema": "plantain.summary/1", "contrasts": summary}, tables)
+    return CellResult(metrics, summaries, tables)
 
 
 def _token_counts(activations: Activations) -> pl.DataFrame:
@@ -60,23 +61,23 @@ def _token_counts(activations: Activations) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema=["item", "condition"], orient="row").with_columns(tokens=pl.Series(text.ravel()))
 
 
-def _summary(found: Findings, numbers: dict[str, float], name: str) -> dict[str, Any]:
+def _summary(found: Findings, numbers: dict[str, float], name: str) -> AnalysisSummary:
     role = str(found.contrast.role)
-    return {
-        "role": role,
-        "unit": str(found.params.unit),
-        "tokens": str(found.params.tokens),
-        "measure": str(found.params.measure),
-        "a": list(found.contrast.a),
-        "b": list(found.contrast.b),
-        "exploratory": not (role == "target" and name == "heads"),
-        "metrics": numbers,
-        "blocks": blocks_of(found),
-        "null": null_of(found),
-        "split_half": split_of(found),
-        "sentences": sentences_of(found),
-        "warnings": warnings_of(found),
-    }
+    return AnalysisSummary(
+        role=role,
+        unit=str(found.params.unit),
+        tokens=str(found.params.tokens),
+        measure=str(found.params.measure),
+        a=list(found.contrast.a),
+        b=list(found.contrast.b),
+        exploratory=not (role == "target" and name == "heads"),
+        metrics=numbers,
+        blocks=blocks_of(found),
+        null=null_of(found),
+        split_half=split_of(found),
+        sentences=sentences_of(found),
+        warnings=warnings_of(found),
+    )
 
 
 def _tables(found: Findings, stem: str, items: tuple[str, ...]) -> dict[str, pl.DataFrame]:

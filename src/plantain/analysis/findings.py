@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
-from plantain.base.params import AnalysisParams
+from plantain.base.params import LEAST_WORDINGS, AnalysisParams
 from plantain.measure.views import block_sets, item_level, template_level
 from plantain.probe.records import ExpandedContrast
 from plantain.records.activations import Activations
@@ -20,9 +20,6 @@ from plantain.stats import (
     template_test,
     true_discoveries,
 )
-
-MIN_TEMPLATES = 4
-"""Templates a side below which no label permutation can reach 5%."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Findings:
     bounds: Bounds | None
     """None for the published protocol, which makes no such claim."""
     templates: TemplateTest | None
-    """None where a side has too few templates, or the analysis is the published protocol."""
+    """None where a side has too few wordings, or the analysis is the published protocol."""
 
 
 def analyse(
@@ -125,7 +122,7 @@ def _templates(
     params: AnalysisParams,
     included: NDArray[np.bool_],
 ) -> TemplateTest | None:
-    if params.permutations < 1 or min(len(contrast.a), len(contrast.b)) < MIN_TEMPLATES:
+    if params.permutations < 1 or min(len(contrast.a), len(contrast.b)) < LEAST_WORDINGS:
         return None
     a = template_level(values, conditions, contrast.a)[:, included]
     b = template_level(values, conditions, contrast.b)[:, included]

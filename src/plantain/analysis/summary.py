@@ -4,6 +4,7 @@ The metrics have the names that metrics.json, the ledger and MLflow share; the s
 support; and summary.json holds blocks, the null and the split halves besides.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings
 from plantain.base.files import six_digits
+from plantain.base.params import LEAST_WORDINGS
 from plantain.measure.views import block_sets
+from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
 
 SKEWED = 0.05
 """Share of skewed units above which the sign-flip null is doubtful: its symmetry does not hold."""
@@ -58,7 +61,7 @@ def warnings_of(found: Findings) -> list[str]:
     if not found.params.unique:
         warned.append("Counts over the null's p99 rest on few flips and are not comparable between runs.")
     if found.templates is None and found.params.permutations:
-        warned.append("Template level: not tested; a side needs at least 4 templates.")
+        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} templates.")
     return warned
 
 
@@ -147,29 +150,33 @@ def _template_level(found: Findings) -> _Numbers:
     }
 
 
-def blocks_of(found: Findings) -> list[dict[str, Any]]:
+def blocks_of(found: Findings) -> list[BlockRow]:
     """A row a block, as in the cards' table of top blocks, with the lower bound of truly differing units."""
     rows = []
     for index, (labels, members) in enumerate(block_sets(found.units)):
-        chosen = members[found.included] & found.flips.alive
         bound = None if found.bounds is None else found.bounds.blocks[index]
         streams = found.units["stream"].filter(pl.Series(members)).unique().sort().to_list()
-        rows.append(labels | {"stream": "+".join(streams), "lower_bound": bound} | _block_numbers(found, chosen))
+        rows.append(_block(found, labels, "+".join(streams), members[found.included] & found.flips.alive, bound))
     return rows
 
 
-def _block_numbers(found: Findings, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+def _block(
+    found: Findings, labels: Mapping[str, Any], stream: str, chosen: NDArray[np.bool_], bound: int | None
+) -> BlockRow:
     size = np.abs(found.flips.t[chosen])
     finite = size[np.isfinite(size)]
-    effect = np.abs(found.differences[:, found.included].mean(axis=0)[chosen])
-    effects = np.abs(found.flips.d_z[chosen])
-    return {
-        "units": int(chosen.sum()),
-        "max_abs_t": six_digits(float(finite.max())) if finite.size else None,
-        "over_t3": int((size > found.params.thresholds[0]).sum()),
-        "median_abs_d": _median(effects),
-        "median_abs_effect": _median(effect),
-    }
+    return BlockRow(
+        block_kind=labels["block_kind"],
+        block=labels["block"],
+        part=labels["part"],
+        stream=stream,
+        units=int(chosen.sum()),
+        max_abs_t=six_digits(float(finite.max())) if finite.size else None,
+        over_t3=int((size > found.params.thresholds[0]).sum()),
+        median_abs_d=_median(np.abs(found.flips.d_z[chosen])),
+        median_abs_effect=_median(np.abs(found.differences[:, found.included].mean(axis=0)[chosen])),
+        lower_bound=bound,
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float | None:
@@ -177,35 +184,35 @@ def _median(values: NDArray[np.float64]) -> float | None:
     return six_digits(float(np.median(finite))) if finite.size else None
 
 
-def null_of(found: Findings) -> dict[str, Any]:
+def null_of(found: Findings) -> SignFlipNull:
     """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
     test = found.flips
     names = [f"t{threshold:g}" for threshold in found.params.thresholds]
     intervals = [[_known(end) for end in interval] for interval in test.null_p99_interval]
-    return {
-        "flips": test.flips,
-        "exact": test.exact,
-        "flip_space": float(test.flip_space),
-        "smallest_p": test.smallest_p,
-        "mean": dict(zip(names, map(float, test.null_mean), strict=True)),
-        "p99": dict(zip(names, map(float, test.null_p99), strict=True)),
-        "p99_interval": dict(zip(names, intervals, strict=True)),
-    }
+    return SignFlipNull(
+        flips=test.flips,
+        exact=test.exact,
+        flip_space=float(test.flip_space),
+        smallest_p=test.smallest_p,
+        mean=dict(zip(names, map(float, test.null_mean), strict=True)),
+        p99=dict(zip(names, map(float, test.null_p99), strict=True)),
+        p99_interval=dict(zip(names, intervals, strict=True)),
+    )
 
 
-def split_of(found: Findings) -> dict[str, Any]:
+def split_of(found: Findings) -> SplitHalves:
     """Split-half reliability, its r per split included."""
     split = found.splits
     interval = split.jackknife_interval
-    return {
-        "r": [six_digits(float(value)) for value in split.r],
-        "median": _known(split.median),
-        "q25": _known(split.q25),
-        "q75": _known(split.q75),
-        "spearman_brown": _known(split.spearman_brown),
-        "jackknife_interval": None if interval is None else [_known(end) for end in interval],
-        "null_p": None if split.null_p is None else _known(split.null_p),
-    }
+    return SplitHalves(
+        r=[six_digits(float(value)) for value in split.r],
+        median=_known(split.median),
+        q25=_known(split.q25),
+        q75=_known(split.q75),
+        spearman_brown=_known(split.spearman_brown),
+        jackknife_interval=None if interval is None else [_known(end) for end in interval],
+        null_p=None if split.null_p is None else _known(split.null_p),
+    )
 
 
 def _known(value: float) -> float | None:

@@ -15,8 +15,11 @@ class CheckFailed(PlantainError):
     """A check that plantain was asked to make did not hold (exit code 1)."""
 
 
-class InputError(PlantainError):
-    """Wrong usage or input (exit code 2). Names file, line, field and fix as far as they exist."""
+class InputError(PlantainError, ValueError):
+    """Wrong usage or input (exit code 2). Names file, line, field and fix as far as they exist.
+
+    A ValueError too, so that who uses `plantain.stats` as a library catches what Python raises for a bad argument.
+    """
 
     exit_code = 2
 

@@ -1,11 +1,13 @@
-"""What params.yaml can declare, as types.
+"""What params.yaml can declare: every section and field with its type, its default and the interval of its number.
 
-The dataclasses are not frozen because OmegaConf refuses to merge into frozen ones; nobody writes to them.
+The interval stands at the field and nowhere else: messages and documentation read it from there. What one field says
+of another, and how the file is read, belongs in `plantain.base.config`.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 
 class Source(StrEnum):
@@ -66,40 +68,59 @@ class UnitKind(StrEnum):
     group16 = "group16"
 
 
-class Family(StrEnum):
+class CurveFamily(StrEnum):
     """The template of the simultaneous bound on true discoveries."""
 
     linear = "linear"
     beta = "beta"
 
 
-@dataclass
-class RunParams:
+class Section(BaseModel):
+    """Part of params.yaml: fixed once read; unknown keys, text for a number and NaN are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+T = TypeVar("T")
+Word = Annotated[T, Strict(False)]
+"""One of a few words, which YAML has as text."""
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1, examples=[0])]
+Layer = Annotated[int, Field(ge=0, le=1000, examples=[9])]
+Threshold = Annotated[float, Field(gt=0, le=1000, examples=[3.0])]
+
+LEAST_WORDINGS: Final = 4
+"""Wordings that a side needs before anything is said of a concept: from four on, permuting labels can reach p = 0.05.
+
+Two-sided, 4 + 4 wordings give 2 / C(8, 4) = 0.029. The ladder asks for as many as ``verdict.min_templates`` says.
+"""
+
+
+class RunParams(Section):
     """The cells of a run: every probe on every model."""
 
-    probes: list[str] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)
+    probes: list[str] = []
+    models: list[str] = []
 
 
-@dataclass
-class ModelParams:
+class ModelParams(Section):
     """One entry under ``models``. What an untrained model leaves out it takes from its ``of`` model."""
 
-    source: Source
+    source: Word[Source]
     repo: str | None = None
     revision: str | None = None
     path: str | None = None
     of: str | None = None
-    method: Method | None = None
-    seed: int | None = None
-    seeds: int | None = None
+    method: Word[Method] | None = None
+    seed: Seed | None = None
+    seeds: int | None = Field(default=None, ge=1, le=1000, examples=[20])
     """Number of draws of an untrained family; its seeds are 0 to ``seeds - 1``."""
     device: str | None = None
     dtype: str | None = None
-    height: int | None = None
-    width: int | None = None
-    max_sequence_length: int | None = None
-    text_encoder_out_layers: list[int] | None = None
+    height: int | None = Field(default=None, ge=16, le=8192, examples=[1024])
+    width: int | None = Field(default=None, ge=16, le=8192, examples=[1024])
+    max_sequence_length: int | None = Field(default=None, ge=1, le=32768, examples=[512])
+    text_encoder_out_layers: list[Layer] | None = None
 
     def settings(self, base: "ModelParams") -> dict[str, Any]:
         """Device, dtype, sizes and layers, those that are left out taken from ``base``."""
@@ -113,27 +134,25 @@ class ModelParams:
         return list(range(self.seeds)) if self.seeds is not None else [int(self.seed or 0)]
 
 
-@dataclass
-class ReferenceParams:
+class ReferenceParams(Section):
     """How conditioning images are generated."""
 
-    steps: int = 14
-    guidance_scale: float = 4.0
-    seed: int = 0
+    steps: int = Field(default=14, ge=1, le=1000)
+    guidance_scale: float = Field(default=4.0, ge=0, le=1000)
+    seed: Seed = 0
 
 
-@dataclass
-class CaptureParams:
+class CaptureParams(Section):
     """How one pass is measured."""
 
-    path: CapturePath = CapturePath.fast
-    sigma: float = 1.0
-    """Effective noise level in (0, 1]; 1 is pure noise."""
-    seeds: list[int] = field(default_factory=lambda: [0])
-    batch_size: Any = 1
-    """A positive integer, or ``auto``."""
-    group_width: int = 16
-    attention: AttentionKernel = AttentionKernel.native
+    path: Word[CapturePath] = CapturePath.fast
+    sigma: float = Field(default=1.0, gt=0, le=1)
+    """Effective noise level; 1 is pure noise."""
+    seeds: list[Seed] = [0]
+    batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 1
+    """Passes at a time; ``auto`` fits them to the free memory of an accelerator."""
+    group_width: int = Field(default=16, ge=1, le=4096)
+    attention: Word[AttentionKernel] = AttentionKernel.native
     compile: bool = False
     """Whether the transformer's blocks are compiled."""
 
@@ -143,76 +162,73 @@ class CaptureParams:
         return {} if plain else {"attention": str(self.attention), "compile": self.compile}
 
 
-@dataclass
-class AnalysisParams:
+class AnalysisParams(Section):
     """A named choice of unit, tokens, measure, flips and thresholds."""
 
-    unit: UnitKind
-    tokens: Tokens
-    measure: Measure
-    flips: Any = 10_000
+    unit: Word[UnitKind]
+    tokens: Word[Tokens]
+    measure: Word[Measure]
+    flips: Annotated[int, Field(ge=2, le=2_000_000)] | Literal["exact"] = 10_000
     """Number of sign flips, the identity counted, or ``exact``."""
     unique: bool = True
-    thresholds: list[float] = field(default_factory=lambda: [3.0, 5.0])
-    effect_threshold: float = 0.8
-    splits: int = 100
-    split_flips: int = 1_000
-    permutations: int = 10_000
-    confidence: float = 0.95
-    family: Family = Family.linear
-    shift: int = 0
-    seed: int = 0
+    thresholds: list[Threshold] = [3.0, 5.0]
+    effect_threshold: float = Field(default=0.8, gt=0, le=1000)
+    splits: int = Field(default=100, ge=1, le=100_000)
+    split_flips: int = Field(default=1_000, ge=0, le=1_000_000)
+    permutations: int = Field(default=10_000, ge=0, le=1_000_000)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    family: Word[CurveFamily] = CurveFamily.linear
+    shift: int = Field(default=0, ge=0, le=1_000_000)
+    seed: Seed = 0
 
 
-@dataclass
-class VerdictParams:
+class VerdictParams(Section):
     """The rules of the ladder of claims. Bounds hold with confidence ``1 - alpha``."""
 
-    alpha: float = 0.05
+    alpha: float = Field(default=0.05, gt=0, lt=1)
     """Level of every rung; rungs are tested in a fixed order, so that none needs a correction."""
-    family: Family = Family.linear
-    shift: int = 0
-    flips: int = 10_000
+    family: Word[CurveFamily] = CurveFamily.linear
+    shift: int = Field(default=0, ge=0, le=1_000_000)
+    flips: int = Field(default=10_000, ge=20, le=2_000_000)
     """Sign flips of items, the identity counted."""
-    permutations: int = 10_000
+    permutations: int = Field(default=10_000, ge=20, le=1_000_000)
     """Label permutations of templates, and permutations of items for the trend."""
-    threshold: float = 3.0
+    threshold: Threshold = 3.0
     """Preset |t| over templates above which a head counts in the comparison with untrained draws."""
-    reliability: float = 0.7
+    reliability: float = Field(default=0.7, gt=0, lt=1)
     """Least split-half reliability after Spearman and Brown."""
-    min_templates: int = 4
-    untrained_draws: int = 19
+    min_templates: int = Field(default=LEAST_WORDINGS, ge=2, le=64)
+    """Least number of wordings a side."""
+    untrained_draws: int = Field(default=19, ge=1, le=1000)
     """Least number of draws of each way to untrain."""
-    saturation: float = 0.9
+    saturation: float = Field(default=0.9, gt=0, lt=1)
     """Median share of heads over the threshold beyond which untrained draws leave no room to exceed them."""
-    seeds: int = 3
-    references: int = 2
-    seeds_alone: int = 6
+    seeds: int = Field(default=3, ge=1, le=1000)
+    references: int = Field(default=2, ge=1, le=1000)
+    seeds_alone: int = Field(default=6, ge=1, le=1000)
     """Least number of noise seeds where the probe has no reference image."""
-    items: int = 10
+    items: int = Field(default=10, ge=2, le=1_000_000)
     """Items that untrained draws and further seeds and references are run on, evenly spaced over the probe."""
-    seed: int = 0
+    seed: Seed = 0
 
 
-@dataclass
-class ReportParams:
+class ReportParams(Section):
     """How pictures are drawn."""
 
-    dpi: int = 160
+    dpi: int = Field(default=160, ge=30, le=600)
 
 
-@dataclass
-class TrackingParams:
+class TrackingParams(Section):
     """Where results are published."""
 
     uri: str | None = None
     experiment: str = "plantain"
     live: bool = False
-    timeout: float = 10.0
+    timeout: float = Field(default=10.0, gt=0, le=86400)
+    """Seconds that a server may take."""
 
 
-@dataclass
-class Params:
+class Params(Section):
     """The whole of ``params.yaml``."""
 
     run: RunParams
@@ -223,57 +239,3 @@ class Params:
     verdict: VerdictParams
     report: ReportParams
     tracking: TrackingParams
-
-
-_SEED = ("[0, 4294967295]", 0)
-
-SPANS: dict[str, tuple[str, float]] = {
-    "models.*.seed": _SEED,
-    "models.*.seeds": ("[1, 1000]", 20),
-    "models.*.height": ("[16, 8192]", 1024),
-    "models.*.width": ("[16, 8192]", 1024),
-    "models.*.max_sequence_length": ("[1, 32768]", 512),
-    "models.*.text_encoder_out_layers.*": ("[0, 1000]", 9),
-    "reference.steps": ("[1, 1000]", 14),
-    "reference.guidance_scale": ("[0, 1000]", 4.0),
-    "reference.seed": _SEED,
-    "capture.sigma": ("(0, 1]", 1.0),
-    "capture.seeds.*": _SEED,
-    "capture.batch_size": ("[1, 65536]", 1),
-    "capture.group_width": ("[1, 4096]", 16),
-    "analyses.*.flips": ("[2, 2000000]", 10_000),
-    "analyses.*.thresholds.*": ("(0, 1000]", 3.0),
-    "analyses.*.effect_threshold": ("(0, 1000]", 0.8),
-    "analyses.*.splits": ("[1, 100000]", 100),
-    "analyses.*.split_flips": ("[0, 1000000]", 1_000),
-    "analyses.*.permutations": ("[0, 1000000]", 10_000),
-    "analyses.*.confidence": ("(0, 1)", 0.95),
-    "analyses.*.shift": ("[0, 1000000]", 0),
-    "analyses.*.seed": _SEED,
-    "verdict.alpha": ("(0, 1)", 0.05),
-    "verdict.shift": ("[0, 1000000]", 0),
-    "verdict.flips": ("[20, 2000000]", 10_000),
-    "verdict.permutations": ("[20, 1000000]", 10_000),
-    "verdict.threshold": ("(0, 1000]", 3.0),
-    "verdict.reliability": ("(0, 1)", 0.7),
-    "verdict.min_templates": ("[2, 64]", 4),
-    "verdict.untrained_draws": ("[1, 1000]", 19),
-    "verdict.saturation": ("(0, 1)", 0.9),
-    "verdict.seeds": ("[1, 1000]", 3),
-    "verdict.references": ("[1, 1000]", 2),
-    "verdict.seeds_alone": ("[1, 1000]", 6),
-    "verdict.items": ("[2, 1000000]", 10),
-    "verdict.seed": _SEED,
-    "report.dpi": ("[30, 600]", 160),
-    "tracking.timeout": ("(0, 86400]", 10.0),
-}
-"""The interval of every number, a parenthesis leaving its end out, and what to use where nothing speaks against it.
-
-A star stands for a name, or a place in a list. Neither NaN nor an infinite number lies in any of them.
-"""
-
-
-def within(value: float, interval: str) -> bool:
-    """Whether ``value`` lies in an interval such as ``(0, 1]``."""
-    low, high = (float(end) for end in interval[1:-1].split(", "))
-    return low < value < high or (interval[0] == "[" and value == low) or (interval[-1] == "]" and value == high)

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from plantain.base.errors import InputError, reading
+from plantain.base.refusal import refusal
 
 Key = str | int
+Typed = TypeVar("Typed")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,18 @@ class YamlFile:
         field = ".".join(str(key) for key in keys)
         return InputError(problem, fix=fix, file=self.path, line=self.line(*keys), field=field)
 
+    def typed(self, kind: TypeAdapter[Typed], data: Any, *keys: Key) -> Typed:
+        """``data``, which stands at ``keys`` of this file, as a value of ``kind``.
+
+        Raises:
+            InputError: it is none; names file, line, field and fix of the first thing that is wrong.
+        """
+        try:
+            return kind.validate_python(data)
+        except ValidationError as error:
+            wrong = refusal(error, kind.json_schema(), data)
+            raise self.error(wrong.problem, *keys, *wrong.keys, fix=wrong.fix) from None
+
 
 def read_yaml(path: Path) -> YamlFile:
     """Parse ``path``. Duplicate keys, bad UTF-8 and bad syntax raise :class:`InputError`."""
@@ -67,6 +82,9 @@ def read_yaml(path: Path) -> YamlFile:
     except YAMLError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"not valid YAML ({reason}).", file=path, fix="remove the offending character.") from None
+    except ValueError as error:  # a date that is none, a number of thousands of digits
+        reason = str(error).split(";", maxsplit=1)[0]
+        raise InputError(f"a value cannot be read ({reason}).", file=path, fix="correct it, or quote it.") from None
     return YamlFile(path, _plain(tree), tree, text)
 
 

@@ -10,14 +10,14 @@ from plantain.probe.records import Record
 from plantain.records.activations import TOKENS, Activations
 from plantain.records.keys import Batch, Pass
 
-Measured = tuple[NDArray[np.float32], NDArray[np.int32]]
+BatchMeans = tuple[NDArray[np.float32], NDArray[np.int32]]
 """Mean squares (rows, tokens, groups) and token counts (rows, tokens) of one batch."""
 
-Finished = dict[tuple[int, Pass], Measured]
+Finished = dict[tuple[int, Pass], BatchMeans]
 """The same without the row axis, for every (position on the draw axis, pass)."""
 
 
-def enter(finished: Finished, draw: int, batch: Batch, measured: Measured) -> None:
+def enter(finished: Finished, draw: int, batch: Batch, measured: BatchMeans) -> None:
     """Add the rows of one batch."""
     for row, one in enumerate(batch):
         finished[draw, one] = (measured[0][row], measured[1][row])
@@ -27,7 +27,7 @@ def assemble(
     records: Sequence[Record],
     seeds: Sequence[int],
     draws: Sequence[int],
-    finished: Mapping[tuple[int, Pass], Measured],
+    finished: Mapping[tuple[int, Pass], BatchMeans],
     header: Mapping[str, Any],
 ) -> Activations:
     """The activations of a cell; an alternative that a record does not have is NaN with no tokens.

@@ -18,7 +18,7 @@ from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, Stopwatch, shown
 from plantain.capture.shards import Store, Vanished
 from plantain.capture.sigma import asked_sigma
-from plantain.capture.work import Cell, Job, OutOfMemory, compute
+from plantain.capture.work import CellWork, Job, OutOfMemory, compute
 from plantain.capture.workers import set_threads_for, worker_count
 from plantain.model.load import load_scheduler, resolve_device
 from plantain.probe.records import Record
@@ -72,7 +72,7 @@ def capture_cell(
     digests = image_digests(images)
     ordered = passes(records, params.seeds)
     with shown(progress) as told:
-        cell = Cell(ordered, images, digests, _sizes(images), lock, params, device, told)
+        cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told)
         size, finished = _at_fitting_size(cell)
     header: dict[str, Any] = {"family": lock.family, "group_width": params.group_width}
     header |= capture_digests(records, digests, lock, params)
@@ -101,7 +101,7 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def _at_fitting_size(cell: Cell) -> tuple[int, Finished]:
+def _at_fitting_size(cell: CellWork) -> tuple[int, Finished]:
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
     while (finished := _attempt(cell, size)) is None:
         release(cell.device, cell.lock.components["transformer"])
@@ -115,14 +115,14 @@ def _at_fitting_size(cell: Cell) -> tuple[int, Finished]:
     return size, finished
 
 
-def _attempt(cell: Cell, size: int) -> Finished | None:
+def _attempt(cell: CellWork, size: int) -> Finished | None:
     try:
         return _capture(cell, size)
     except OutOfMemory:
         return None
 
 
-def _capture(cell: Cell, size: int) -> Finished:
+def _capture(cell: CellWork, size: int) -> Finished:
     store = Store("shards", cell.progress.note)
     jobs = _jobs(cell, size)
     finished, missing = _look(jobs, store)
@@ -140,7 +140,7 @@ def _capture(cell: Cell, size: int) -> Finished:
     return finished
 
 
-def _jobs(cell: Cell, size: int) -> list[Job]:
+def _jobs(cell: CellWork, size: int) -> list[Job]:
     plan = batches(cell.ordered, size, cell.shape)
     frames = [shard_frame(cell.lock, cell.params, size, draw, cell.device) for draw in range(len(cell.draws))]
     return [
@@ -160,7 +160,7 @@ def _look(jobs: Sequence[Job], store: Store) -> tuple[Finished, list[Job]]:
     return finished, missing
 
 
-def _timed(cell: Cell, missing: Sequence[Job], store: Store, workers: int) -> None:
+def _timed(cell: CellWork, missing: Sequence[Job], store: Store, workers: int) -> None:
     watch = Stopwatch(cell.progress)
     compute(replace(cell, progress=watch), missing, store, workers)
     # A family makes a transformer between its draws, which is no pass: its rate is better than none, and no more.
@@ -168,7 +168,7 @@ def _timed(cell: Cell, missing: Sequence[Job], store: Store, workers: int) -> No
         rates.remember(cell.lock, cell.device, cell.positions(), watch.steps, watch.seconds)
 
 
-def _notes(cell: Cell, size: int) -> dict[str, Any]:
+def _notes(cell: CellWork, size: int) -> dict[str, Any]:
     notes: dict[str, Any] = {"batch_size": size, "passes": len(cell.ordered) * len(cell.draws)}
     if cell.params.sigma != 1.0:
         positions = cell.lock.height * cell.lock.width // PATCH

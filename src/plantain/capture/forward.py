@@ -18,7 +18,7 @@ from PIL import Image
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import Measured
+from plantain.capture.assembly import BatchMeans
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.hooks import Layout, watcher
 from plantain.capture.noise import gaussian
@@ -30,7 +30,7 @@ from plantain.records.lock import ModelLock
 _AREA = 1024 * 1024
 """Pixels above which the pipeline shrinks a conditioning image."""
 
-Runner = Callable[[Batch], Measured]
+Runner = Callable[[Batch], BatchMeans]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: 
     target = Target.of(transformer, scene)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> Measured:
+    def run(batch: Batch) -> BatchMeans:
         texts = [embeddings(one.prompt) for one in batch]
         inputs, layout = assemble(batch, texts, scene, target)
         with watch(layout) as capture:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import Measured
+from plantain.capture.assembly import BatchMeans
 from plantain.capture.encode import text_span
 from plantain.capture.forward import Runner, Scene
 from plantain.capture.hooks import Layout, reducing
@@ -37,7 +37,7 @@ def pipeline_runner(
     pipeline.set_progress_bar_config(disable=True)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> Measured:
+    def run(batch: Batch) -> BatchMeans:
         (one,) = batch
         picture = None if one.reference is None else Image.open(images[one.reference]).convert("RGB")
         conditioned = 0 if one.reference is None else scene.references[one.reference].latents.shape[1]

@@ -80,8 +80,9 @@ def _kind(device: str) -> str:
 
 
 def _read() -> dict[str, float]:
+    path = _path()  # a PLANTAIN_CACHE that cannot be is no missing file
     try:
-        return {str(key): float(value) for key, value in json.loads(_path().read_bytes()).items()}
+        return {str(key): float(value) for key, value in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, AttributeError):
         # Only a forecast hangs on it: a missing or torn file means that nothing is known.
         return {}

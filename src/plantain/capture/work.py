@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath
-from plantain.capture.assembly import Measured
+from plantain.capture.assembly import BatchMeans
 from plantain.capture.encode import Embeddings, release
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
 from plantain.capture.hooks import NotFinite, is_missing_kernel
@@ -37,7 +37,7 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellWork:
     """What stays the same while batch sizes are tried."""
 
     ordered: tuple[Pass, ...]
@@ -71,7 +71,7 @@ class Cell:
         return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
 
 
-def compute(cell: Cell, jobs: Sequence[Job], store: Store, workers: int) -> None:
+def compute(cell: CellWork, jobs: Sequence[Job], store: Store, workers: int) -> None:
     """Run ``jobs`` and store their shards; with several workers, what one of them fails to do is left undone.
 
     Raises:
@@ -91,7 +91,7 @@ def compute(cell: Cell, jobs: Sequence[Job], store: Store, workers: int) -> None
         raise
 
 
-def _run(cell: Cell, store: Store, embeddings: Embeddings, jobs: Sequence[Job], progress: Progress) -> None:
+def _run(cell: CellWork, store: Store, embeddings: Embeddings, jobs: Sequence[Job], progress: Progress) -> None:
     used = {one.reference for job in jobs for one in job.batch}
     images = {name: path for name, path in cell.images.items() if name in used}
     scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
@@ -102,7 +102,9 @@ def _run(cell: Cell, store: Store, embeddings: Embeddings, jobs: Sequence[Job], 
             progress.advance(len(job.batch))
 
 
-def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddings: Embeddings) -> Iterator[Measured]:
+def _measured(
+    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene, embeddings: Embeddings
+) -> Iterator[BatchMeans]:
     try:
         run = _runner(cell, draw, scene, embeddings)
         for job in jobs:
@@ -118,7 +120,7 @@ def _measured(cell: Cell, draw: int, jobs: Sequence[Job], scene: Scene, embeddin
     release(cell.device, cell.lock.components["transformer"])
 
 
-def _finite(cell: Cell, draw: int, run: Runner, batch: Batch) -> Measured:
+def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> BatchMeans:
     try:
         return run(batch)
     except NotFinite as found:
@@ -132,7 +134,7 @@ def _finite(cell: Cell, draw: int, run: Runner, batch: Batch) -> Measured:
         ) from None
 
 
-def _runner(cell: Cell, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:
+def _runner(cell: CellWork, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:
     if cell.plain:
         pipeline = load_pipeline(cell.lock, cell.device, draw)
         return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)

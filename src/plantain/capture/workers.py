@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import torch
 
 from plantain.base.errors import InputError
-from plantain.base.threads import threads
+from plantain.base.threads import threads_available
 from plantain.capture.progress import Progress
 from plantain.records.lock import Component
 
@@ -36,7 +36,7 @@ def is_small(component: Component, device: str) -> bool:
 
 def set_threads_for(component: Component, device: str) -> None:
     """One thread for a small model, so that its values cannot depend on the number of workers; else all allowed."""
-    torch.set_num_threads(1 if is_small(component, device) else threads())
+    torch.set_num_threads(1 if is_small(component, device) else threads_available())
 
 
 def worker_count(component: Component, device: str, tasks: int) -> int:
@@ -51,7 +51,7 @@ def worker_count(component: Component, device: str, tasks: int) -> int:
         raise InputError(f"{declared!r} is not a number of workers.", field="PLANTAIN_WORKERS", fix=fix)
     if sys.platform != "linux" or not is_small(component, device):
         return 1
-    return max(1, min(int(declared) if declared else threads(), tasks if declared else tasks // _WORTH))
+    return max(1, min(int(declared) if declared else threads_available(), tasks if declared else tasks // _WORTH))
 
 
 def share(tasks: Sequence[T], workers: int, work: Work[T], progress: Progress) -> None:

@@ -105,7 +105,7 @@ def number_lines(title: str, numbers: list[Number]) -> Iterator[str]:
         yield "    " + ", ".join(f"{one.metric} {one.value:g}" for one in found)
 
 
-Result = Annotated[str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; else all.")]
+ResultArgument = Annotated[str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; else all.")]
 HowFar = Annotated[Level, typer.Option(help="hashes: bytes; stats: also metrics again; capture: also passes.")]
 Passes = Annotated[int, typer.Option(help="Passes of each cell that the level capture runs again.", min=1)]
 Prompts = Annotated[str | None, typer.Option(help="Numbers that a prompt set entered: prompts/NAME.yaml[@REV].")]
@@ -115,7 +115,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 def audit(
-    result: Result = None,
+    result: ResultArgument = None,
     *,
     level: HowFar = Level.stats,
     passes: Passes = 2,

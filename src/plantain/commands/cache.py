@@ -42,7 +42,7 @@ _KEPT: Final = {
     "locks": "locks of running commands",
     "pending": "a mark that something waits to be published",
     "rates.json": "measured rates, for plantain run --dry-run",
-    "tiny-training": "checkpoints of benchmarks/train_tiny.py, hours of work: remove them by hand",
+    "tiny-training": "checkpoints of `python -m training`, hours of work: remove them by hand",
 }
 """What else plantain and its benchmarks leave here."""
 _FOREIGN: Final = "not plantain's"

@@ -23,7 +23,7 @@ def version() -> None:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One check: what was looked at, what was found, and the fix where something is wrong."""
 
     check: str
@@ -49,7 +49,7 @@ def doctor(
         raise typer.Exit(CheckFailed.exit_code)
 
 
-def _versions(fix: bool) -> Finding:
+def _versions(fix: bool) -> Diagnosis:
     if fix:
         write_declared(Path("constraints.txt"))
     wrong = [
@@ -59,54 +59,54 @@ def _versions(fix: bool) -> Finding:
         if public_version(name) != wanted
     ]
     remedy = "`make install` installs what is declared; `plantain doctor --fix` declares what constraints.txt pins."
-    return Finding("versions", not wrong, "; ".join(sorted(set(wrong))) or f"as {ENVIRONMENT} declares", remedy)
+    return Diagnosis("versions", not wrong, "; ".join(sorted(set(wrong))) or f"as {ENVIRONMENT} declares", remedy)
 
 
-def _store(fix: bool) -> Finding:
+def _store(fix: bool) -> Diagnosis:
     from plantain.track.mlflow.store import schema_state, upgrade_schema
 
     if fix:
         upgrade_schema(Path())
     state = schema_state(Path())
-    return Finding("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
+    return Diagnosis("MLflow store", state != "outdated", state, "`plantain doctor --fix` upgrades the schema.")
 
 
-def _stale_runs(fix: bool) -> Finding:
+def _stale_runs(fix: bool) -> Diagnosis:
     from plantain.track.mlflow.sink import close_stale, stale_runs
 
     closed = close_stale(Path(), read_params().tracking) if fix else 0
     stale = stale_runs(Path(), read_params().tracking)
     found = f"{len(stale)} left RUNNING by a process that is gone" if stale else f"none ({closed} closed)"
-    return Finding("stale runs", not stale, found, "`plantain doctor --fix` closes them as KILLED.")
+    return Diagnosis("stale runs", not stale, found, "`plantain doctor --fix` closes them as KILLED.")
 
 
-def _cache(fix: bool) -> Finding:
+def _cache(fix: bool) -> Diagnosis:
     """Fixing is left to the person: a pull needs a remote and may be large."""
     command = [sys.executable, "-m", "dvc", "data", "status", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        return Finding("cache", False, answer.stderr.strip().splitlines()[-1], "run inside the DVC repository.")
+        return Diagnosis("cache", False, answer.stderr.strip().splitlines()[-1], "run inside the DVC repository.")
     missing = json.loads(answer.stdout or "{}").get("not_in_cache", [])
     found = f"{len(missing)} outs are not in the cache, first {missing[0]}" if missing else "complete"
-    return Finding("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")
+    return Diagnosis("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")
 
 
-def _tree(fix: bool) -> Finding:
+def _tree(fix: bool) -> Diagnosis:
     """A dirty tree is not mended here: only its owner knows what the changes are for."""
     from plantain.base.git import git_state
 
     state = git_state(Path())
     if state.commit is None:
-        return Finding("git", False, "not a git repository", "`git init` and commit, so that numbers have a commit.")
+        return Diagnosis("git", False, "not a git repository", "`git init` and commit, so that numbers have a commit.")
     found = f"changes over {state.commit[:10]} in what is run" if state.dirty else f"clean at {state.commit[:10]}"
-    return Finding("git", not state.dirty, found, "commit before a run whose numbers you will report.")
+    return Diagnosis("git", not state.dirty, found, "commit before a run whose numbers you will report.")
 
 
-def _weights(fix: bool) -> Finding:
+def _weights(fix: bool) -> Diagnosis:
     """Fetching is left to the person: weights are large."""
     params = read_params()
     missing = [error for name in params.run.models if (error := _weights_error(params, name))]
-    return Finding("weights", not missing, "; ".join(missing) or "present", "`plantain model fetch NAME`.")
+    return Diagnosis("weights", not missing, "; ".join(missing) or "present", "`plantain model fetch NAME`.")
 
 
 def _weights_error(params: Params, name: str) -> str:
@@ -127,4 +127,4 @@ def _weights_error(params: Params, name: str) -> str:
     return ""
 
 
-CHECKS: tuple[Callable[[bool], Finding], ...] = (_versions, _store, _stale_runs, _cache, _tree, _weights)
+CHECKS: tuple[Callable[[bool], Diagnosis], ...] = (_versions, _store, _stale_runs, _cache, _tree, _weights)

@@ -14,7 +14,7 @@ from plantain.track.crate import export
 
 app = group("A result as an archive.")
 
-Result = Annotated[str, typer.Argument(help="PROBE@MODEL[@REV], or an MLflow run id.")]
+ResultArgument = Annotated[str, typer.Argument(help="PROBE@MODEL[@REV], or an MLflow run id.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="A new folder, or a .zip file.")]
 
 
@@ -24,7 +24,7 @@ def _group() -> None:
 
 
 @app.command()
-def crate(result: Result, out: Out = None) -> None:
+def crate(result: ResultArgument, out: Out = None) -> None:
     """Write a Workflow Run RO-Crate: what ran, on what, with which numbers; large tensors by digest."""
     found = find(Path(), parse(result), read_params().tracking)
     cell = found.cells[0]

@@ -1,7 +1,7 @@
 """What ``plantain run --dry-run`` prints: passes, time, disk and memory of every cell, before anything runs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +15,11 @@ from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
 from plantain.records.lock import ModelLock, read_lock
 
-Cell = tuple[str, str]
+CellAddress = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Work:
+class Planned:
     """What is captured for one row of the forecast."""
 
     probe: str
@@ -31,7 +31,7 @@ class Work:
     capture: CaptureParams
 
 
-def print_forecast(params: Params, cells: list[Cell], *, study: bool) -> None:
+def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> None:
     """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
     table = Table("probe", "model", "passes", "prompts", "images", "time", "disk", "memory", box=None)
     plans = []
@@ -60,13 +60,13 @@ def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
         )
 
 
-def _cells(params: Params, cells: list[Cell]) -> Iterator[Work]:
+def _cells(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
     for probe, model in cells:
         asked = _expanded(probe)
-        yield Work(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
+        yield Planned(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
 
 
-def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
+def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
     """The untrained draws and the further seeds and images; a family is not drawn for its forecast."""
     from plantain.measure.sides import sampled_records
     from plantain.stages.replicate import noise_seeds, with_alternatives
@@ -79,15 +79,15 @@ def _study(params: Params, cells: list[Cell]) -> Iterator[Work]:
         lock = declared_lock(params, entry.of or model)
         if stage == "nulls":
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
-            first = replace(params.capture, seeds=params.capture.seeds[:1])
-            yield Work(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
+            first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
+            yield Planned(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
             continue
         count = {one.name: rules.references if one.prompt is not None else 1 for one in asked.references}
         versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}
         crossed = [with_alternatives(record, versions) for record in records]
         images = [one for one in asked.references for _ in range(count[one.name])]
-        capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
-        yield Work(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
+        capture = params.capture.model_copy(update={"seeds": noise_seeds(params.capture, rules, records)})
+        yield Planned(probe, f"{model} (seeds and images)", crossed, images, lock, capture)
 
 
 def _expanded(probe: str) -> Expansion:
@@ -113,8 +113,8 @@ def _resolved(params: Params, model: str, entry: ModelParams) -> ModelLock:
     """As the model stage resolves it, with one draw of a family: all have the same size."""
     from plantain.model.resolve import resolve
 
-    single = replace(entry, seed=0, seeds=None) if entry.seeds is not None else entry
-    return resolve(model, replace(params, models=params.models | {model: single}))[0]
+    single = entry.model_copy(update={"seed": 0, "seeds": None}) if entry.seeds is not None else entry
+    return resolve(model, params.model_copy(update={"models": params.models | {model: single}}))[0]
 
 
 def _origin(lock: ModelLock) -> tuple[str | None, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Params
@@ -37,9 +38,9 @@ def opened(addresses: Sequence[str]) -> Iterator[list[Result]]:
 def _open(address: Address | RunId, folder: Path) -> Result:
     if isinstance(address, Address) and address.rev is None:
         if not (stats_folder(Path(), address.probe, address.model) / "summary.json").exists():
-            _expect(address, read_params(Path() / "params.yaml"))
+            _expect(address, read_params(places.PARAMS))
         return _chosen(load_result(Path(), address.probe, address.model), address.contrast)
-    found = find(Path(), address, read_params(Path() / "params.yaml").tracking)
+    found = find(Path(), address, read_params(places.PARAMS).tracking)
     cell = found.cells[0]
     if found.reader.folder is not None:
         return _chosen(load_result(found.reader.folder, cell.probe, cell.model), found.contrast)
@@ -56,11 +57,11 @@ def _expect(address: Address, params: Params) -> None:
         InputError: there is no such probe or model, or the model has no results of its own.
     """
     probe, model = address.probe, address.model
-    probes = sorted(path.stem for path in (Path() / "prompts").glob("*.yaml"))
+    probes = sorted(path.stem for path in places.PROMPTS.glob("*.yaml"))
     if probe not in probes:
         fix = f"use one of: {', '.join(probes)}; `plantain probe new {probe}` begins one."
-        raise InputError(f"there is no probe '{probe}'.", file=Path() / "prompts", fix=fix)
-    file = Path() / "params.yaml"
+        raise InputError(f"there is no probe '{probe}'.", file=places.PROMPTS, fix=fix)
+    file = places.PARAMS
     declared = params.models.get(model)
     if declared is None:
         fix = f"use one of: {', '.join(params.models)}."
@@ -84,14 +85,14 @@ def _chosen(result: Result, contrast: str | None) -> Result:
 def _bring(reader: Reader, probe: str, model: str, folder: Path) -> None:
     """Copy what a report reads into ``folder``; what the revision lacks is left out."""
     files = [
-        f"models/{model}/model.lock.json",
-        f"prompts/{probe}.yaml",
-        f"data/prompts/{probe}.parquet",
-        f"data/prompts/{probe}.references.json",
-        f"data/verdicts/{model}/{probe}.json",
-        f"receipts/analyze/{model}/{probe}.json",
-        *reader.names(f"data/stats/{model}/{probe}"),
-        *reader.names("reports/published"),
+        places.model_lock(model).as_posix(),
+        places.probe_file(probe).as_posix(),
+        places.records(probe).as_posix(),
+        places.references(probe).as_posix(),
+        places.verdict(model, probe).as_posix(),
+        places.receipt("analyze", model=model, probe=probe).as_posix(),
+        *reader.names(places.stats(model, probe).as_posix()),
+        *reader.names(places.PUBLISHED.as_posix()),
     ]
     for path in files:
         content = reader.read(path)

@@ -13,8 +13,8 @@ from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.commands.opening import group
-from plantain.probe.authoring.check import ENOUGH_WORDINGS, Design, OwnWord, ProbeCheck, Reader, TokenCheck, check_probe
-from plantain.probe.authoring.diff import Edit, SetDiff, load, probe_path
+from plantain.probe.authoring.check import Design, OwnWord, ProbeCheck, TokenCheck, TokenReader, check_probe
+from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_path
 from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.records import Record
 from plantain.probe.tokens import StratumTokens, counter
@@ -22,7 +22,7 @@ from plantain.probe.tokens import StratumTokens, counter
 app = group("Check, show and compare probes.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Address = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]
+AddressArgument = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]
 
 
 @app.command()
@@ -42,7 +42,7 @@ def check(
     if as_json:
         print(json.dumps([asdict(found) | {"ok": found.ok} for found in checks], indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join("\n".join(_check_lines(found)) for found in checks))
+        print("\n\n".join("\n".join(_check_lines(found, params.verdict.min_templates)) for found in checks))
         for name in missing:
             print(f"\ntokens not counted with {name}: it has no lock yet. Fix: `dvc repro model@{name}`.")
     if not all(found.ok for found in checks):
@@ -50,9 +50,9 @@ def check(
 
 
 @app.command()
-def show(probe: Address, as_json: Json = False) -> None:
+def show(probe: AddressArgument, as_json: Json = False) -> None:
     """Print every prompt of a probe as it will be run, with the digests."""
-    expansion = load(probe, Path())
+    expansion = load_expansion(probe, Path())
     if as_json:
         print(json.dumps(asdict(expansion), indent=2, ensure_ascii=False))
         return
@@ -64,16 +64,16 @@ def show(probe: Address, as_json: Json = False) -> None:
 
 
 @app.command()
-def diff(before: Address, after: Address, as_json: Json = False) -> None:
+def diff(before: AddressArgument, after: AddressArgument, as_json: Json = False) -> None:
     """Compare two probe files, or one at two revisions, record by record."""
-    found = compare(load(before, Path()), load(after, Path()))
+    found = compare(load_expansion(before, Path()), load_expansion(after, Path()))
     if as_json:
         print(json.dumps(asdict(found) | {"empty": found.empty}, indent=2, ensure_ascii=False))
         return
     print("\n".join(_diff_lines(found)))
 
 
-def _readers(params: Params, model: str | None) -> tuple[tuple[Reader, ...], list[str]]:
+def _readers(params: Params, model: str | None) -> tuple[tuple[TokenReader, ...], list[str]]:
     """The tokenizers to count with, one a model that others may share, and the models that have no lock yet."""
     if model is not None and model not in params.models:
         fix = f"use one of: {', '.join(params.models)}."
@@ -97,13 +97,14 @@ def _lock(name: str, params: Params, *, build: bool) -> Any:
     return resolve(name, params)[0]
 
 
-def _reader(name: str, lock: Any) -> Reader:
+def _reader(name: str, lock: Any) -> TokenReader:
     from plantain.model.load import load_tokenizer
 
-    return Reader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
+    return TokenReader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
 
 
-def _check_lines(found: ProbeCheck) -> list[str]:
+def _check_lines(found: ProbeCheck, least: int) -> list[str]:
+    """What was found of one probe; ``least`` is the number of wordings that a side needs."""
     lines = [f"{found.probe}: {found.problems[0] if found.problems else 'fine as written'}"]
     lines += [f"{found.probe}: {problem}" for problem in found.problems[1:]]
     if not found.contrasts:
@@ -111,11 +112,11 @@ def _check_lines(found: ProbeCheck) -> list[str]:
     lines.append(f"  {found.conditions} conditions x {found.items} items, prompt set {found.set_sha256}")
     if found.unused:
         lines.append(f"  in no contrast, so they cost passes and answer nothing: {', '.join(found.unused)}")
-    lines += [line for contrast in found.contrasts for line in _design_lines(contrast)]
+    lines += [line for contrast in found.contrasts for line in _design_lines(contrast, least)]
     return lines + [line for tokens in found.tokens for line in _token_lines(tokens)]
 
 
-def _design_lines(found: Design) -> list[str]:
+def _design_lines(found: Design, least: int) -> list[str]:
     strata = "not every template has a stratum" if found.floor_in_strata is None else _floor(found.floor_in_strata)
     lines = [
         f"  {found.name}: wordings {found.templates_a} against {found.templates_b}",
@@ -123,8 +124,8 @@ def _design_lines(found: Design) -> list[str]:
         f"    in every wording of b and in none of a: {_own(found.own_words_b, found.items)}",
         f"    smallest p over wordings: {_floor(found.floor)}; within strata: {strata}",
     ]
-    if min(found.templates_a, found.templates_b) < ENOUGH_WORDINGS:
-        lines.append(f"    fewer than {ENOUGH_WORDINGS} wordings a side: speaks of these sentences, not of a concept")
+    if min(found.templates_a, found.templates_b) < least:
+        lines.append(f"    fewer than {least} wordings a side: speaks of these sentences, not of a concept")
     if found.changed_words is not None:
         changed = found.changed_words
         matched = "equally long" if changed.matched else "not equally long"

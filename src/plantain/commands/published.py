@@ -21,7 +21,7 @@ from plantain.base import places
 from plantain.base.errors import CheckFailed, InputError
 from plantain.commands.opening import group
 from plantain.probe.authoring.check import design
-from plantain.probe.authoring.diff import load, probe_path
+from plantain.probe.authoring.diff import load_expansion, probe_path
 from plantain.probe.records import ExpandedContrast, Expansion
 from plantain.report.published import Published, read_cards
 
@@ -88,7 +88,7 @@ def findings(card: Published) -> Iterator[Finding]:
     for derive in (_fractions, _ratios, _order, _reliability, _blocks):
         yield from derive(card)
     if card.claims or probe_path(card.probe, Path()).exists():
-        yield from _claims(card, load(card.probe, Path()))
+        yield from _claims(card, load_expansion(card.probe, Path()))
 
 
 def agrees(printed: str, derived: float) -> bool:

@@ -16,7 +16,7 @@ from plantain.report import words as wording
 from plantain.report.result import Result, load_cells
 from plantain.report.text import headlines
 
-Address = Annotated[
+AddressArgument = Annotated[
     str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; every headline if left out.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
@@ -26,7 +26,7 @@ PIPED_WIDTH = 120
 """Columns where there is no terminal to ask."""
 
 
-def show(result: Address = None, as_json: Json = False) -> None:
+def show(result: AddressArgument = None, as_json: Json = False) -> None:
     """Print verdict, headline numbers and a profile over blocks."""
     if result is None:
         _all(as_json)
@@ -50,7 +50,7 @@ def _verdict(result: Result) -> dict[str, Any] | None:
     climb = result.standing
     if climb is None:
         return None
-    told = climb.model_dump(include={"rung", "rungs", "sentence", "metrics"})
+    told = climb.model_dump(mode="json", include={"rung", "rungs", "sentence", "metrics"})
     return {"contrast": result.main.contrast, "exploratory": result.exploratory, **told}
 
 
@@ -71,14 +71,9 @@ def as_data(result: Result) -> dict[str, Any]:
 
 def headline() -> None:
     """Print the headline numbers of every cell and where to look."""
-    from plantain.report.result import load_result
-    from plantain.report.text import headlines
-
     path = places.CELLS
     if not path.exists():
         raise InputError("no run to show.", file=path, fix="run `make repro` or `dvc repro` first.")
-    cells = json.loads(path.read_bytes())["cells"]
-    results = [load_result(Path(), cell["probe"], cell["model"]) for cell in cells]
-    print("\n".join(headlines(results)))
+    print("\n".join(headlines(load_cells(Path()))))
     print("\nLook at reports/index.html, or at one cell: reports/<model>/<probe>/index.html")
     print("Compare runs in MLflow: make ui")

@@ -10,7 +10,15 @@ import typer
 
 from plantain.base.config import read_params
 from plantain.base.params import TrackingParams
-from plantain.track.mlflow.store import Store, StoreError, experiment_id, locate, opened, pending_path, set_environment
+from plantain.track.mlflow.store import (
+    StoreError,
+    TrackingStore,
+    connected,
+    experiment_id,
+    locate,
+    pending_path,
+    set_environment,
+)
 from plantain.track.mlflow.sync import sync
 from plantain.track.mlflow.view import share_view, view_address
 
@@ -42,10 +50,10 @@ def ui(port: Port = 5000) -> None:
         raise typer.Exit(0) from None
 
 
-def _shared(place: Store, tracking: TrackingParams, server: str) -> str:
+def _shared(place: TrackingStore, tracking: TrackingParams, server: str) -> str:
     """Where the table of runs opens, its columns chosen; the bare address where the store does not answer."""
     try:
-        with opened(place, tracking.timeout) as client:
+        with connected(place, tracking.timeout) as client:
             number = experiment_id(client, place, tracking.experiment)
             share_view(client, number)
             return view_address(server, number)

@@ -7,10 +7,12 @@ from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams
 from plantain.ladder.evidence import Family, Replica
 from plantain.ladder.rungs import compare_templates, replica_p, runs_asked
-from plantain.ladder.tables import SHUFFLED, Inputs, NullTable, ReplicationTable, contrast_inputs, family_of, mismatch
+from plantain.ladder.tables import family_of, replicas_of
 from plantain.measure.sides import Measured, sampled_records, strata_of, unequal_strata
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.lock import ModelLock
+from plantain.records.study import NullTable, ReplicationTable
+from plantain.records.study_keys import Inputs, contrast_inputs, mismatch, null_settings, replication_settings
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Sources:
     parent: ModelLock | None
     """Of the model with weights that it comes from, itself included; None where that is not in the run."""
     shared: Inputs
-    """See :func:`plantain.ladder.tables.shared_inputs`; of the parent."""
+    """See :func:`plantain.records.study_keys.shared_inputs`; of the parent."""
     images: Mapping[str, str]
     """Reference name to the SHA-256 of its image."""
     capture: CaptureParams
@@ -116,22 +118,7 @@ class Sources:
         wanted = contrast_inputs(contrast, chosen, self.images, settings)
         entry = table.contrasts[contrast.name]
         other = mismatch(entry.inputs, wanted)
-        return ((), f"the study's table was made from other inputs ({other})") if other else (entry.replicas, "")
-
-
-def null_settings(shared: Inputs, parent: ModelLock, method: Method) -> Inputs:
-    """What decides the numbers of an untrained family; only a shuffled one has the trained weights in it."""
-    shuffled = {SHUFFLED: parent.components["transformer"].weights_sha256}
-    return shared | {"method": method.value} | (shuffled if method is Method.shuffle else {})
-
-
-def replication_settings(shared: Inputs, lock: ModelLock, reference: ReferenceParams, rules: VerdictParams) -> Inputs:
-    """What decides the p of further seeds and references."""
-    return shared | {
-        "weights": lock.components["transformer"].weights_sha256,
-        "drawing": [reference.steps, float(reference.guidance_scale), reference.seed],
-        "rules": [rules.seeds, rules.references, rules.seeds_alone, rules.permutations, str(rules.family), rules.shift],
-    }
+        return ((), f"the study's table was made from other inputs ({other})") if other else (replicas_of(entry), "")
 
 
 def own_replicas(

@@ -7,15 +7,15 @@ Lehmacher 1995). That holds for one probe on one model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
-from plantain.ladder.evidence import NAMES, Evidence, Rung, Status
+from plantain.ladder.evidence import Evidence, Rung
 from plantain.ladder.rungs import RUNGS, compare_templates
+from plantain.records.verdict import NAMES, Climb, RungRecord, Status
 from plantain.stats.effects import hedges_factor
 from plantain.stats.template import null_concept_information
 
@@ -69,23 +69,20 @@ def _ending(rungs: Sequence[Rung], reached: int) -> str:
     return f"Rung {stop.rung} ({stop.name}) {verb}: {stop.reason}."
 
 
-SCHEMA = "plantain.verdict/1"
-
-
 @dataclass(frozen=True)
 class Effect:
     """How large a change of concept is beside changes of wording, over all heads."""
 
     delta: float
-    """Median over heads of the absolute concept shift in between-template standard deviations (Hedges corrected)."""
+    """Median over heads of the absolute concept shift in between-wording standard deviations (Hedges corrected)."""
     delta_chance: float
-    """What `delta` is on average for normal templates without a concept."""
+    """What `delta` is on average for normal wordings without a concept."""
     delta_q90: float
     """Ninth decile over heads."""
     concept_information: float
     """Nats a head, see `plantain.stats.template.concept_information`."""
     concept_information_chance: float
-    """What it is on average for normal templates without a concept."""
+    """What it is on average for normal wordings without a concept."""
     heads: int
     """Heads over the threshold."""
     alive: int
@@ -98,7 +95,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
     """All seven; those above the first that was not passed are not tested."""
     effect: Effect | None
-    """None where a side has too few templates."""
+    """None where a side has too few wordings."""
 
     @property
     def rung(self) -> int:
@@ -131,16 +128,17 @@ class Ladder:
             }
         return {name: six_digits(value) for name, value in numbers.items() if np.isfinite(value)}
 
-    def record(self) -> dict[str, Any]:
-        """The ladder as plain data."""
-        return {"rung": self.rung, "sentence": self.sentence, "rungs": [rung_record(rung) for rung in self.rungs]}
+    def record(self) -> Climb:
+        """The climb as it is written down."""
+        rungs = [rung_record(rung) for rung in self.rungs]
+        return Climb(rung=self.rung, sentence=self.sentence, rungs=rungs, metrics=self.metrics())
 
 
 def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
     """Test rung after rung until one is not passed.
 
     Args:
-        evidence: Item-level differences, template-level means, untrained draws, further seeds and references.
+        evidence: Item-level differences, wording-level means, untrained draws, further seeds and references.
         rules: Levels, bounds and least numbers, fixed before looking.
     """
     rungs: list[Rung] = []
@@ -154,7 +152,7 @@ def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
 
 
 def measure_effect(evidence: Evidence, rules: VerdictParams) -> Effect | None:
-    """Effect sizes over templates; None where a side has fewer than the rules ask for."""
+    """Effect sizes over wordings; None where a side has fewer than the rules ask for."""
     if min(len(evidence.a), len(evidence.b)) < rules.min_templates:
         return None
     test = compare_templates(evidence.a, evidence.b, None, rules)
@@ -176,20 +174,20 @@ def unreached(rung: int, stopped: int) -> Rung:
     return Rung(rung, NAMES[rung - 1], Status.untested, reason=f"the climb ends at rung {stopped}")
 
 
-def rung_record(rung: Rung) -> dict[str, Any]:
-    """A rung as plain data, numbers to 6 significant digits."""
-    return {
-        "rung": rung.rung,
-        "name": rung.name,
-        "status": rung.status.value,
-        "measures": rung.measures,
-        "number": _rounded(rung.number),
-        "p": _rounded(rung.p),
-        "floor": _rounded(rung.floor),
-        "reason": rung.reason,
-        "guarantee": rung.guarantee,
-        "not_claimed": rung.not_claimed,
-    }
+def rung_record(rung: Rung) -> RungRecord:
+    """A rung as it is written down, numbers to 6 significant digits."""
+    return RungRecord(
+        rung=rung.rung,
+        name=rung.name,
+        status=rung.status,
+        measures=rung.measures,
+        number=_rounded(rung.number),
+        p=_rounded(rung.p),
+        floor=_rounded(rung.floor),
+        reason=rung.reason,
+        guarantee=rung.guarantee,
+        not_claimed=rung.not_claimed,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

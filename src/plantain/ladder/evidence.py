@@ -1,29 +1,10 @@
 """What a ladder is climbed with, and what becomes of each rung."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from plantain.base.params import Method
+from plantain.records.verdict import Status
 from plantain.stats.validate import Floats
-
-NAMES = (
-    "differs",
-    "reproducible",
-    "exceeds paraphrase",
-    "exceeds untrained",
-    "not token count",
-    "every seed and reference",
-    "causal",
-)
-"""The rungs in the order in which they are tested."""
-
-
-class Status(StrEnum):
-    """What became of a rung."""
-
-    passed = "passed"
-    failed = "failed"
-    untested = "not tested"
 
 
 @dataclass(frozen=True)
@@ -58,7 +39,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Family:
-    """One family of untrained draws beside the model, on the same items, templates, noise and references."""
+    """One family of untrained draws beside the model, on the same items, wordings, noise and references."""
 
     name: str
     method: Method
@@ -83,17 +64,17 @@ class Replica:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a ladder is climbed with. Rows are items or templates; seeds and references are averaged beforehand."""
+    """What a ladder is climbed with. Rows are items or wordings; seeds and references are averaged beforehand."""
 
     differences: Floats
     """Side a minus side b, ``(items, heads)``."""
     a: Floats
-    """A row a template of side a, averaged over items, seeds and references, ``(templates a, heads)``."""
+    """A row a wording of side a, averaged over items, seeds and references, ``(wordings a, heads)``."""
     b: Floats
-    """``(templates b, heads)``."""
+    """``(wordings b, heads)``."""
     reliability: Reliability | None
     strata: tuple[str, ...] | None = None
-    """Labels of equal token count, of a then b; None where a template has none."""
+    """Labels of equal token count, of a then b; None where a wording has none."""
     unequal: str = ""
     """Why the strata are not of equal token count; empty where they are."""
     flip_blocks: tuple[str, ...] | None = None

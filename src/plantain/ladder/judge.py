@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from plantain.base.files import digest, six_digits
-from plantain.base.params import AnalysisParams, VerdictParams
+from plantain.base.params import AnalysisParams, Method, VerdictParams
 from plantain.ladder.beside import Beside, Sources
-from plantain.ladder.climb import SCHEMA, Ladder, climb
+from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Reliability
 from plantain.ladder.rungs import compare_templates
 from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
 from plantain.probe.records import Contrasts, ExpandedContrast, Record
-from plantain.probe.spec import Role
+from plantain.probe.speaking import speaking
 from plantain.records.activations import Activations
+from plantain.records.summary import Summary
+from plantain.records.verdict import Information, LengthRecord, TrendRecord, Verdict
 from plantain.stats.trend import adjust_for_length, rank_trend
 from plantain.stats.validate import Floats
 
@@ -25,7 +26,7 @@ RANK = "rank"
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellEvidence:
     """What one probe on one model left behind."""
 
     probe: str
@@ -34,15 +35,17 @@ class Cell:
     groups: pl.DataFrame
     records: tuple[Record, ...]
     contrasts: Contrasts
-    summary: Mapping[str, Any]
-    """``summary.json`` of the analyze stage, for the split halves."""
+    summary: Summary
+    """Of the analyze stage, for the split halves."""
     sources: Sources
     embeddings: Floats | None = None
     """Mean squares of the prompt embeddings over text tokens, (item, condition, slices); None where not captured."""
+    untrained: Mapping[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    """Metrics of the published protocol on untrained versions of the model, by model and contrast."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class FixedRules:
     """What was fixed before looking."""
 
     name: str
@@ -55,11 +58,11 @@ class Frame:
 class Judgement:
     """The record of a verdict, and the numbers for tables."""
 
-    record: dict[str, Any]
-    metrics: dict[str, float] = field(default_factory=dict)
+    record: Verdict
+    metrics: dict[str, float]
 
 
-def judge(cell: Cell, frame: Frame) -> Judgement:
+def judge(cell: CellEvidence, frame: FixedRules) -> Judgement:
     """Climb the ladder with every contrast; the one that the verdict rests on is the target."""
     measured = Measured.of(cell.activations, cell.groups, frame.analysis)
     main = confirmatory(cell.contrasts)
@@ -68,39 +71,40 @@ def judge(cell: Cell, frame: Frame) -> Judgement:
     information = _information(cell, measured, main, beside, frame.rules)
     trend = _trend(cell, measured, main, frame.rules)
     metrics = ladder.metrics() | _named(information) | _trend_metrics(trend)
-    record = {
-        "schema": SCHEMA,
-        "probe": cell.probe,
-        "model": cell.model,
-        "contrast": main.name,
-        "analysis": frame.name,
-        "rules_sha256": rules_digest(frame.rules),
-        **ladder.record(),
-        "metrics": metrics,
-        "information": information,
-        "trend": trend,
-        "length": [_length(cell, measured, one, frame.rules) for one in cell.contrasts.contrasts],
-        "exploratory": {
-            name: found.record() | {"metrics": found.metrics()}
-            for name, (found, _) in climbs.items()
-            if name != main.name
-        },
-    }
+    climbed = ladder.record()
+    record = Verdict(
+        probe=cell.probe,
+        model=cell.model,
+        contrast=main.name,
+        analysis=frame.name,
+        rules_sha256=rules_digest(frame.rules),
+        rung=climbed.rung,
+        sentence=climbed.sentence,
+        rungs=climbed.rungs,
+        metrics=metrics,
+        information=information,
+        trend=trend,
+        length=[_length(cell, measured, one, frame.rules) for one in cell.contrasts.contrasts],
+        exploratory={name: found.record() for name, (found, _) in climbs.items() if name != main.name},
+        untrained=dict(cell.untrained),
+    )
     return Judgement(record, metrics)
 
 
 def rules_digest(rules: VerdictParams) -> str:
     """Digest of the rules, so that a change of them shows in every verdict."""
-    return digest({name: str(value) for name, value in vars(rules).items()})
+    return digest({name: str(value) for name, value in rules.model_dump().items()})
 
 
 def confirmatory(contrasts: Contrasts) -> ExpandedContrast:
-    """The contrast that the verdict rests on: the target, else the published one, else the first."""
-    by_role = {contrast.role: contrast for contrast in reversed(contrasts.contrasts)}
-    return by_role.get(Role.target) or by_role.get(Role.published) or contrasts.contrasts[0]
+    """The contrast that the verdict rests on."""
+    by_name = {contrast.name: contrast for contrast in contrasts.contrasts}
+    return by_name[str(speaking(by_name))]
 
 
-def _climb(cell: Cell, measured: Measured, contrast: ExpandedContrast, frame: Frame) -> tuple[Ladder, Beside]:
+def _climb(
+    cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, frame: FixedRules
+) -> tuple[Ladder, Beside]:
     sides = measured.sides(contrast)
     beside = cell.sources.beside(measured, contrast, cell.records, frame.rules)
     evidence = Evidence(
@@ -120,54 +124,62 @@ def _climb(cell: Cell, measured: Measured, contrast: ExpandedContrast, frame: Fr
     return climb(evidence, frame.rules), beside
 
 
-def _reliability(cell: Cell, contrast: ExpandedContrast, frame: Frame) -> Reliability | None:
+def _reliability(cell: CellEvidence, contrast: ExpandedContrast, frame: FixedRules) -> Reliability | None:
     """The split half that the analyze stage computed."""
-    found = cell.summary["contrasts"][contrast.name][frame.name]["split_half"]
+    found = cell.summary.contrasts[contrast.name][frame.name].split_half
     flips = frame.analysis.split_flips
-    if found["null_p"] is None or flips < 1:
+    if found.null_p is None or flips < 1:
         return None
     signs = len(set(contrast.flip_blocks or cell.activations.items))
     floor = max(1 / flips, 0.5 ** (signs - 1))
-    reliability = found["spearman_brown"]
-    return Reliability(float("nan") if reliability is None else float(reliability), float(found["null_p"]), floor)
+    reliability = found.spearman_brown
+    return Reliability(float("nan") if reliability is None else reliability, found.null_p, floor)
 
 
 def _information(
-    cell: Cell, measured: Measured, contrast: ExpandedContrast, beside: Beside, rules: VerdictParams
-) -> dict[str, Any]:
+    cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, beside: Beside, rules: VerdictParams
+) -> Information:
     """Concept information before the first block, in untrained draws and in the model, side by side."""
     sides = measured.sides(contrast)
     if min(len(sides.a), len(sides.b)) < rules.min_templates:
-        return {}
-    found: dict[str, Any] = {"model": six_digits(compare_templates(sides.a, sides.b, None, rules).concept_information)}
-    found |= {method.value: six_digits(float(np.mean(values))) for method, values in beside.information.items()}
-    if beside.items:
-        found |= {"untrained_items": list(beside.items), "model_on_these": beside.own_information}
-    if cell.embeddings is not None:
-        a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
-        found["text"] = six_digits(compare_templates(a, b, None, rules).concept_information)
-    return found
+        return Information()
+    drawn = {method: six_digits(float(np.mean(values))) for method, values in beside.information.items()}
+    return Information(
+        model=six_digits(compare_templates(sides.a, sides.b, None, rules).concept_information),
+        text=_before_the_first_block(cell, contrast, rules),
+        reinit=drawn.get(Method.reinit),
+        shuffle=drawn.get(Method.shuffle),
+        untrained_items=list(beside.items) or None,
+        model_on_these=beside.own_information,
+    )
 
 
-def _embedded(cell: Cell, names: tuple[str, ...]) -> Floats:
+def _before_the_first_block(cell: CellEvidence, contrast: ExpandedContrast, rules: VerdictParams) -> float | None:
+    if cell.embeddings is None:
+        return None
+    a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
+    return six_digits(compare_templates(a, b, None, rules).concept_information)
+
+
+def _embedded(cell: CellEvidence, names: tuple[str, ...]) -> Floats:
     """Template-level log RMS of the prompt embeddings, ``(templates, slices)``."""
     assert cell.embeddings is not None
     columns = [cell.activations.conditions.index(name) for name in names]
     return np.asarray(0.5 * np.log(cell.embeddings[:, columns].astype(np.float64)).mean(axis=0))
 
 
-_INFORMATION = {
-    "text": "concept_information_text",
-    "reinit": "concept_information_untrained",
-    "shuffle": "concept_information_shuffled",
-}
+def _named(information: Information) -> dict[str, float]:
+    named = {
+        "concept_information_text": information.text,
+        "concept_information_untrained": information.reinit,
+        "concept_information_shuffled": information.shuffle,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _named(information: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(information[key]) for key, name in _INFORMATION.items() if key in information}
-
-
-def _trend(cell: Cell, measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> dict[str, Any] | None:
+def _trend(
+    cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, rules: VerdictParams
+) -> TrendRecord | None:
     """The trend over the items' rank with their token count as nuisance; None where items have no rank."""
     ranks = [fields.get(RANK) for fields in cell.contrasts.fields]
     numbers = [float(rank) for rank in ranks if isinstance(rank, int | float)]
@@ -183,32 +195,33 @@ def _trend(cell: Cell, measured: Measured, contrast: ExpandedContrast, rules: Ve
         threshold=rules.threshold,
         seed=rules.seed,
     )
-    adjusted = {"heads_over": found.count, "p": six_digits(found.count_p)} if found.identifiable else {}
-    return {
-        "field": RANK,
-        "nuisance": "text tokens of the prompt",
-        "threshold": found.threshold,
-        "identifiable": found.identifiable,
-        "inflation": six_digits(found.inflation) if np.isfinite(found.inflation) else None,
-        "heads_over_unadjusted": found.count_unadjusted,
-        **adjusted,
-    }
+    known = found.identifiable
+    return TrendRecord(
+        field=RANK,
+        nuisance="text tokens of the prompt",
+        threshold=found.threshold,
+        identifiable=known,
+        inflation=six_digits(found.inflation) if np.isfinite(found.inflation) else None,
+        heads_over_unadjusted=found.count_unadjusted,
+        heads_over=found.count if known else None,
+        p=six_digits(found.count_p) if known else None,
+    )
 
 
-def _trend_metrics(trend: Mapping[str, Any] | None) -> dict[str, float]:
-    if trend is None or not trend["identifiable"]:
+def _trend_metrics(trend: TrendRecord | None) -> dict[str, float]:
+    if trend is None or trend.heads_over is None or trend.p is None:
         return {}
-    return {"trend_heads": float(trend["heads_over"]), "trend_p": float(trend["p"])}
+    return {"trend_heads": float(trend.heads_over), "trend_p": trend.p}
 
 
-def _length(cell: Cell, measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> dict[str, Any]:
+def _length(cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> LengthRecord:
     """What is left at item level when the difference in tokens is held at 0, where that can be told."""
     a, b = (text_tokens(cell.activations, names).mean(axis=1) for names in (contrast.a, contrast.b))
     found = adjust_for_length(measured.sides(contrast).differences, a - b, threshold=rules.threshold)
-    return {
-        "contrast": contrast.name,
-        "tokens_fewest": six_digits(found.fewest),
-        "tokens_most": six_digits(found.most),
-        "heads_over": found.count,
-        "heads_over_adjusted": found.said if found.adjusted is None else found.adjusted,
-    }
+    return LengthRecord(
+        contrast=contrast.name,
+        tokens_fewest=six_digits(found.fewest),
+        tokens_most=six_digits(found.most),
+        heads_over=found.count,
+        heads_over_adjusted=found.said if found.adjusted is None else found.adjusted,
+    )

@@ -1,6 +1,6 @@
 """The rungs of the ladder: what each one tests, what passing it says, and what it does not say.
 
-Templates, not items, are the sampling units of a claim about a concept: an untrained FLUX.2 Klein separates two
+Wordings, not items, are the sampling units of a claim about a concept: an untrained FLUX.2 Klein separates two
 paraphrases of one idea as well as two ideas, as long as items are what varies. From rung 3 on, a concept therefore
 has to differ more than its own wordings do.
 """
@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from plantain.base.params import Method, VerdictParams
-from plantain.ladder.evidence import NAMES, Evidence, Family, Rung, Status
+from plantain.ladder.evidence import Evidence, Family, Rung
+from plantain.records.verdict import NAMES, Status
 from plantain.stats.bounds import item_calibration
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats
@@ -61,7 +62,7 @@ def reproducible(evidence: Evidence, rules: VerdictParams) -> Rung:
 
 
 def exceeds_paraphrase(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 3: a change of concept is more than one more rewording (label permutation of templates)."""
+    """Rung 3: a change of concept is more than one more rewording (label permutation of wordings)."""
     rung = Rung(3, NAMES[2], Status.untested, "selective heads, lower bound")
     fewest = min(len(evidence.a), len(evidence.b))
     if fewest < rules.min_templates:
@@ -95,7 +96,7 @@ def exceeds_untrained(evidence: Evidence, rules: VerdictParams) -> Rung:
 
 
 def not_token_count(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 5: as rung 3, labels permuted among templates of equal token count only."""
+    """Rung 5: as rung 3, labels permuted among wordings of equal token count only."""
     rung = Rung(5, NAMES[4], Status.untested, "selective heads within strata, lower bound")
     if evidence.strata is None:
         return replace(rung, reason="not every template has a stratum of equal token count")
@@ -148,7 +149,7 @@ RUNGS: tuple[Test, ...] = (
 
 
 def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> TemplateTest:
-    """The template-level test by the rules."""
+    """The wording-level test by the rules."""
     return template_test(
         a,
         b,
@@ -163,7 +164,7 @@ def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules:
 
 
 def replica_p(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> float:
-    """The larger p of rungs 3 and 5 for the templates of one noise seed and reference image."""
+    """The larger p of rungs 3 and 5 for the wordings of one noise seed and reference image."""
     free = compare_templates(a, b, None, rules).simes_p
     return free if strata is None else max(free, compare_templates(a, b, strata, rules).simes_p)
 

@@ -1,4 +1,4 @@
-"""What of a cell enters the ladder: the items that untrained draws are run on, sides as templates, equal lengths."""
+"""What of a cell enters the ladder: the items that untrained draws are run on, sides as wordings, equal lengths."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ class Sides:
     differences: Floats
     """Side a minus side b, ``(items, heads)``."""
     a: Floats
-    """``(templates a, heads)``."""
+    """``(wordings a, heads)``."""
     b: Floats
-    """``(templates b, heads)``."""
+    """``(wordings b, heads)``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Measured:
         return cls(values, activations)
 
     def sides(self, contrast: ExpandedContrast) -> Sides:
-        """Item level and template level of a contrast; seeds and references are averaged, never rows."""
+        """Item level and wording level of a contrast; seeds and references are averaged, never rows."""
         conditions = self.activations.conditions
         differences = item_level(self.values, conditions, contrast.a, contrast.b)
         a = template_level(self.values, conditions, contrast.a)
@@ -70,7 +70,7 @@ def sampled_items(items: Sequence[str], count: int) -> tuple[str, ...]:
 
 
 def judged(contrasts: Iterable[ExpandedContrast], rules: VerdictParams) -> list[ExpandedContrast]:
-    """The contrasts with enough templates a side to say something about a concept."""
+    """The contrasts with enough wordings a side to say something about a concept."""
     return [one for one in contrasts if min(len(one.a), len(one.b)) >= rules.min_templates]
 
 
@@ -84,7 +84,7 @@ def sampled_records(
 
 
 def strata_of(contrast: ExpandedContrast) -> tuple[str, ...] | None:
-    """The strata of a's templates, then b's; None where a template has none."""
+    """The strata of a's wordings, then b's; None where a wording has none."""
     named = tuple(label for label in contrast.strata if label is not None)
     return named if len(named) == len(contrast.strata) else None
 

@@ -112,14 +112,14 @@ def item_level(
 ) -> NDArray[np.float64]:
     """Side ``a`` minus side ``b`` for every item, (items, units).
 
-    A template is averaged over its references and seeds, absent alternatives left out; a side is the plain mean of
-    its templates, so that each weighs the same however many references it has.
+    A wording is averaged over its references and seeds, absent alternatives left out; a side is the plain mean of
+    its wordings, so that each weighs the same however many references it has.
 
     Args:
         values: a measure, (item, condition, reference, seed, unit).
         conditions: labels of the condition axis.
-        a: templates of one side.
-        b: templates of the other.
+        a: wordings of one side.
+        b: wordings of the other.
     """
     with np.errstate(invalid="ignore"):
         # Silent on both sides: the difference of two minus infinities is NaN, which is meant.
@@ -127,7 +127,7 @@ def item_level(
 
 
 def template_level(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
-    """Each template's measure averaged over references, seeds and items, (templates, units)."""
+    """Each wording's measure averaged over references, seeds and items, (wordings, units)."""
     return np.stack([_template(values, conditions, name).mean(axis=0) for name in names])
 
 

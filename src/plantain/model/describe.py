@@ -14,7 +14,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import ModelParams, Params, Source
 from plantain.model import local
 from plantain.model.embedded import transformer_seed
-from plantain.model.geometry import geometry, unit_table
+from plantain.model.geometry import geometry, group_table
 from plantain.model.known import KLEIN_4B, KNOWN
 from plantain.model.materialise import find_embedded
 from plantain.model.resolve import declared
@@ -69,7 +69,7 @@ def describe(name: str, params: Params) -> Description:
 def _describe(name: str, source: str, config: dict[str, Any], where: str, width: int) -> Description:
     with torch.device("meta"):
         transformer = Flux2Transformer2DModel.from_config(config)
-    return Description(name, source, where, geometry(transformer, width), unit_table(transformer, width))
+    return Description(name, source, where, geometry(transformer, width), group_table(transformer, width))
 
 
 def _configuration(name: str, entry: ModelParams) -> tuple[dict[str, Any], str]:

@@ -59,7 +59,7 @@ def projections(transformer: nn.Module) -> list[Projection]:
     return found
 
 
-def unit_table(transformer: nn.Module, group_width: int) -> pl.DataFrame:
+def group_table(transformer: nn.Module, group_width: int) -> pl.DataFrame:
     """One row per group of ``group_width`` adjacent input channels (columns: :data:`plantain.records.units.SCHEMA`).
 
     Raises:

@@ -13,7 +13,7 @@ from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
-from plantain.model.geometry import geometry, unit_table
+from plantain.model.geometry import geometry, group_table
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
 from plantain.model.untrained import reinitialised_tensors
@@ -65,7 +65,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         geometry=geometry(empty, width),
         **settings,
     )
-    return lock, unit_table(empty, width)
+    return lock, group_table(empty, width)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class ExpandedContrast:
     b: tuple[str, ...]
     role: Role
     strata: tuple[str | None, ...]
-    """The stratum of each template of ``a``, then of ``b``; ``None`` where a template has none."""
+    """The stratum of each wording of ``a``, then of ``b``; ``None`` where a wording has none."""
     flip_blocks: tuple[str, ...] | None
     """A label an item, in item order; items of one label share one sign. ``None``: each its own."""
 

@@ -79,20 +79,20 @@ def labelled(records: Iterable[Record]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class StratumTokens:
-    """Token counts of the templates of one stratum of one contrast."""
+    """Token counts of the wordings of one stratum of one contrast."""
 
     contrast: str
     stratum: str | None
     templates: dict[str, tuple[int, int]]
     """Fewest and most tokens over the items, by condition."""
     equal: bool
-    """Whether, for every item, all templates of the stratum have the same count."""
+    """Whether, for every item, all wordings of the stratum have the same count."""
 
 
 def stratum_tokens(
     contrasts: Iterable[ExpandedContrast], records: Iterable[Record], encode: Encode
 ) -> tuple[StratumTokens, ...]:
-    """Token counts a stratum, in file order; templates without a stratum are one group."""
+    """Token counts a stratum, in file order; wordings without a stratum are one group."""
     counts: dict[str, list[int]] = {}
     for record in records:
         counts.setdefault(record.condition, []).append(encode(record.prompt).length)

@@ -3,17 +3,16 @@
 One line an execution, appended and flushed to disk. No stage depends on it, and it never travels with the results.
 """
 
-import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from plantain.base.errors import InputError
 from plantain.base.files import canonical_json
 from plantain.base.places import state_dir
+from plantain.records.base import Frozen, read
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(Frozen):
     """One line of the journal."""
 
     receipt_sha256: str
@@ -44,7 +43,7 @@ def append(execution: Execution, path: Path | None = None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, canonical_json(asdict(execution)) + b"\n")
+        os.write(descriptor, canonical_json(execution.model_dump(mode="json")) + b"\n")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -56,9 +55,9 @@ def executions(path: Path | None = None) -> list[Execution]:
     if not target.exists():
         return []
     found = []
-    for line in target.read_text(encoding="utf-8").splitlines():
+    for line in target.read_bytes().split(b"\n"):
         try:
-            found.append(Execution(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError):
+            found.append(read(line, Execution, what="a line of the journal", fix="", file=target))
+        except InputError:
             continue
     return found

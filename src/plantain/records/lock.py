@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
 from plantain.base.errors import InputError
-from plantain.base.files import readable_json, sha256_bytes
+from plantain.base.files import sha256_bytes
 from plantain.base.params import Method, Source
+from plantain.records.base import Frozen, read
 
 
-class Component(BaseModel):
+class Component(Frozen):
     """One part of the pipeline."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     class_name: str
     config_sha256: str
@@ -23,10 +22,8 @@ class Component(BaseModel):
     """Size of the weights."""
 
 
-class Geometry(BaseModel):
+class Geometry(Frozen):
     """What the transformer consists of, in the terms of the unit table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     joint_blocks: int
     single_blocks: int
@@ -42,10 +39,8 @@ class Geometry(BaseModel):
     """Channels of one position of a prompt embedding: the encoder's width times the layers that are read."""
 
 
-class ModelLock(BaseModel):
+class ModelLock(Frozen):
     """A resolved model. Deterministic: it records what was declared and digests, nothing about a machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     source: Source
@@ -60,7 +55,7 @@ class ModelLock(BaseModel):
     method: Method | None = None
     trained: bool
     """Whether the transformer's weights came from training, not from a seed."""
-    seeds: list[int] = []
+    seeds: list[int] = Field(default=[])
     """The draws of an untrained model; empty for a model with weights."""
     family: bool = False
     """Declared with ``seeds: n``: activations keep their draw axis."""
@@ -75,7 +70,7 @@ class ModelLock(BaseModel):
     components: dict[str, Component]
     files_sha256: str
     """Digest over all parts as they lie in files; differs from ``components`` where the transformer is untrained."""
-    draws: list[str] = []
+    draws: list[str] = Field(default=[])
     """Digest of the transformer's weights for each of ``seeds``."""
     geometry: Geometry
 
@@ -94,10 +89,6 @@ class ModelLock(BaseModel):
         """Digest of the lock's bytes."""
         return sha256_bytes(self.to_bytes())
 
-    def to_bytes(self) -> bytes:
-        """The lock file: sorted keys, two-space indent, final newline."""
-        return readable_json(self.model_dump(mode="json"))
-
 
 def read_lock(path: Path) -> ModelLock:
     """Read and validate a lock.
@@ -106,11 +97,6 @@ def read_lock(path: Path) -> ModelLock:
         InputError: the file is missing, or not a lock of this version of plantain.
     """
     fix = f"run `dvc repro -f model@{path.parent.name}`, or `dvc pull` where the results came from elsewhere."
-    try:
-        return ModelLock.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError("the model is not resolved yet: no such file.", file=path, fix=fix) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"not a model lock: {first['msg']}.", file=path, field=field, fix=fix) from None
+    if not path.exists():
+        raise InputError("the model is not resolved yet: no such file.", file=path, fix=fix)
+    return read(path, ModelLock, what="a model lock", fix=fix)

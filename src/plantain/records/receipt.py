@@ -4,22 +4,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from plantain.base.errors import InputError
-from plantain.base.files import digest, readable_json, sha256_bytes, write_atomic
+from plantain.base.files import digest, sha256_bytes, write_atomic
 from plantain.probe.records import Record
+from plantain.records.base import Frozen, read
 
 SCHEMA: Final = "plantain.receipt/1"
 
 Metrics = dict[str, dict[str, dict[str, float]]]
 """``{contrast: {analysis: {metric: number}}}``."""
-
-
-class Frozen(BaseModel):
-    """A record that refuses unknown fields and cannot be changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FileRecord(Frozen):
@@ -51,7 +45,7 @@ class Receipt(Frozen):
     writes: list[FileRecord]
     params: dict[str, Any]
     """The sections of params.yaml and environment.yaml that the stage read, by dotted key."""
-    seeds: dict[str, list[int]] = {}
+    seeds: dict[str, list[int]] = Field(default={})
     prompts: PromptSet | None = None
     model_lock_sha256: str | None = None
     capture_key: str | None = None
@@ -63,13 +57,9 @@ class Receipt(Frozen):
     device: str | None = None
     """Kind of the device that computed: cpu, cuda or mps."""
     dtype: str | None = None
-    metrics: Metrics = {}
-    notes: dict[str, Any] = {}
+    metrics: Metrics = Field(default={})
+    notes: dict[str, Any] = Field(default={})
     """Facts observed that follow from the inputs, such as a fitted batch size."""
-
-    def to_bytes(self) -> bytes:
-        """The receipt as it stands on disk."""
-        return readable_json(self.model_dump(mode="json", by_alias=True))
 
     @property
     def sha256(self) -> str:
@@ -82,22 +72,14 @@ def write_receipt(path: Path, receipt: Receipt) -> None:
     write_atomic(path, receipt.to_bytes())
 
 
-def read_receipt(path: Path) -> Receipt:
-    """Read a receipt.
+def read_receipt(source: Path | bytes, file: Path | str | None = None) -> Receipt:
+    """Read a receipt, from its file or from bytes that came from ``file``.
 
     Raises:
-        InputError: the file is missing, or is no receipt of this version.
+        InputError: it is missing, or is no receipt of this version.
     """
-    try:
-        return Receipt.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
-        raise InputError("no such receipt.", file=path, fix=fix) from None
-    except ValidationError as error:
-        reason = error.errors()[0]
-        field = ".".join(str(part) for part in reason["loc"])
-        fix = "restore it with `dvc checkout`, or run `dvc repro`."
-        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+    fix = "restore it with `dvc checkout`, or run `dvc repro`, or `dvc pull` where a remote holds it."
+    return read(source, Receipt, what="a receipt", fix=fix, file=file)
 
 
 def prompt_set(probe: str, records: Iterable[Record]) -> PromptSet:

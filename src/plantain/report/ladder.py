@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 
+from plantain.records.verdict import NAMES, RungRecord, Status
 from plantain.report import words as wording
-from plantain.report.records import Rung
 from plantain.report.result import Result
 
-LADDER = (
-    ("differs", "some heads respond differently to these sentences"),
-    ("reproducible", "the map repeats on items that were not used to draw it"),
-    ("exceeds paraphrase", "the idea matters more than its wording"),
-    ("exceeds untrained", "the trained model separates it more than random weights do"),
-    ("not token count", "it holds among sentences of equal length"),
-    ("every seed and reference", "it holds for every noise seed and reference image that was run"),
-    ("causal", "changing the heads changes the picture"),
+SAID = (
+    "some heads respond differently to these sentences",
+    "the map repeats on items that were not used to draw it",
+    "the idea matters more than its wording",
+    "the trained model separates it more than random weights do",
+    "it holds among sentences of equal length",
+    "it holds for every noise seed and reference image that was run",
+    "changing the heads changes the picture",
 )
-"""The rungs in the order they are climbed, and what each says in plain words."""
+"""What each rung says in plain words, in the order in which they are climbed."""
 
 TERMS = (
     "A wording is one of the sentences that say the same thing. From rung 3 on, a row of the test is a wording: what a "
@@ -34,31 +34,28 @@ class Amount:
     value: str
 
 
-def ladder(result: Result) -> list[Rung]:
+def ladder(result: Result) -> list[RungRecord]:
     """Every rung of what stands first; where nothing was climbed, each says that it was not tested."""
     known = {rung.rung: rung for rung in (result.standing.rungs if result.standing else [])}
     return [
-        known.get(place, Rung(rung=place, name=name, status="not tested", guarantee=said))
-        for place, (name, said) in enumerate(LADDER, start=1)
+        known.get(place, RungRecord(rung=place, name=name, status=Status.untested, guarantee=said))
+        for place, (name, said) in enumerate(zip(NAMES, SAID, strict=True), start=1)
     ]
-
-
-_SOURCES = {
-    "text": "prompt embeddings, before the first block",
-    "reinit": "re-initialised draws, mean",
-    "shuffle": "shuffled draws, mean",
-}
 
 
 def information(result: Result) -> list[Amount]:
     """Concept information beside that of the prompts, of untrained draws and of chance; empty where not measured."""
-    if result.verdict is None or result.exploratory or "model" not in result.verdict.information:
+    if result.verdict is None or result.exploratory or result.verdict.information.model is None:
         return []
     told = result.verdict.information
-    chance = result.verdict.metrics.get("concept_information_chance")
-    rows = [("this model", told["model"]), *((said, told.get(key)) for key, said in _SOURCES.items())]
-    rows.append(("by chance, for so few wordings", chance))
-    return [Amount(said, wording.number(value)) for said, value in rows if isinstance(value, float)]
+    rows = (
+        ("this model", told.model),
+        ("prompt embeddings, before the first block", told.text),
+        ("re-initialised draws, mean", told.reinit),
+        ("shuffled draws, mean", told.shuffle),
+        ("by chance, for so few wordings", result.verdict.metrics.get("concept_information_chance")),
+    )
+    return [Amount(said, wording.number(value)) for said, value in rows if value is not None]
 
 
 def trend_sentence(result: Result) -> str:

@@ -24,10 +24,10 @@ _LABELS = {
     "heads_over_d08": "over |d| 0.8", "max_abs_t": "largest |t|", "effect": "median absolute effect",
     "heads_differ_lower_bound": "differ between these sentences, at least", "heads_fwer": "differ, each one certain",
     "split_half_r": "split-half r, median", "split_half_r_spearman_brown": "split-half r for all items",
-    "split_half_r_null_p": "split-half r, p", "selective_heads_lower_bound": "beyond wording, at least",
+    "split_half_r_null_p": "split-half r, p", "selective_heads_lower_bound": "beyond rewording, at least",
     "template_count": "|t| over wordings above 3", "template_count_p": "|t| over wordings above 3, p",
-    "template_simes_p": "beyond wording, p (Simes)",
-    "template_floor_p": "beyond wording, smallest p that so few wordings allow",
+    "template_simes_p": "beyond rewording, p (Simes)",
+    "template_floor_p": "beyond rewording, smallest p that so few wordings allow",
     "delta": "median |δ|: difference in units of the spread of wordings",
     "concept_information": "separation of the sides, nats a head", "skewed_fraction": "share with skewed differences",
 }  # fmt: skip

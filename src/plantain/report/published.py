@@ -1,14 +1,25 @@
 """What a public model card reports for a probe, beside what was measured here."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from plantain.base.params import within
-from plantain.base.yaml import Key, YamlFile, read_yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from plantain.base import places
+from plantain.base.yaml import YamlFile, read_yaml
 from plantain.report import words as wording
 from plantain.report.metric_rows import metric_rows
 from plantain.report.result import Analysis, Result
@@ -45,7 +56,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Row:
+class BesideRow:
     """One metric: the card's number and that of every model."""
 
     label: str
@@ -54,32 +65,82 @@ class Row:
     """In the order in which the models are named beside it; a dash where a model has no such number."""
 
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+@dataclass(frozen=True)
+class Printed:
+    """Text that prints a number of ``kind``; it stays text, since 0.740 is not 0.74."""
 
-_COUNT, _WHOLE, _SHARE = "[0, 1e15]", "[1, 1e15]", "[0, 1]"
+    kind: Any
 
-_METRICS = {
-    "pairs": _WHOLE,
-    "units": _WHOLE,
-    "*_fraction": _SHARE,
-    "heads_over_*": _COUNT,
-    "observed_over_null_*": "[0, inf)",
-    "null_*": "[0, inf)",
-    "max_abs_t": "[0, inf)",
-    "split_half_r*": "[-1, 1]",
-    "*": "(-inf, inf)",
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = TypeAdapter(self.kind)
+
+        def check(text: str) -> str:
+            number.validate_python(float(text))
+            return text
+
+        return core_schema.no_info_after_validator_function(check, core_schema.str_schema(pattern=_NUMBER))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return TypeAdapter(self.kind).json_schema()
+
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_Finite = Annotated[float, Field(allow_inf_nan=False, examples=[22.45])]
+
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Number = Annotated[str, Printed(_Finite)]
+Size = Annotated[str, Printed(Annotated[_Finite, Field(ge=0)])]
+Share = Annotated[str, Printed(Annotated[_Finite, Field(ge=0, le=1, examples=[0.506])])]
+Correlation = Annotated[str, Printed(Annotated[_Finite, Field(ge=-1, le=1, examples=[0.863])])]
+Count = Annotated[str, Printed(Annotated[_Finite, Field(ge=0, le=1e15, multiple_of=1, examples=[8263])])]
+Whole = Annotated[str, Printed(Annotated[_Finite, Field(ge=1, le=1e15, multiple_of=1, examples=[25])])]
+
+
+class _Block(BaseModel):
+    """A row of the card's table of blocks; what else it holds is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    block_kind: Literal["joint", "single"]
+    block: Count
+    max_abs_t: Size
+    over_t3: Count
+    units: Whole
+    median_abs_d: Size
+
+
+class _Card(BaseModel):
+    """The file of a card, as far as it is read here; what ``metrics`` and ``claims`` hold is checked name by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    card: Text
+    probe: Text
+    model: Text
+    contrast: Text
+    analysis: Text
+    metrics: Annotated[dict[str, Any], Field(min_length=1)]
+    prompts: Text = ""
+    blocks: Annotated[list[_Block], BeforeValidator(lambda found: found or [])] = []
+    claims: Annotated[dict[str, Any], BeforeValidator(lambda found: found or {})] = {}
+
+
+_CARD = TypeAdapter(_Card)
+
+_METRICS: dict[str, TypeAdapter[str]] = {
+    "pairs": TypeAdapter(Whole),
+    "units": TypeAdapter(Whole),
+    "*_fraction": TypeAdapter(Share),
+    "heads_over_*": TypeAdapter(Count),
+    "observed_over_null_*": TypeAdapter(Size),
+    "null_*": TypeAdapter(Size),
+    "max_abs_t": TypeAdapter(Size),
+    "split_half_r*": TypeAdapter(Correlation),
+    "*": TypeAdapter(Number),
 }
-"""The interval of every metric; the first pattern that fits holds. Counts are whole numbers."""
+"""What every metric may be; the first pattern that fits holds. Counts are whole numbers."""
 
-_BLOCK = {
-    "block": _COUNT,
-    "max_abs_t": "[0, inf)",
-    "over_t3": _COUNT,
-    "units": _WHOLE,
-    "median_abs_d": "[0, inf)",
-}
-
-_CLAIMS = {"substituted_words": _WHOLE}
+_CLAIMS: dict[str, TypeAdapter[str]] = {"substituted_words": TypeAdapter(Whole)}
 
 _LIKE = "the other files of this folder show how."
 
@@ -95,7 +156,7 @@ def read_cards(folder: Path) -> list[Published]:
 
 def read_published(root: Path, probe: str) -> list[Published]:
     """The cards of ``probe`` under ``reports/published/``, in order of file name."""
-    return [card for card in read_cards(root / "reports" / "published") if card.probe == probe]
+    return [card for card in read_cards(root / places.PUBLISHED) if card.probe == probe]
 
 
 def read_card(path: Path) -> Published:
@@ -108,65 +169,26 @@ def read_card(path: Path) -> Published:
     data = source.printed()
     if not isinstance(data, dict):
         raise source.error("this is no card.", fix=_LIKE)
-    names = ("card", "probe", "model", "contrast", "analysis")
-    texts = {name: _text(source, data, name) for name in names}
-    printed = _mapping(source, data, "metrics")
-    _check_numbers(source, printed, _METRICS, "metrics")
-    claims = _mapping(source, data, "claims") if data.get("claims") else {}
-    _check_numbers(source, claims, _CLAIMS, "claims")
-    blocks = tuple(_blocks(source, data.get("blocks") or []))
-    prompts = _text(source, data, "prompts") if "prompts" in data else ""
-    return Published(**texts, printed=printed, prompts=prompts, blocks=blocks, claims=claims, source=source)
+    read = source.typed(_CARD, data)
+    _check(source, read.metrics, _METRICS, "metrics")
+    _check(source, read.claims, _CLAIMS, "claims")
+    return Published(
+        **read.model_dump(include={"card", "probe", "model", "contrast", "analysis", "prompts", "claims"}),
+        printed=read.metrics,
+        blocks=tuple(block.model_dump() for block in read.blocks),
+        source=source,
+    )
 
 
-def _text(source: YamlFile, data: dict[str, Any], name: str) -> str:
-    found = data.get(name)
-    if not isinstance(found, str) or not found.strip():
-        problem = "a card needs this field." if name not in data else "one line of text is needed here."
-        raise source.error(problem, name, fix=f"add it; {_LIKE}" if name not in data else _LIKE)
-    return found
-
-
-def _mapping(source: YamlFile, data: dict[str, Any], name: str) -> dict[str, str]:
-    found = data.get(name)
-    if not isinstance(found, dict) or not found:
-        problem = "a card needs this field." if name not in data else "`name: value` lines are needed here."
-        raise source.error(problem, name, fix=_LIKE)
-    return found
-
-
-def _blocks(source: YamlFile, rows: Any) -> Iterator[dict[str, str]]:
-    if not isinstance(rows, list):
-        raise source.error("a list of blocks is needed here.", "blocks", fix=_LIKE)
-    for index, row in enumerate(rows):
-        known = row if isinstance(row, dict) else {}
-        for name in ("block_kind", *_BLOCK):
-            if name not in known:
-                raise source.error(f"a block needs `{name}`.", "blocks", index, name, fix=f"add `{name}:` to this row.")
-        if known["block_kind"] not in ("joint", "single"):
-            raise source.error("this is no kind of block.", "blocks", index, "block_kind", fix="use joint or single.")
-        _check_numbers(source, known, _BLOCK, "blocks", index)
-        yield known
-
-
-def _check_numbers(source: YamlFile, texts: dict[str, Any], intervals: dict[str, str], *keys: Key) -> None:
-    """Every number of a kind that is known lies in its interval, and counts are whole."""
+def _check(source: YamlFile, texts: dict[str, Any], kinds: dict[str, TypeAdapter[str]], section: str) -> None:
+    """Every number of a kind that is known is one."""
     for name, text in texts.items():
-        interval = next((span for pattern, span in intervals.items() if fnmatchcase(name, pattern)), None)
-        if interval is None:
-            continue
-        if not isinstance(text, str) or not _NUMBER.fullmatch(text):
-            shown = repr(text) if isinstance(text, str) else "a list or mapping"
-            fix = "write it with digits and a decimal point alone: 8263, 0.506."
-            raise source.error(f"{shown} is not a number.", *keys, name, fix=fix)
-        value = float(text)
-        if not within(value, interval):
-            raise source.error(f"{text} lies outside {interval}.", *keys, name, fix="use what the card prints.")
-        if interval in (_COUNT, _WHOLE) and not value.is_integer():
-            raise source.error(f"{text} is not a whole number.", *keys, name, fix="use what the card prints.")
+        kind = next((kind for pattern, kind in kinds.items() if fnmatchcase(name, pattern)), None)
+        if kind is not None:
+            source.typed(kind, text, section, name)
 
 
-def beside(result: Result) -> list[tuple[Published, Analysis, list[Row]]]:
+def beside(result: Result) -> list[tuple[Published, Analysis, list[BesideRow]]]:
     """Every card with the analysis that repeats its protocol, and rows of the result, then of its untrained versions.
 
     Cards without such an analysis are left out.
@@ -199,7 +221,7 @@ class Abreast:
     card: Published
     probe: str
     models: list[Result]
-    rows: list[Row]
+    rows: list[BesideRow]
 
 
 def abreast(results: Sequence[Result]) -> list[Abreast]:
@@ -221,9 +243,9 @@ def _shared(card: Published, analyses: Sequence[Analysis]) -> list[str]:
     return [name for name in card.metrics if name in known]
 
 
-def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> Row:
+def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> BesideRow:
     labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
-    return Row(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
+    return BesideRow(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
 
 
 def _said(card: Published, name: str) -> str:

@@ -1,21 +1,26 @@
 """A result as its files tell it: one probe on one model. Tables are read when they are first asked for."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
 
+from plantain.base import places
+from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.errors import InputError, reading, restored
 from plantain.base.files import digest, sha256_file
 from plantain.base.yaml import read_yaml
-from plantain.report.records import AnalysisSummary, Climb, Lock, ReferenceView, Summary, Verdict, View, references
-
-Record = TypeVar("Record", bound=View)
+from plantain.probe.records import ReferenceRecord
+from plantain.probe.speaking import in_order, repeating, speaking
+from plantain.probe.store import read_references
+from plantain.records.cells import read_cells
+from plantain.records.lock import ModelLock, read_lock
+from plantain.records.receipt import Receipt, read_receipt
+from plantain.records.summary import AnalysisSummary, Summary, read_summary
+from plantain.records.verdict import Climb, Verdict, read_verdict
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Analysis:
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers that exist; a metric without a value is absent."""
-        return {name: value for name, value in self.summary.metrics.items() if value is not None}
+        return {name: float(value) for name, value in self.summary.metrics.items()}
 
     @property
     def label(self) -> str:
@@ -86,11 +91,16 @@ class Result:
 
     def analyses(self, name: str | None = None, role: str | None = None) -> Iterator[Analysis]:
         """Every analysis, target first, then published, then controls in order of name."""
-        order = {"target": 0, "published": 1}
-        pairs = [(c, a, s) for c, by_name in self.summary.contrasts.items() for a, s in by_name.items()]
-        for contrast, analysis, summary in sorted(pairs, key=lambda row: (order.get(row[2].role, 2), row[0], row[1])):
-            if name in (None, analysis) and role in (None, summary.role):
-                yield Analysis(contrast, analysis, summary, self.stats_folder)
+        for contrast in in_order(self.summary.contrasts):
+            for analysis, summary in sorted(self.summary.contrasts[contrast].items()):
+                if name in (None, analysis) and role in (None, summary.role):
+                    yield Analysis(contrast, analysis, summary, self.stats_folder)
+
+    @property
+    def controls(self) -> list[Analysis]:
+        """The control contrasts by the analysis that stands first, without the one that itself stands first."""
+        main = self.main
+        return [one for one in self.analyses(main.name, role="control") if one.contrast != main.contrast]
 
     def contrast(self, name: str) -> Analysis:
         """``heads`` of the contrast of that name, else its first analysis."""
@@ -98,36 +108,34 @@ class Result:
         if not found:
             fix = f"use one of: {', '.join(self.summary.contrasts)}."
             raise InputError(f"{self.address} has no contrast '{name}'.", fix=fix)
-        chosen = "heads" if "heads" in found else next(iter(found))
+        chosen = VERDICT_ANALYSIS if VERDICT_ANALYSIS in found else next(iter(found))
         return Analysis(name, chosen, found[chosen], self.stats_folder)
 
     @cached_property
     def main(self) -> Analysis:
-        """What stands first: the chosen contrast, else ``target.heads``, ``published.heads``, or the first there is."""
-        if self.chosen:
-            return self.contrast(self.chosen)
-        return next(self.analyses("heads"), None) or next(self.analyses())
+        """What stands first: ``heads`` of the chosen contrast, else of the one that speaks for the cell."""
+        return self.contrast(self.chosen or str(speaking(self.summary.contrasts)))
 
     @cached_property
     def card(self) -> Analysis | None:
         """The published protocol: ``published.card``, else ``target.card``, else None."""
-        found = {analysis.summary.role: analysis for analysis in self.analyses("card")}
-        return found.get("published") or found.get("target")
+        repeated = repeating(self.summary.contrasts)
+        return self.analysis(repeated, "card") if repeated else None
 
     @cached_property
-    def lock(self) -> Lock:
+    def lock(self) -> ModelLock:
         """The model as it was resolved."""
-        return _record(self.lock_path, Lock)
+        return read_lock(self.lock_path)
 
     @property
     def lock_path(self) -> Path:
         """The model's lock file."""
-        return self.root / "models" / self.model / "model.lock.json"
+        return self.root / places.model_lock(self.model)
 
     @cached_property
     def declared(self) -> dict[str, Any]:
         """The probe file as plain data; empty where the file is gone."""
-        path = self.root / "prompts" / f"{self.probe}.yaml"
+        path = self.root / places.probe_file(self.probe)
         data = read_yaml(path).data if path.exists() else {}
         return data if isinstance(data, dict) else {}
 
@@ -139,7 +147,7 @@ class Result:
     @cached_property
     def records(self) -> pl.DataFrame:
         """A row a (item, condition): the prompt, its reference, its digest, the item's fields."""
-        path = self.root / "data" / "prompts" / f"{self.probe}.parquet"
+        path = self.root / places.records(self.probe)
         if not path.exists():
             raise InputError("no such prompt set.", file=path, fix=f"run `plantain run {self.probe}`.")
         with reading(path, "prompt records", restored(path)):
@@ -156,13 +164,10 @@ class Result:
         return digest(sorted(self.records["sha256"].to_list()))
 
     @cached_property
-    def references(self) -> tuple[ReferenceView, ...]:
+    def references(self) -> tuple[ReferenceRecord, ...]:
         """The conditioning images of the probe."""
-        path = self.root / "data" / "prompts" / f"{self.probe}.references.json"
-        if not path.exists():
-            return ()
-        with reading(path, "the list of reference images", restored(path)):
-            return references(json.loads(path.read_bytes()))
+        path = self.root / places.references(self.probe)
+        return read_references(path) if path.exists() else ()
 
     def reference_image(self, name: str) -> Path:
         """Where the image is; an untrained model is conditioned on those of its ``of`` model."""
@@ -173,8 +178,8 @@ class Result:
     @cached_property
     def verdict(self) -> Verdict | None:
         """The ladder of claims for this cell, or None where it was not climbed."""
-        path = self.root / "data" / "verdicts" / self.model / f"{self.probe}.json"
-        return _record(path, Verdict) if path.exists() else None
+        path = self.root / places.verdict(self.model, self.probe)
+        return read_verdict(path) if path.exists() else None
 
     def climb(self, contrast: str) -> Climb | None:
         """How far ``contrast`` got up the ladder; None where it was not climbed."""
@@ -193,24 +198,23 @@ class Result:
         return self.verdict is not None and self.verdict.contrast != self.main.contrast
 
     @cached_property
-    def receipt(self) -> dict[str, Any]:
-        """The receipt of the analyze stage: what it read and with which params. Empty where there is none."""
-        path = self.root / "receipts" / "analyze" / self.model / f"{self.probe}.json"
-        found: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
-        return found
+    def receipt(self) -> Receipt | None:
+        """The receipt of the analyze stage: what it read and with which params. None where there is none."""
+        path = self.root / places.receipt("analyze", model=self.model, probe=self.probe)
+        return read_receipt(path) if path.exists() else None
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 of what this result rests on, by name."""
         found = {"prompts": self.prompts_sha256, "model lock": sha256_file(self.lock_path)}
-        if self.receipt.get("capture_key"):
-            found["capture"] = self.receipt["capture_key"]
+        if self.receipt and self.receipt.capture_key:
+            found["capture"] = self.receipt.capture_key
         return found | {"summary": sha256_file(self.stats_folder / "summary.json")}
 
 
 def stats_folder(root: Path, probe: str, model: str) -> Path:
     """Where the analyze stage of a cell writes."""
-    return root / "data" / "stats" / model / probe
+    return root / places.stats(model, probe)
 
 
 def load_result(root: Path, probe: str, model: str, rev: str | None = None) -> Result:
@@ -225,30 +229,19 @@ def load_result(root: Path, probe: str, model: str, rev: str | None = None) -> R
         have = f"; there is {', '.join(known)}" if known else ""
         fix = f"run `plantain run {probe}`, or `dvc pull` where a remote holds it{have}."
         raise InputError(f"no result of probe '{probe}' on model '{model}'.", file=path, fix=fix)
-    return Result(root, probe, model, _record(path, Summary), rev)
+    return Result(root, probe, model, _summary(path), rev)
 
 
 def load_cells(root: Path) -> list[Result]:
     """Every result of the last run, in the order of ``reports/cells.json``."""
-    path = root / "reports" / "cells.json"
-    if not path.exists():
-        raise InputError("no list of cells.", file=path, fix="run `dvc repro cells`.")
-    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
-        named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
-    return [load_result(root, probe, model) for probe, model in named]
+    return [load_result(root, probe, model) for probe, model in read_cells(root / places.CELLS).names]
 
 
-def _record(path: Path, kind: type[Record]) -> Record:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
-        raise InputError("no such file.", file=path, fix=fix) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        fix = "run `dvc repro` to write it anew."
-        raise InputError(f"{first['msg']}.", file=path, field=field, fix=fix) from None
+def _summary(path: Path) -> Summary:
+    found = read_summary(path)
+    if not any(found.contrasts.values()):
+        raise InputError("it holds no analysis of any contrast.", file=path, fix=restored(path))
+    return found
 
 
 def _parquet(path: Path) -> pl.DataFrame | None:

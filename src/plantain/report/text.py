@@ -31,7 +31,7 @@ def show(result: Result) -> RenderableType:
     said = f"{chosen.label}: {wording.contrast_phrase(chosen)}, {wording.measure_phrase(chosen)}"
     parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen), Text()]
     parts += [_profile(chosen)]
-    controls = list(result.analyses(chosen.name, role="control"))
+    controls = result.controls
     if controls:
         parts += [Text(), _controls(result, [chosen, *controls])]
     return Group(*parts)
@@ -153,7 +153,7 @@ def _table(analysis: Analysis) -> Iterator[str]:
 
 
 def _control_rows(result: Result) -> Iterator[str]:
-    controls = list(result.analyses(result.main.name, role="control"))
+    controls = result.controls
     if not controls:
         yield from ("No control contrast was measured: nothing here tells this difference from any other.", "")
         return

@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plantain.report.records import Climb, Lock
+from plantain.base.params import Method, Source
+from plantain.records.lock import ModelLock
+from plantain.records.verdict import NAMES, Climb
 from plantain.report.result import Analysis, Result
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
@@ -133,7 +135,7 @@ def verdict_sentence(result: Result) -> str:
     if climb is None:
         return "Verdict: not tested. These numbers say that sentences differ; they name no cause."
     lead = f"{result.main.contrast}, exploratory: " if result.exploratory else ""
-    return lead + (climb.sentence or f"Rung {climb.rung} of 7.")
+    return lead + (climb.sentence or f"Rung {climb.rung} of {len(NAMES)}.")
 
 
 def rung_phrase(climb: Climb | None) -> str:
@@ -148,10 +150,10 @@ def bound_phrase(bound: float | None) -> str:
     return f"at least {number(bound)}" if bound >= 1 else "none"
 
 
-def weights_note(lock: Lock) -> str:
+def weights_note(lock: ModelLock) -> str:
     """A plain sentence where the network knows nothing; empty for a trained model."""
-    if lock.source == "untrained":
-        how = "its trained weights shuffled" if lock.method == "shuffle" else "freshly drawn random weights"
+    if lock.source is Source.untrained:
+        how = "its trained weights shuffled" if lock.method is Method.shuffle else "freshly drawn random weights"
         return (
             f"{lock.name} is untrained: the transformer of {lock.of} with {how}. "
             "Whatever differs here differs in a network that has learned nothing."
@@ -164,7 +166,7 @@ def weights_note(lock: Lock) -> str:
     return ""
 
 
-def is_untrained(lock: Lock) -> bool:
+def is_untrained(lock: ModelLock) -> bool:
     """Whether the transformer's weights are random."""
     return bool(weights_note(lock))
 

@@ -8,6 +8,7 @@ from plantain.base.files import readable_json
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
 from plantain.records.receipt import prompt_set
+from plantain.records.summary import Summary
 from plantain.records.units import read_units
 from plantain.stages.frame import run, stage
 
@@ -26,8 +27,8 @@ def main() -> None:
         folder.mkdir()
         for name, table in result.tables.items():
             table.write_parquet(folder / f"{name}.parquet")
-        summary = result.summary | {"probe": probe, "model": model}
-        (folder / "summary.json").write_bytes(readable_json(summary))
+        summary = Summary(probe=probe, model=model, contrasts=result.summaries)
+        (folder / "summary.json").write_bytes(summary.to_bytes())
         metrics = current.out(places.metrics(model, probe))
         metrics.write_bytes(readable_json(result.metrics))
         current.metrics = result.metrics

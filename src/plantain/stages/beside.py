@@ -7,10 +7,10 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.files import sha256_file
 from plantain.base.params import Params, Source
-from plantain.ladder.tables import Inputs, contrast_inputs, shared_inputs
 from plantain.measure.sides import judged
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.lock import ModelLock
+from plantain.records.study_keys import Inputs, contrast_inputs, shared_inputs
 from plantain.stages.frame import Stage
 
 
@@ -23,7 +23,7 @@ def families(params: Params, parent: str) -> list[str]:
     ]
 
 
-def image_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
+def reference_digests(current: Stage, model: str, probe: str) -> dict[str, str]:
     """Reference name to the SHA-256 of its image."""
     folder = places.images(model, probe)
     return {path.stem: sha256_file(current.read(path)) for path in sorted(folder.glob("*.png"))}

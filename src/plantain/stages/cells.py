@@ -12,9 +12,10 @@ from pathlib import Path
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.files import readable_json, write_atomic
+from plantain.base.files import write_atomic
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_plain
+from plantain.records.cells import cells_of
 from plantain.stages.frame import run
 from plantain.stages.pipelines import outs_of, piped, remove
 
@@ -25,8 +26,7 @@ def main() -> None:
     _check_pipelines(chosen)
     for path in stale_outs(chosen):
         remove(path)
-    cells = [{"probe": probe, "model": model} for probe in chosen.probes for model in chosen.models]
-    write_atomic(places.CELLS, readable_json({"cells": cells}))
+    write_atomic(places.CELLS, cells_of(chosen.probes, chosen.models).to_bytes())
 
 
 def stale_outs(chosen: RunParams) -> list[Path]:

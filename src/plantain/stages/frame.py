@@ -5,7 +5,6 @@ numbers that it did not make (DVC issue 11058). A stage therefore hashes what it
 before it commits its outs.
 """
 
-import json
 import os
 import re
 import shutil
@@ -22,12 +21,13 @@ from typing import Any
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import observed_versions
-from plantain.base.errors import InputError, PlantainError, reading
+from plantain.base.errors import InputError, PlantainError
 from plantain.base.files import sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
+from plantain.records.cells import read_cells
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
 from plantain.stages.rooms import code_digests
 
@@ -173,9 +173,7 @@ def _not_asked(probe: str, source: YamlFile) -> InputError:
 
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
-    path = current.read(places.CELLS)
-    with reading(path, "the cells of the run", "run `dvc repro cells`, which writes it anew."):
-        named = [(str(cell["probe"]), str(cell["model"])) for cell in json.loads(path.read_bytes())["cells"]]
+    named = read_cells(current.read(places.CELLS)).names
     return [(probe, model) for probe, model in named if places.stats(model, probe).exists()]
 
 

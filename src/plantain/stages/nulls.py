@@ -5,15 +5,13 @@ The table goes into git with its receipt beside it, so that a run can rank a mod
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.errors import InputError
 from plantain.base.params import Method
 from plantain.capture.cell import capture_cell
-from plantain.ladder.beside import null_settings
-from plantain.ladder.tables import DrawnContrast, Inputs, NullTable, drawn, table_bytes
+from plantain.ladder.tables import drawn
 from plantain.measure.sides import Measured, sampled_records
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
@@ -21,7 +19,9 @@ from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import Activations
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
-from plantain.stages.beside import image_digests, inputs_by_contrast, shared
+from plantain.records.study import DrawnContrast, NullTable
+from plantain.records.study_keys import Inputs, null_settings
+from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
 from plantain.stages.frame import Stage, run, stage
 
 
@@ -38,13 +38,14 @@ def main() -> None:
         records = sampled_records(everything, contrasts, params.verdict)
         lock, groups = resolve(family, params)
         references = current.read(places.images(lock.files_model, probe))
-        result = capture_cell(records, references, lock, replace(params.capture, seeds=params.capture.seeds[:1]))
+        first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
+        result = capture_cell(records, references, lock, first)
         found = result.activations
         draws = [
             Measured.of(found, groups, params.analyses[VERDICT_ANALYSIS], draw) for draw in range(len(found.draws))
         ]
         entries = drawn(draws, contrasts, _inputs(current, lock, contrasts, records), params.verdict)
-        current.out(path).write_bytes(table_bytes(_table(lock, probe, found, entries)))
+        current.out(path).write_bytes(_table(lock, probe, found, entries).to_bytes())
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(found.header["capture_key"])
@@ -58,7 +59,7 @@ def _inputs(
     """What decides the numbers of each contrast."""
     parent = read_lock(current.read(places.model_lock(lock.files_model)))
     settings = null_settings(shared(current.params, parent), parent, _method(lock))
-    images = image_digests(current, parent.name, str(current.probe))
+    images = reference_digests(current, parent.name, str(current.probe))
     return inputs_by_contrast(contrasts, records, images, settings, current.params)
 
 

@@ -15,17 +15,18 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
-from plantain.ladder.beside import replicas, replication_settings
+from plantain.ladder.beside import replicas
 from plantain.ladder.rungs import runs_asked
-from plantain.ladder.tables import ReplicatedContrast, ReplicationTable, table_bytes
 from plantain.measure.sides import Measured, judged, sampled_records
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
 from plantain.records.activations import Activations
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
+from plantain.records.study import ReplicatedContrast, ReplicationTable
+from plantain.records.study_keys import replication_settings
 from plantain.records.units import read_units
-from plantain.stages.beside import image_digests, inputs_by_contrast, shared
+from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
 from plantain.stages.frame import Stage, run, stage
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         result = _captured(current, lock, records)
         entries = _entries(current, lock, contrasts, records, result.activations)
         table = ReplicationTable(model=model, probe=probe, items=list(result.activations.items), contrasts=entries)
-        current.out(path).write_bytes(table_bytes(table))
+        current.out(path).write_bytes(table.to_bytes())
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.capture_key = str(result.activations.header["capture_key"])
@@ -55,7 +56,7 @@ def _captured(current: Stage, lock: ModelLock, records: Sequence[Record]) -> Cap
     """The records with every noise seed and every version of their references."""
     params, rules = current.params, current.params.verdict
     declared = read_references(current.read(places.references(str(current.probe))))
-    capture = replace(params.capture, seeds=noise_seeds(params.capture, rules, records))
+    capture = params.capture.model_copy(update={"seeds": noise_seeds(params.capture, rules, records)})
     with tempfile.TemporaryDirectory() as folder:
         versions = redraw(declared, lock, params.reference, rules, Path(folder))
         crossed = [with_alternatives(record, versions) for record in records]
@@ -73,7 +74,7 @@ def _entries(
     groups = read_units(current.read(places.units(lock.name)))
     measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS])
     settings = replication_settings(shared(params, lock), lock, params.reference, rules)
-    images = image_digests(current, lock.name, str(current.probe))
+    images = reference_digests(current, lock.name, str(current.probe))
     inputs = inputs_by_contrast(contrasts, records, images, settings, params)
     return {
         one.name: ReplicatedContrast(
@@ -104,7 +105,8 @@ def redraw(
             record if version == 0 else replace(record, name=f"{record.name}.{version + 1}") for record in chosen
         ]
         if renamed:
-            generate(renamed, lock, replace(reference, seed=reference.seed + version), folder)
+            again = reference.model_copy(update={"seed": reference.seed + version})
+            generate(renamed, lock, again, folder)
         for record, copy in zip(chosen, renamed, strict=True):
             names[record.name] = (*names.get(record.name, ()), copy.name)
     return names

@@ -13,7 +13,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import Params, Source
 from plantain.stages.beside import families
 
-Job = tuple[str, str, str]
+StudyJob = tuple[str, str, str]
 """Stage module, probe, and family or model."""
 
 
@@ -37,7 +37,7 @@ def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
     return 0
 
 
-def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[Job]:
+def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[StudyJob]:
     """What has to be computed for these cells; a family once for all cells of its model.
 
     Raises:

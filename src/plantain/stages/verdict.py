@@ -1,8 +1,7 @@
 """``verdict``: how far up the ladder of claims each cell reaches. One stage over all cells: models are compared."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load
@@ -13,19 +12,20 @@ from plantain.base.environment import declared_versions
 from plantain.base.errors import reading, restored
 from plantain.base.files import readable_json, write_atomic
 from plantain.ladder.beside import Sources
-from plantain.ladder.judge import Cell, Frame, judge
-from plantain.ladder.tables import (
+from plantain.ladder.judge import CellEvidence, FixedRules, judge
+from plantain.probe.spec import Role
+from plantain.probe.store import read_contrasts, read_records
+from plantain.records.activations import read_activations
+from plantain.records.lock import ModelLock, read_lock
+from plantain.records.study import (
     NullTable,
     ReplicationTable,
     read_null,
     read_replications,
 )
-from plantain.probe.spec import Role
-from plantain.probe.store import read_contrasts, read_records
-from plantain.records.activations import read_activations
-from plantain.records.lock import ModelLock, read_lock
+from plantain.records.summary import Summary, read_summary
 from plantain.records.units import read_units
-from plantain.stages.beside import families, image_digests, shared
+from plantain.stages.beside import families, reference_digests, shared
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 
 PROTOCOL = "card"
@@ -37,36 +37,35 @@ def main() -> None:
     with stage("verdict", section="analyze") as current:
         current.used["environment.capture"] = declared_versions()["capture"]
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
-        frame = Frame(VERDICT_ANALYSIS, current.params.analyses[VERDICT_ANALYSIS], current.params.verdict)
+        rules = FixedRules(VERDICT_ANALYSIS, current.params.analyses[VERDICT_ANALYSIS], current.params.verdict)
         folder = current.out(places.VERDICT_FOLDER)
         numbers: dict[str, dict[str, dict[str, float]]] = {}
         cells = cells_with_results(current)
         for probe, model in cells:
-            found = judge(gather(current, probe, model), frame)
             twins = [other for at, other in cells if at == probe and _lock(current, other).of == model]
             untrained = {other: published(current, probe, other) for other in twins}
-            write_atomic(folder / model / f"{probe}.json", readable_json(found.record | {"untrained": untrained}))
+            found = judge(replace(gather(current, probe, model), untrained=untrained), rules)
+            write_atomic(folder / model / f"{probe}.json", found.record.to_bytes())
             numbers.setdefault(probe, {})[model] = found.metrics
-            print(f"{probe}@{model}: {found.record['sentence']}")
+            print(f"{probe}@{model}: {found.record.sentence}")
         current.out(places.VERDICTS).write_bytes(readable_json(numbers))
         current.metrics = numbers
 
 
-def published(current: Stage, probe: str, model: str) -> dict[str, dict[str, float | None]]:
+def published(current: Stage, probe: str, model: str) -> dict[str, dict[str, float]]:
     """Metrics of the published protocol by contrast: what a report sets beside a trained model's own."""
-    contrasts = _summary(current, probe, model)["contrasts"]
     return {
-        name: analyses[PROTOCOL]["metrics"]
-        for name, analyses in contrasts.items()
-        if PROTOCOL in analyses and analyses[PROTOCOL]["role"] == Role.published
+        name: analyses[PROTOCOL].metrics
+        for name, analyses in _summary(current, probe, model).contrasts.items()
+        if PROTOCOL in analyses and analyses[PROTOCOL].role == Role.published
     }
 
 
-def gather(current: Stage, probe: str, model: str) -> Cell:
+def gather(current: Stage, probe: str, model: str) -> CellEvidence:
     """Everything that is known of one cell."""
     records = read_records(current.read(places.records(probe)))
     folder = Path("data/activations", model)
-    return Cell(
+    return CellEvidence(
         probe=probe,
         model=model,
         activations=read_activations(current.read(folder / f"{probe}.safetensors")),
@@ -88,7 +87,7 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
         lock=lock,
         parent=parent,
         shared=shared(params, parent or lock),
-        images=image_digests(current, model, probe),
+        images=reference_digests(current, model, probe),
         capture=params.capture,
         reference=params.reference,
         tables=_tables(current, probe, lock.files_model),
@@ -100,14 +99,8 @@ def _lock(current: Stage, model: str) -> ModelLock:
     return read_lock(current.read(places.model_lock(model)))
 
 
-def _summary(current: Stage, probe: str, model: str) -> dict[str, Any]:
-    path = current.read(places.summary(model, probe))
-    with reading(path, "the summary of a cell", restored(path)):
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        for told in (one for analyses in found["contrasts"].values() for one in analyses.values()):
-            if not {"role", "metrics", "split_half"} <= set(told):
-                raise ValueError("an analysis lacks its role, metrics or split halves")
-        return found
+def _summary(current: Stage, probe: str, model: str) -> Summary:
+    return read_summary(current.read(places.summary(model, probe)))
 
 
 def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:

@@ -30,7 +30,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Family:
+class Curves:
     """Curves of thresholds on sorted p-values, fixed before looking.
 
     linear: lambda (k - shift) / (units - shift); Simes' curve where shift is 0.
@@ -77,7 +77,7 @@ class Calibration:
     """``(flips,)`` psi of every row, the identity first."""
     level: float
     """lambda."""
-    family: Family
+    family: Curves
     confidence: float
 
     @property
@@ -118,7 +118,7 @@ def unit_mask(units: UnitSet, count: int) -> Bools:
 
 
 def calibrate(
-    rows: Callable[[int], Iterator[Floats]], alive: Bools, freedom: int, family: Family, confidence: float
+    rows: Callable[[int], Iterator[Floats]], alive: Bools, freedom: int, family: Curves, confidence: float
 ) -> Calibration:
     """Calibrate a family of curves.
 
@@ -146,7 +146,7 @@ def calibrate(
     return Calibration(p, alive, psi, level, family, confidence)
 
 
-def pivots(magnitudes: NDArray[np.int32], family: Family, freedom: int) -> Floats:
+def pivots(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Floats:
     """The smallest level of any curve through a sorted p-value, per row.
 
     p-values grow with k and levels fall with k at a fixed p, so a run of ranks cannot beat level(p of its first, its
@@ -202,7 +202,7 @@ def true_discoveries(
         differences: ``(items, units)`` paired differences.
         unit_sets: Sets of units, as indices or masks.
         confidence: Probability that every bound holds.
-        family: ``linear`` (default) or ``beta``, see `plantain.stats.bounds.Family`.
+        family: ``linear`` (default) or ``beta``, see `plantain.stats.bounds.Curves`.
         shift: Ignore the first so many ranks.
         flips: Flips, the identity among them, or ``"exact"``; those of `sign_flip_test` at the same seed.
         blocks: ``(items,)`` labels; items of one label share one sign.
@@ -244,4 +244,4 @@ def item_calibration(
         for start in range(0, len(drawn), size):
             yield drawn.signs(start, start + size) @ parts
 
-    return calibrate(rows, alive, scores.freedom, Family(family, shift, int(alive.sum())), confidence)
+    return calibrate(rows, alive, scores.freedom, Curves(family, shift, int(alive.sum())), confidence)

@@ -39,7 +39,7 @@ def factors(random: Random, items: int, units: int, loading: float = 0.8, number
 
 
 def clustered(random: Random, blocks: int, size: int, units: int, correlation: float = 0.5) -> Floats:
-    """Differences ``(blocks * size, units)`` of items that share a template: correlated within blocks, no effect."""
+    """Differences ``(blocks * size, units)`` of items that share a scene: correlated within blocks, no effect."""
     shared = np.repeat(random.standard_normal((blocks, units)), size, axis=0)
     own = random.standard_normal((blocks * size, units))
     values: Floats = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
@@ -57,14 +57,14 @@ def heavy_tailed(random: Random, items: int, units: int) -> Floats:
 
 
 def sentences(random: Random, templates: int, items: int, units: int, ratio: float = 3.0) -> Floats:
-    """Measures ``(templates, items, units)`` of templates that each have a shift of their own, and no concept.
+    """Measures ``(wordings, items, units)`` of wordings that each have a shift of their own, and no concept.
 
     Args:
         random: Source of numbers.
         templates: Wordings, of both sides.
         items: Items put into every wording.
-        units: Columns; template shifts follow `factors`.
-        ratio: Standard deviation of template shifts over that of template-by-item noise.
+        units: Columns; wording shifts follow `factors`.
+        ratio: Standard deviation of wording shifts over that of wording-by-item noise.
     """
     shift = ratio * factors(random, templates, units)
     item = random.standard_normal((items, units))
@@ -164,9 +164,9 @@ def _no_concept(random: Random) -> Outcome:
     test = template_test(means[:6], means[6:], strata=STRATA)
     return {
         "items: max-T p <= 5%": float(np.nanmin(items.p_fwer) <= LEVEL),
-        "templates: count p <= 5%": float(test.count_p <= LEVEL),
-        "templates: Simes p <= 5%": float(test.simes_p <= LEVEL),
-        "templates: bound > 0": float(test.lower_bound > 0),
+        "wordings: count p <= 5%": float(test.count_p <= LEVEL),
+        "wordings: Simes p <= 5%": float(test.simes_p <= LEVEL),
+        "wordings: bound > 0": float(test.lower_bound > 0),
     }
 
 
@@ -208,7 +208,7 @@ _ITEM_RULES = _all(
 _WITH_BLOCKS = _all(
     NOMINAL, "with blocks: max-T p <= 5%", "with blocks: count p <= 5%", "with blocks: linear bound > 0"
 )
-_AT_TEMPLATES = _all(NOMINAL, "templates: count p <= 5%", "templates: Simes p <= 5%", "templates: bound > 0")
+_OVER_WORDINGS = _all(NOMINAL, "wordings: count p <= 5%", "wordings: Simes p <= 5%", "wordings: bound > 0")
 _PLANTED = _all(NOMINAL, "any bound too high")
 
 SCENARIOS = (
@@ -221,15 +221,15 @@ SCENARIOS = (
         _one_sided,
         _all(NOMINAL, "one-sided max-T p <= 5%", "one-sided units with p <= 5%"),
     ),
-    Scenario("items that share templates", 3_000, _clustered, {"without blocks: max-T p <= 5%": KNOWN, **_WITH_BLOCKS}),
+    Scenario("items that share a scene", 3_000, _clustered, {"without blocks: max-T p <= 5%": KNOWN, **_WITH_BLOCKS}),
     Scenario("skewed differences", 1_000, _skewed, _all(KNOWN, "max-T p <= 5%", "units flagged as skewed")),
     Scenario("split halves of noise", 1_500, _split_half, {"split-half p <= 5%": NOMINAL, "median r > 0.1": KNOWN}),
-    Scenario("sentences without a concept", 2_000, _no_concept, {"items: max-T p <= 5%": KNOWN, **_AT_TEMPLATES}),
+    Scenario("sentences without a concept", 2_000, _no_concept, {"items: max-T p <= 5%": KNOWN, **_OVER_WORDINGS}),
     Scenario(
         "effects in items",
         1_500,
         _planted_items,
         {**_PLANTED, "unplanted unit with max-T p <= 5%": NOMINAL, "linear bound > 0": Rule("at least", 0.8)},
     ),
-    Scenario("concepts in templates", 1_500, _planted_templates, {**_PLANTED, "Simes p <= 5%": Rule("at least", 0.8)}),
+    Scenario("concepts in wordings", 1_500, _planted_templates, {**_PLANTED, "Simes p <= 5%": Rule("at least", 0.8)}),
 )

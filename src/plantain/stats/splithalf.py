@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
+from plantain.base.threads import threads_available
 from plantain.stats.flips.draw import draw_flips, random_stream
-from plantain.stats.flips.engine import threads_available
 from plantain.stats.flips.quantise import QUANTA
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups

@@ -1,4 +1,4 @@
-"""The template-level test: does a concept differ more than its wordings do?"""
+"""The wording-level test: does a concept differ more than its wordings do?"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
-from plantain.stats.bounds import Calibration, Family, UnitSet, calibrate
+from plantain.stats.bounds import Calibration, Curves, UnitSet, calibrate
 from plantain.stats.effects import hedges_factor
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.flips.quantise import QUANTA, Scores
@@ -24,15 +24,15 @@ class TemplateTest:
     """Result of `template_test`; per-unit arrays are ``(units,)`` and nan for dead units."""
 
     t: Floats
-    """Pooled two-sample t over templates; infinite where the wordings of each side do not differ at all."""
+    """Pooled two-sample t over wordings; infinite where the wordings of each side do not differ at all."""
     delta: Floats
-    """Concept shift over pooled between-template standard deviation, with Hedges' factor at `df`."""
+    """Concept shift over pooled between-wording standard deviation, with Hedges' factor at `df`."""
     p: Floats
     """Share of relabellings, the observed one counted, whose |t| reaches the observed one."""
     alive: Bools
-    """The templates do not all hold one value."""
+    """The wordings do not all hold one value."""
     df: int
-    """Templates minus 2."""
+    """Wordings minus 2."""
     threshold: float
     count: int
     """Units with |t| over the threshold."""
@@ -45,7 +45,7 @@ class TemplateTest:
     set_lower_bounds: Ints
     """``(sets,)``: the same for each unit set asked for, all at once."""
     floor_p: float
-    """The smallest p-value that these templates can give."""
+    """The smallest p-value that these wordings can give."""
     permutations: int
     """Relabellings counted, the observed one among them."""
     exact: bool
@@ -70,33 +70,33 @@ def template_test(
     unit_sets: Sequence[UnitSet] = (),
     units: Sequence[str] | None = None,
 ) -> TemplateTest:
-    """Compare two sets of templates, with their labels permuted for a null.
+    """Compare two sets of wordings, with their labels permuted for a null.
 
-    Null hypothesis: the concept labels are exchangeable among templates, a change of concept being one more rewording.
-    Exact whenever the relabellings are no more than `permutations`: 462 for 6 + 6 templates, 108 in 3 strata of 2 + 2.
+    Null hypothesis: the concept labels are exchangeable among wordings, a change of concept being one more rewording.
+    Exact whenever the relabellings are no more than `permutations`: 462 for 6 + 6 wordings, 108 in 3 strata of 2 + 2.
 
     Args:
-        a: ``(templates a, units)``, a row the mean of one template over items, references and seeds.
-        b: ``(templates b, units)``.
+        a: ``(wordings a, units)``, a row the mean of one wording over items, references and seeds.
+        b: ``(wordings b, units)``.
         strata: Labels of the rows of a, then b; labels are permuted within strata only. None is a stratum too.
         permutations: Relabellings wanted, the observed one counted.
         threshold: Preset threshold on |t| for the count.
         confidence: Confidence of the lower bounds.
         seed: Seed of drawn relabellings.
-        family: Curves of the bound, see `plantain.stats.bounds.Family`.
+        family: Curves of the bound, see `plantain.stats.bounds.Curves`.
         shift: Ranks that the curves ignore.
         unit_sets: Sets of units to bound as well.
         units: Names of the units, for messages.
 
     Raises:
-        InputError: Values that are not finite, sides of different units, fewer than 3 templates or none on a side.
+        InputError: Values that are not finite, sides of different units, fewer than 3 wordings or none on a side.
     """
     table, observed = _stacked(a, b, units)
     groups = np.zeros(len(table), np.int64) if strata is None else as_groups(strata, len(table), "stratum")
     labellings = relabel(observed, groups, permutations, seed)
     scored = _scored(table, observed)
     scores, alive = scored.scores, scored.alive
-    curves = Family(family, shift, int(alive.sum()))
+    curves = Curves(family, shift, int(alive.sum()))
     calibration = calibrate(_rows(scores, labellings, alive), alive, scores.freedom, curves, confidence)
     bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
     return _result(scored, labellings, as_thresholds([threshold]), calibration, bounds)
@@ -104,13 +104,13 @@ def template_test(
 
 @dataclass(frozen=True)
 class Scored:
-    """Templates as addends: their sum over side a is the correlation u of values and labels."""
+    """Wordings as addends: their sum over side a is the correlation u of values and labels."""
 
     scores: Scores
     alive: Bools
     t: Floats
     root: float
-    """sqrt(1 / templates a + 1 / templates b): t times this is the shift over the pooled deviation."""
+    """sqrt(1 / wordings a + 1 / wordings b): t times this is the shift over the pooled deviation."""
 
 
 def _result(
@@ -151,20 +151,20 @@ def concept_information(t: Floats, df: int) -> float:
 
 
 def null_concept_information(df: int) -> float:
-    """What `concept_information` is on average for normal templates without a concept; 0.1050 at df = 10."""
+    """What `concept_information` is on average for normal wordings without a concept; 0.1050 at df = 10."""
     from scipy.special import digamma
 
     return float(digamma((df + 1) / 2) - digamma(df / 2))
 
 
 def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[Floats, Bools]:
-    side_a, side_b = as_rows(a, "template", units=units), as_rows(b, "template", units=units)
+    side_a, side_b = as_rows(a, "wording", units=units), as_rows(b, "wording", units=units)
     if side_a.shape[1] != side_b.shape[1]:
         raise InputError(f"Side a has {side_a.shape[1]} units, side b {side_b.shape[1]}.")
     if min(len(side_a), len(side_b)) < 1 or len(side_a) + len(side_b) < 3:
         raise InputError(
             f"{len(side_a)} and {len(side_b)} templates leave no degree of freedom.",
-            fix="Give each side a template and one of them a second; a concept contrast has at least 4 a side.",
+            fix="Give each side a template and one of them a second.",
         )
     return np.concatenate([side_a, side_b]), np.arange(len(side_a) + len(side_b)) < len(side_a)
 

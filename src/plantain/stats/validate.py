@@ -21,7 +21,7 @@ def as_rows(
 
     Args:
         values: Anything NumPy reads as a table, ``(rows, units)``.
-        what: What a row is, for messages: ``item`` or ``template``.
+        what: What a row is, for messages: ``item`` or ``wording``.
         rows: Names of the rows, used in messages.
         units: Names of the units, used in messages.
 

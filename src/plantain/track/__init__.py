@@ -1,1 +1,1 @@
-"""What is remembered: receipts, journal, ledger, lineage, MLflow and the audit."""
+"""What is remembered: ledger, lineage, search, MLflow and the audit."""

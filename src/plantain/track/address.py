@@ -7,7 +7,7 @@ from pathlib import Path
 from plantain.base.config import MODEL_NAME, NAME
 from plantain.base.errors import InputError
 from plantain.base.params import TrackingParams
-from plantain.track.history import RevisionReader, resolve, revisions
+from plantain.track.history import RevisionReader, resolve_revision, revisions
 from plantain.track.mlflow.check import run_tags
 from plantain.track.results import RESULTS, Cell, FolderReader, Reader, Results, read_results
 
@@ -74,7 +74,7 @@ class Found:
 
 def everything(root: Path, rev: str | None = None) -> Found:
     """All results of the workspace, or of a revision."""
-    sha = resolve(root, rev) if rev else None
+    sha = resolve_revision(root, rev) if rev else None
     reader: Reader = RevisionReader(root, sha) if sha else FolderReader(root)
     results = read_results(reader)
     return Found(reader, results, results.cells, sha)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from plantain.base import places
 from plantain.records.receipt import Receipt
 from plantain.track.audit.checks import differences
 from plantain.track.lineage import ORDER
@@ -125,7 +126,7 @@ def _prompts(before: Side, after: Side) -> Iterator[PromptChange]:
 
 def _texts(side: Side) -> dict[str, str]:
     """Prompts by record, where the expanded set can be read."""
-    content = side.reader.read(f"data/prompts/{side.cell.probe}.parquet")
+    content = side.reader.read(places.records(side.cell.probe).as_posix())
     if content is None:
         return {}
     frame = pl.read_parquet(io.BytesIO(content), columns=["item", "condition", "prompt"])

@@ -85,7 +85,7 @@ class RevisionReader:
         return sorted(str(path).lstrip("/") for path in found)
 
 
-def resolve(root: Path, revision: str) -> str:
+def resolve_revision(root: Path, revision: str) -> str:
     """The full commit of ``revision``, which may be an experiment's name.
 
     Raises:

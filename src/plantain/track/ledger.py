@@ -1,58 +1,45 @@
 """The ledger: every number of the current cells with its prompt-set digest, in git."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
-from plantain.base.files import readable_json, write_atomic
+from plantain.base.files import write_atomic
+from plantain.records.ledger import LEDGER, Ledger, LedgerEntry, RecordedSet
 from plantain.track.results import Cell, Results
 
-SCHEMA: Final = "plantain.ledger/1"
-LEDGER: Final = "reports/ledger.json"
 
-
-def build(results: Results) -> dict[str, Any]:
-    """The ledger of ``results``: the same results give the same value.
-
-    ``prompt_sets`` holds the record digests of each set once; every entry of ``numbers`` names its set.
-    """
+def ledger_of(results: Results) -> Ledger:
+    """The ledger of ``results``: the same results give the same value."""
     sets = {
-        cell.prompts.set_sha256: {"probe": cell.prompts.probe, "records": cell.prompts.records}
+        cell.prompts.set_sha256: RecordedSet(probe=cell.prompts.probe, records=cell.prompts.records)
         for cell in results.cells
         if cell.prompts
     }
     numbers = [entry for cell in results.cells for entry in _numbers(cell)]
-    numbers.sort(key=lambda entry: [entry[key] for key in ("probe", "model", "contrast", "analysis")])
-    return {"schema": SCHEMA, "prompt_sets": sets, "numbers": numbers}
+    return Ledger(prompt_sets=sets, numbers=sorted(numbers, key=lambda entry: entry.place))
 
 
 def write(root: Path, results: Results) -> Path:
     """Write ``reports/ledger.json`` below ``root``, and only where its bytes change."""
-    path, content = root / LEDGER, readable_json(build(results))
+    path, content = root / LEDGER, ledger_of(results).to_bytes()
     if not path.is_file() or path.read_bytes() != content:
         write_atomic(path, content)
     return path
 
 
-def read(content: bytes) -> dict[str, Any]:
-    """The ledger from its bytes."""
-    value: dict[str, Any] = json.loads(content)
-    return value
-
-
-def _numbers(cell: Cell) -> list[dict[str, Any]]:
+def _numbers(cell: Cell) -> Iterator[LedgerEntry]:
     analyze = cell.held.get("analyze")
     if analyze is None or cell.prompts is None:
-        return []
-    common = {
-        "probe": cell.probe,
-        "model": cell.model,
-        "prompts_sha256": cell.prompts.set_sha256,
-        "capture_key": cell.capture_key,
-        "receipt_sha256": analyze.sha256,
-    }
-    return [
-        {**common, "contrast": contrast, "analysis": analysis, "metrics": metrics}
-        for contrast, analyses in analyze.receipt.metrics.items()
-        for analysis, metrics in analyses.items()
-    ]
+        return
+    for contrast, analyses in analyze.receipt.metrics.items():
+        for analysis, metrics in analyses.items():
+            yield LedgerEntry(
+                probe=cell.probe,
+                model=cell.model,
+                contrast=contrast,
+                analysis=analysis,
+                prompts_sha256=cell.prompts.set_sha256,
+                capture_key=cell.capture_key,
+                receipt_sha256=analyze.sha256,
+                metrics=metrics,
+            )

@@ -1,6 +1,6 @@
 """From a number back to its prompts: the stages of a result, what each read and wrote, and when it ran."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from plantain.records.journal import Execution
@@ -42,7 +42,7 @@ class Step:
             "reads": [record.model_dump() | {"kind": kind(record.path)} for record in receipt.reads],
             "writes": [record.model_dump() | {"kind": kind(record.path)} for record in receipt.writes],
             "params": receipt.params,
-            "execution": asdict(self.execution) if self.execution else None,
+            "execution": self.execution.model_dump() if self.execution else None,
         }
 
 

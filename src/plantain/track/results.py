@@ -1,22 +1,18 @@
 """The receipts that stand now, cell by cell: in the workspace or at a git revision."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from pydantic import ValidationError
-
 from plantain.base import places
-from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes
-from plantain.records.receipt import PromptSet, Receipt
+from plantain.records.cells import read_cells
+from plantain.records.receipt import PromptSet, Receipt, read_receipt
 
 _CHUNK: Final = 1 << 20
-CELLS: Final = places.CELLS.as_posix()
-RESULTS: Final = (places.LOCK.as_posix(), places.PIPELINES.as_posix(), CELLS)
+RESULTS: Final = (places.LOCK.as_posix(), places.PIPELINES.as_posix(), places.CELLS.as_posix())
 """What changes in git whenever a result does."""
 MODEL_STAGES: Final = ("model",)
 PROBE_STAGES: Final = ("prompts",)
@@ -162,14 +158,8 @@ def read_results(reader: Reader) -> Results:
 
 def cell_names(reader: Reader) -> list[tuple[str, str]]:
     """The (probe, model) pairs of the last run, in its order."""
-    content = reader.read(CELLS)
-    if content is None:
-        return []
-    try:
-        return [(cell["probe"], cell["model"]) for cell in json.loads(content)["cells"]]
-    except (ValueError, KeyError, TypeError):
-        fix = "restore it with git, or run `dvc repro cells`."
-        raise InputError("this is not a list of cells.", file=CELLS, fix=fix) from None
+    content = reader.read(places.CELLS.as_posix())
+    return [] if content is None else read_cells(content).names
 
 
 def parse_receipt(path: str, content: bytes) -> Held:
@@ -178,13 +168,7 @@ def parse_receipt(path: str, content: bytes) -> Held:
     Raises:
         InputError: it is no receipt of this version; names the field.
     """
-    try:
-        return Held(path, sha256_bytes(content), Receipt.model_validate_json(content))
-    except ValidationError as error:
-        reason = error.errors()[0]
-        field = ".".join(str(part) for part in reason["loc"])
-        fix = "restore it with `dvc checkout`, or run `dvc repro`."
-        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+    return Held(path, sha256_bytes(content), read_receipt(content, path))
 
 
 def read_cell(reader: Reader, probe: str, model: str) -> Cell:

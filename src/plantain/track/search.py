@@ -3,21 +3,21 @@
 Git holds every ledger that was ever committed, so that a fresh clone answers without DVC's remote and without MLflow.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import normalise, six_digits
 from plantain.base.git import run_git
 from plantain.base.yaml import read_yaml
-from plantain.probe.authoring.diff import load
-from plantain.track import ledger
+from plantain.probe.authoring.diff import load_expansion
+from plantain.records.ledger import LEDGER, Ledger, read_ledger
 from plantain.track.history import Revision, revisions
 
-PUBLISHED: Final = "reports/published"
+PUBLISHED: Final = places.PUBLISHED.as_posix()
 _SHORTEST_SHA: Final = 8
 
 
@@ -44,32 +44,40 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class PlacedLedger:
     """A ledger, and where it stands."""
 
     where: str
     revision: str | None
-    content: dict[str, Any]
+    content: Ledger
 
     def numbers(self) -> Iterator[Number]:
         """Every number in it."""
-        for entry in self.content["numbers"]:
-            for metric, value in entry["metrics"].items():
-                named = {part: entry[part] for part in ("probe", "model", "contrast", "analysis")}
-                digests = {part: entry[part] for part in ("prompts_sha256", "receipt_sha256")}
-                yield Number(**named, **digests, metric=metric, value=value, where=self.where)
+        for entry in self.content.numbers:
+            for metric, value in entry.metrics.items():
+                yield Number(
+                    probe=entry.probe,
+                    model=entry.model,
+                    contrast=entry.contrast,
+                    analysis=entry.analysis,
+                    metric=metric,
+                    value=value,
+                    prompts_sha256=entry.prompts_sha256,
+                    receipt_sha256=entry.receipt_sha256,
+                    where=self.where,
+                )
 
     def records(self, set_sha256: str) -> dict[str, str]:
         """``item/condition`` to record digest of a prompt set."""
-        found: dict[str, str] = self.content["prompt_sets"].get(set_sha256, {}).get("records", {})
-        return found
+        found = self.content.prompt_sets.get(set_sha256)
+        return found.records if found else {}
 
 
-def ledgers(root: Path) -> list[Ledger]:
+def ledgers(root: Path) -> list[PlacedLedger]:
     """The workspace's ledger, then every other one in git's history, newest first."""
-    path = root / ledger.LEDGER
-    found = [Ledger("workspace", None, ledger.read(path.read_bytes()))] if path.is_file() else []
-    for revision in reversed(revisions(root, ledger.LEDGER)):
+    path = root / LEDGER
+    found = [PlacedLedger("workspace", None, read_ledger(path))] if path.is_file() else []
+    for revision in reversed(revisions(root, LEDGER)):
         held = _at(root, revision)
         if held is not None and all(held.content != other.content for other in found):
             found.append(held)
@@ -78,7 +86,7 @@ def ledgers(root: Path) -> list[Ledger]:
 
 def by_set(root: Path, address: str) -> tuple[str, list[Number]]:
     """Digest of the prompt set at ``address`` (``prompts/otherview.yaml[@REV]``), and the numbers it entered."""
-    wanted = load(address, root).set_sha256
+    wanted = load_expansion(address, root).set_sha256
     return wanted, _once(one for held in ledgers(root) for one in held.numbers() if one.prompts_sha256 == wanted)
 
 
@@ -86,7 +94,7 @@ def by_prompt(root: Path, prompt: str) -> list[Number]:
     """Numbers that a single prompt entered; the prompt by text, by ``item/condition``, by item, or by record digest."""
     found = []
     for held in ledgers(root):
-        matches = {sha: _matching(root, held, sha, prompt) for sha in held.content["prompt_sets"]}
+        matches = {sha: _matching(root, held, sha, prompt) for sha in held.content.prompt_sets}
         for one in held.numbers():
             records = matches.get(one.prompts_sha256 or "")
             if records:
@@ -134,7 +142,7 @@ def _published(root: Path) -> Iterator[Number]:
             )
 
 
-def _matching(root: Path, held: Ledger, set_sha256: str, prompt: str) -> tuple[str, ...]:
+def _matching(root: Path, held: PlacedLedger, set_sha256: str, prompt: str) -> tuple[str, ...]:
     records = held.records(set_sha256)
     if prompt in records:
         return (prompt,)
@@ -144,24 +152,24 @@ def _matching(root: Path, held: Ledger, set_sha256: str, prompt: str) -> tuple[s
     return tuple(found or _by_text(root, held, set_sha256, prompt))
 
 
-def _by_text(root: Path, held: Ledger, set_sha256: str, prompt: str) -> list[str]:
+def _by_text(root: Path, held: PlacedLedger, set_sha256: str, prompt: str) -> list[str]:
     """The ledger has digests and no texts: the probe file of the same revision gives these."""
-    probe = held.content["prompt_sets"][set_sha256]["probe"]
+    probe = held.content.prompt_sets[set_sha256].probe
     address = f"{probe}@{held.revision}" if held.revision else probe
     digests, wanted = set(held.records(set_sha256).values()), normalise(prompt)
     try:
-        expansion = load(address, root)
+        expansion = load_expansion(address, root)
     except InputError:
         return []
     same = [record for record in expansion.records if record.sha256 in digests and record.prompt == wanted]
     return [f"{record.item}/{record.condition}" for record in same]
 
 
-def _at(root: Path, revision: Revision) -> Ledger | None:
-    content = run_git(root, "show", f"{revision.sha}:./{ledger.LEDGER}")
+def _at(root: Path, revision: Revision) -> PlacedLedger | None:
+    content = run_git(root, "show", f"{revision.sha}:./{LEDGER}")
     try:
-        return Ledger(revision.sha, revision.sha, json.loads(content))
-    except ValueError:
+        return PlacedLedger(revision.sha, revision.sha, read_ledger(content))
+    except InputError:
         return None
 
 

@@ -10,16 +10,16 @@ __all__ = ["build", "build_mention", "truth_path"]
 
 def build(folder: Path) -> None:
     """Write ``tiny`` into ``folder`` in the layout that ``Flux2KleinPipeline.from_pretrained`` reads."""
-    from plantain.model.tiny.assemble import assemble
+    from plantain.model.tiny.assemble import write_pipeline
 
-    assemble(folder, "transformer")
+    write_pipeline(folder, "transformer")
 
 
 def build_mention(folder: Path) -> None:
     """Write ``tiny-mention`` into ``folder``: the same pipeline with the transformer that was taught mention only."""
-    from plantain.model.tiny.assemble import assemble
+    from plantain.model.tiny.assemble import write_pipeline
 
-    assemble(folder, "transformer-mention")
+    write_pipeline(folder, "transformer-mention")
 
 
 def truth_path() -> Path:

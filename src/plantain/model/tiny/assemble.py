@@ -53,6 +53,6 @@ def _load(module: nn.Module, name: str) -> None:
     module.eval()
 
 
-def assemble(folder: Path, transformer: str) -> None:
+def write_pipeline(folder: Path, transformer: str) -> None:
     """Write the embedded pipeline into ``folder``; equal calls write equal bytes."""
     pipeline(transformer).save_pretrained(folder, safe_serialization=True)

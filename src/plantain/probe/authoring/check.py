@@ -16,13 +16,10 @@ from plantain.probe.tokens import Encode, StratumTokens, labelled, stratum_token
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
-ENOUGH_WORDINGS = 4
-"""Templates a side from which label permutations can reach p = 0.05: two-sided 2 / C(8, 4) = 0.029."""
-
 
 @dataclass(frozen=True)
 class OwnWord:
-    """A word that all templates of one side share and none of the other has, and for how many items that is so."""
+    """A word that all wordings of one side share and none of the other has, and for how many items that is so."""
 
     word: str
     items: int
@@ -30,7 +27,7 @@ class OwnWord:
 
 @dataclass(frozen=True)
 class ChangedWords:
-    """How many words differ between a pair of single templates: fewest and most over the items."""
+    """How many words differ between a pair of single wordings: fewest and most over the items."""
 
     only_a: tuple[int, int]
     only_b: tuple[int, int]
@@ -49,13 +46,13 @@ class Design:
     own_words_a: tuple[OwnWord, ...]
     own_words_b: tuple[OwnWord, ...]
     changed_words: ChangedWords | None
-    """Only of a pair of single templates."""
+    """Only of a pair of single wordings."""
     equal_sides: tuple[str, ...]
     """Items for which both sides hold one and the same prompt with the same reference."""
     floor: float
-    """Smallest two-sided p-value of permuting the labels of the templates."""
+    """Smallest two-sided p-value of permuting the labels of the wordings."""
     floor_in_strata: float | None
-    """The same when labels move within strata only; ``None`` where a template has no stratum."""
+    """The same when labels move within strata only; ``None`` where a wording has no stratum."""
 
 
 def design(contrast: ExpandedContrast, records: Iterable[Record]) -> Design:
@@ -86,7 +83,7 @@ def words(text: str) -> list[str]:
 def floor(strata: Iterable[tuple[int, int]]) -> float:
     """Smallest attainable two-sided p-value of a label permutation test.
 
-    ``strata`` holds the numbers of templates of the two sides in each stratum. The observed labelling is one of
+    ``strata`` holds the numbers of wordings of the two sides in each stratum. The observed labelling is one of
     ``prod(C(a + b, a))``; where the sides are equally large in every stratum, swapping all labels gives the same |t|.
     """
     sizes = list(strata)
@@ -165,7 +162,7 @@ class ProbeCheck:
 
 
 @dataclass(frozen=True)
-class Reader:
+class TokenReader:
     """A model's tokenizer, and how many tokens the model reads."""
 
     model: str
@@ -173,7 +170,7 @@ class Reader:
     limit: int
 
 
-def check_probe(path: Path, root: Path, readers: tuple[Reader, ...] = ()) -> ProbeCheck:
+def check_probe(path: Path, root: Path, readers: tuple[TokenReader, ...] = ()) -> ProbeCheck:
     """Check the probe file ``path`` by itself and with each reader. Errors in the file become problems."""
     try:
         expansion = expand(read_probe(path), root)
@@ -201,7 +198,7 @@ def _problems(found: Design) -> list[str]:
     return [f"contrast {found.name}: both sides hold the same prompt for {names}. Fix: reword one of the sides."]
 
 
-def _tokens(expansion: Expansion, reader: Reader) -> TokenCheck:
+def _tokens(expansion: Expansion, reader: TokenReader) -> TokenCheck:
     prompts = labelled(expansion.records)
     prompts |= {f"reference {item.name}": item.prompt for item in expansion.references if item.prompt is not None}
     return TokenCheck(

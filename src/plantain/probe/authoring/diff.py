@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
 from plantain.base.yaml import YamlFile, read_yaml
@@ -16,11 +17,11 @@ from plantain.probe.spec import parse_probe
 
 def probe_path(name: str, root: Path) -> Path:
     """The file of a probe, given by name or by path."""
-    named = root / "prompts" / f"{name}.yaml"
+    named = root / places.probe_file(name)
     return named if named.exists() or Path(name).suffix not in (".yaml", ".yml") else root / name
 
 
-def load(address: str, root: Path) -> Expansion:
+def load_expansion(address: str, root: Path) -> Expansion:
     """Expand the probe at ``address``.
 
     Raises:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.util import load_yaml_guess_indent
 
+from plantain.base import places
 from plantain.base.config import NAME, read_params
 from plantain.base.errors import InputError
 from plantain.base.files import normalise, write_atomic
@@ -18,7 +19,7 @@ from plantain.probe.expand import expand
 from plantain.probe.node import text_problem
 from plantain.probe.spec import ITEM_ID, read_probe
 
-Row = dict[str, str]
+PairRow = dict[str, str]
 
 
 def probe_from_pairs(name: str, path: Path) -> bytes:
@@ -42,7 +43,7 @@ def probe_from_pairs(name: str, path: Path) -> bytes:
     return stream.getvalue()
 
 
-def read_pairs(path: Path) -> list[Row]:
+def read_pairs(path: Path) -> list[PairRow]:
     """The rows of ``path`` as items; rows without an ``id`` column are numbered."""
     rows = _rows(path)
     if not rows:
@@ -82,7 +83,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _item(path: Path, line: int, header: list[str], cells: list[str], default_id: str) -> Row:
+def _item(path: Path, line: int, header: list[str], cells: list[str], default_id: str) -> PairRow:
     if len(cells) != len(header):
         problem = f"{len(cells)} cells stand under {len(header)} columns."
         raise _error(path, problem, line, "put sentences with commas in quotes.")
@@ -99,7 +100,7 @@ def _item(path: Path, line: int, header: list[str], cells: list[str], default_id
     return item
 
 
-def _check_ids(path: Path, lines: list[int], items: list[Row]) -> None:
+def _check_ids(path: Path, lines: list[int], items: list[PairRow]) -> None:
     seen: set[str] = set()
     for line, item in zip(lines, items, strict=True):
         if item["id"] in seen:
@@ -117,7 +118,7 @@ def new_probe(name: str, root: Path, pairs: Path | None = None) -> Path:
     Raises:
         InputError: a name that is not valid or is taken, or a table that cannot be a probe. Nothing is written then.
     """
-    target, params = root / "prompts" / f"{name}.yaml", root / "params.yaml"
+    target, params = root / places.probe_file(name), root / places.PARAMS
     _check_name(name, target, params)
     content = probe_from_pairs(name, pairs) if pairs else _skeleton(name)
     _check_content(name, content, root)

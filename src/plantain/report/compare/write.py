@@ -11,6 +11,7 @@ import polars as pl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from plantain.base import places
 from plantain.base.files import write_atomic
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
@@ -146,12 +147,11 @@ def _table(results: Sequence[Result]) -> list[tuple[Result, EqualN | None, Analy
 
 
 def _loudest(result: Result) -> Analysis | None:
-    controls = result.analyses(result.main.name, role="control")
-    return max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0), default=None)
+    return max(result.controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0), default=None)
 
 
 def _links(results: Sequence[Result], path: Path) -> dict[str, str]:
     """Addresses of the cells' own pages, where the page stands among the reports of the same repository."""
-    reports = [(result, result.root / "reports" / result.model / result.probe / "index.html") for result in results]
+    reports = [(result, result.root / places.page(result.model, result.probe)) for result in results]
     inside = [(r, page) for r, page in reports if (r.root / "reports").resolve() in path.resolve().parents]
     return {result.address: os.path.relpath(page, path.parent).replace(os.sep, "/") for result, page in inside}

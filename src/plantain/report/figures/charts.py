@@ -137,7 +137,7 @@ def _joint_blocks(analysis: Analysis) -> int:
     return max((row.block + 1 for row in analysis.summary.blocks if row.block_kind == "joint"), default=0)
 
 
-def split_half(result: Result, analysis: Analysis) -> Figure:
+def split_half_chart(result: Result, analysis: Analysis) -> Figure:
     """T of one half of the items against t of the other, a dot per unit."""
     figure = new_figure(3.2, width=3.2)
     m = analysis.metrics
@@ -166,7 +166,7 @@ def split_half(result: Result, analysis: Analysis) -> Figure:
     return figure
 
 
-def rank_trend(result: Result, analysis: Analysis) -> Figure | None:
+def rank_chart(result: Result, analysis: Analysis) -> Figure | None:
     """How strongly each ranked item shows the pattern of all the others."""
     scores = rank_scores(result, analysis)
     if scores is None:

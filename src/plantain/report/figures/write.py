@@ -38,9 +38,9 @@ def _charts(result: Result, analysis: Analysis) -> Iterator[tuple[str, Figure]]:
     label = analysis.label
     yield f"{label}.maps", draw_maps.measures(result, analysis)
     yield f"{label}.blocks", draw_charts.blocks(result, analysis)
-    yield f"{label}.split_half", draw_charts.split_half(result, analysis)
+    yield f"{label}.split_half", draw_charts.split_half_chart(result, analysis)
     optional = {
-        "null": draw_charts.null_distribution, "rank": draw_charts.rank_trend, "top": draw_charts.top_heads,
+        "null": draw_charts.null_distribution, "rank": draw_charts.rank_chart, "top": draw_charts.top_heads,
     }  # fmt: skip
     for name, draw in optional.items():
         figure = draw(result, analysis)

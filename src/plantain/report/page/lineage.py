@@ -6,7 +6,7 @@ from plantain.report.result import Result
 
 
 @dataclass(frozen=True)
-class Step:
+class Link:
     """One link of the chain from prompts to page."""
 
     name: str
@@ -14,19 +14,19 @@ class Step:
     digest: str
 
 
-def lineage(result: Result) -> list[Step]:
+def lineage(result: Result) -> list[Link]:
     """From what was asked to what was found, each with the digest that pins it."""
     digests, lock = result.digests, result.lock
     names = ", ".join(reference.name for reference in result.references[:3])
     more = f" and {len(result.references) - 3} more" if len(result.references) > 3 else ""
-    found = [Step("prompt set", f"{result.probe}: {len(result.records)} prompts", digests["prompts"])]
+    found = [Link("prompt set", f"{result.probe}: {len(result.records)} prompts", digests["prompts"])]
     if result.references:
-        found.append(Step("reference images", names + more, result.references[0].sha256))
+        found.append(Link("reference images", names + more, result.references[0].sha256))
     where = lock.repo or lock.path or (f"from {lock.of}" if lock.of else lock.source)
-    found.append(Step("model", f"{lock.name}, {where}, {lock.dtype}", digests["model lock"]))
+    found.append(Link("model", f"{lock.name}, {where}, {lock.dtype}", digests["model lock"]))
     if "capture" in digests:
-        found.append(Step("activations", "prompts, references, model and capture params", digests["capture"]))
-    return [*found, Step("statistics", f"{len(list(result.analyses()))} analyses", digests["summary"])]
+        found.append(Link("activations", "prompts, references, model and capture params", digests["capture"]))
+    return [*found, Link("statistics", f"{len(list(result.analyses()))} analyses", digests["summary"])]
 
 
 def commands(result: Result) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from plantain.base.params import LEAST_WORDINGS
+from plantain.probe.records import ReferenceRecord
 from plantain.report import ladder
 from plantain.report import words as wording
-from plantain.report.records import ReferenceView
 from plantain.report.result import Analysis, Result
 
 SHOWN_IMAGES = 12
@@ -31,7 +32,7 @@ class Tile:
 class Picture:
     """A conditioning image, ready to be shown."""
 
-    reference: ReferenceView
+    reference: ReferenceRecord
     data: str
     """``data:`` address; empty where the image is not at hand."""
 
@@ -69,14 +70,14 @@ def _beyond_wording(main: Analysis) -> Tile:
     bound = main.metrics.get("selective_heads_lower_bound")
     label = "heads shown to separate the sides more than rewording does"
     if bound is None:
-        return Tile(wording.DASH, label, "not tested: it needs 4 or more wordings a side")
+        return Tile(wording.DASH, label, f"not tested: it needs {LEAST_WORDINGS} or more wordings a side")
     p = wording.number(main.metrics.get("template_simes_p"), 2)
     note = f"95% lower bound over wordings, p = {p}"
     return Tile(f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)}" if bound else "none", label, note)
 
 
 def _loudest_control(result: Result) -> Tile:
-    controls = list(result.analyses(result.main.name, role="control"))
+    controls = result.controls
     if not controls:
         return Tile("none", "control contrasts", "nothing tells this difference from any other")
     loudest = max(controls, key=lambda row: row.metrics.get("heads_over_t3_fraction", 0.0))

@@ -34,7 +34,7 @@ def render(result: Result) -> str:
         result=result,
         main=result.main,
         analyses=[result.main, *cards],
-        controls=list(result.analyses(result.main.name, role="control")),
+        controls=result.controls,
         charts=_charts(result),
         beside=beside(result),
         untrained=untrained_names(result),
@@ -79,9 +79,9 @@ def _charts(result: Result) -> dict[str, Markup]:
     drawn: dict[str, tuple[Figure | None, str]] = {}
     with plantain_style():
         drawn["null"] = (draw_charts.null_distribution(result, main), wording.count_sentence(main))
-        drawn["split_half"] = (draw_charts.split_half(result, main), wording.split_sentence(main))
+        drawn["split_half"] = (draw_charts.split_half_chart(result, main), wording.split_sentence(main))
         drawn["blocks"] = (draw_charts.blocks(result, main), _blocks_sentence(main))
-        drawn["rank"] = (draw_charts.rank_trend(result, main), "Share of the common difference per item, by rank.")
+        drawn["rank"] = (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank.")
         drawn["top"] = (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t.")
         return {
             name: Markup(themed_svg(figure, str(escape(label))))

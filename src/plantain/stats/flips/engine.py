@@ -4,7 +4,6 @@ Three routes give the same integers: NumPy for small work, a Numba kernel for la
 """
 
 import functools
-import os
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from plantain.base.threads import threads_available
 from plantain.stats.flips.draw import FlipSet
 from plantain.stats.validate import Ints
 
@@ -61,13 +61,6 @@ class Tally:
     """``(flips, thresholds)``: units over each threshold."""
 
 
-def threads_available() -> int:
-    """Threads to use: the processors this process may run on, at most OMP_NUM_THREADS where that is set."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    declared = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(allowed, int(declared))) if declared.isdigit() else allowed
-
-
 def tally(query: Query, flips: FlipSet, *, device: str | None = None, threads: int | None = None) -> Tally:
     """Count over flips by whichever route is quickest; all routes agree to the last bit.
 
@@ -75,7 +68,7 @@ def tally(query: Query, flips: FlipSet, *, device: str | None = None, threads: i
         query: What to count.
         flips: The flips, identity first.
         device: A torch device (``cuda``, ``mps``, ``cpu``) to compute on; None for NumPy or Numba.
-        threads: Threads of the Numba route; default `threads_available`.
+        threads: Threads of the Numba route; default `plantain.base.threads.threads_available`.
     """
     if device is not None:
         from plantain.stats.flips.device import tally_on_device

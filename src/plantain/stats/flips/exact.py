@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
-from plantain.stats.flips.engine import Query, sum_of, threads_available
+from plantain.base.threads import threads_available
+from plantain.stats.flips.engine import Query, sum_of
 from plantain.stats.validate import Ints
 
 LOW_BITS = 9
@@ -33,7 +34,7 @@ def tally_all(query: Query, *, threads: int | None = None) -> tuple[Ints, Ints, 
 
     Args:
         query: What to count. Two-sided, the last block keeps its sign, so that each flip stands for its negative too.
-        threads: Threads; default `plantain.stats.flips.engine.threads_available`.
+        threads: Threads; default `plantain.base.threads.threads_available`.
 
     Returns:
         hits ``(units,)``, steps ``(units,)`` and the histogram of counts ``(thresholds, units + 1)``.

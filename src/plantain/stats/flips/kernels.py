@@ -137,7 +137,7 @@ def tally_codes(question: Question, codes: Codes, totals: Ints, counts: Table) -
             totals[1, start + w] += whole
 
 
-Work = tuple[Table, Table, Table]
+Tables = tuple[Table, Table, Table]
 
 BATCH = 4
 """High codes handled together: a row of low sums is read once for all of them, their counts stay in the cache."""
@@ -158,7 +158,7 @@ def high_sums(parts: Table, code: int, sums: Table) -> None:
 
 
 @kernel
-def sweep(lows: Table, base: np.int32, goal: np.int32, signed: bool, work: Work) -> np.int32:
+def sweep(lows: Table, base: np.int32, goal: np.int32, signed: bool, work: Tables) -> np.int32:
     """One unit over the low flips, one addition each.
 
     Adds to the packed counts of the first two thresholds, raises the successive maxima, and returns, packed, how many

@@ -1,4 +1,4 @@
-"""Which templates carry which concept: relabellings within strata."""
+"""Which wordings carry which concept: relabellings within strata."""
 
 import itertools
 import math
@@ -17,10 +17,10 @@ MOST_TEMPLATES = 64
 
 @dataclass(frozen=True)
 class Labellings:
-    """Relabellings of templates; row 0 is the observed one."""
+    """Relabellings of wordings; row 0 is the observed one."""
 
     side_a: NDArray[np.float64]
-    """``(labellings, templates)``: 1 where a template is labelled a, else 0."""
+    """``(labellings, wordings)``: 1 where a wording is labelled a, else 0."""
     exact: bool
     """Every relabelling of the space is here once."""
     space: int
@@ -31,16 +31,16 @@ def relabel(observed: Bools, strata: Ints, permutations: int, seed: int) -> Labe
     """All relabellings that keep the sides' sizes within every stratum, or distinct ones drawn at random.
 
     Args:
-        observed: ``(templates,)``, true for side a.
-        strata: ``(templates,)`` stratum numbers.
+        observed: ``(wordings,)``, true for side a.
+        strata: ``(wordings,)`` stratum numbers.
         permutations: How many are wanted, the observed one counted; all of them where there are no more.
         seed: Seed of the draws.
 
     Raises:
-        InputError: More than 64 templates, or no room for the observed labels.
+        InputError: More than 64 wordings, or no room for the observed labels.
     """
     if len(observed) > MOST_TEMPLATES or permutations < 1:
-        raise InputError(f"{len(observed)} templates and {permutations} permutations are out of range.")
+        raise InputError(f"{len(observed)} wordings and {permutations} permutations are out of range.")
     members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
     sizes = [int(observed[member].sum()) for member in members]
     balanced = all(2 * size == len(member) for size, member in zip(sizes, members, strict=True))
@@ -99,7 +99,7 @@ def _labels(codes: NDArray[np.uint64], templates: int) -> Bools:
 
 
 def _folded(codes: NDArray[np.uint64], own: np.uint64, templates: int) -> NDArray[np.uint64]:
-    """Each code or its swap, whichever labels the first template as observed."""
+    """Each code or its swap, whichever labels the first wording as observed."""
     whole = np.uint64((1 << templates) - 1)
     swapped = (codes & np.uint64(1)) != (own & np.uint64(1))
     return np.where(swapped, codes ^ whole, codes)

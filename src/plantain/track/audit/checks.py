@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from plantain.base import places
+from plantain.base.errors import InputError
 from plantain.base.files import is_source, tree_digest
+from plantain.records.ledger import LEDGER, LedgerEntry, read_ledger
 from plantain.records.receipt import FileRecord, Metrics, Receipt
 from plantain.track import ledger
 from plantain.track.dvclock import Credit, DvcLocks, md5_of, stage_name
@@ -40,9 +42,9 @@ def _code_path(name: str) -> str:
 
 def _code_digest(reader: Reader, path: str) -> str | None:
     """Digest of a module or a room; None where there is none."""
-    package = f"{path.removesuffix('.py')}/__init__.py"
-    if (held := reader.digests(path) or (reader.digests(package) if path.endswith(".py") else None)) is not None:
-        return held.sha256
+    if path.endswith(".py"):  # git shows a folder too, as a listing, so that it must not be asked for as a file
+        held = reader.digests(path) or reader.digests(f"{path.removesuffix('.py')}/__init__.py")
+        return held.sha256 if held else None
     found = {name.removeprefix(f"{path}/"): reader.digests(name) for name in reader.names(path)}
     return (
         tree_digest({name: held.sha256 for name, held in found.items() if held and is_source(name)}) if found else None
@@ -149,7 +151,7 @@ class Chain:
         if self._cell is None:
             return
         analyze = self._cell.held.get("analyze")
-        path = f"reports/{self._cell.model}/{self._cell.probe}/metrics.json"
+        path = places.metrics(self._cell.model, self._cell.probe).as_posix()
         content = self._reader.read(path)
         if analyze is None or content is None:
             return
@@ -168,35 +170,39 @@ class Chain:
 
 def check_ledger(reader: Reader, results: Results, cells: Iterable[Cell]) -> Iterator[Broken]:
     """Entries of the ledger that the receipts do not say."""
-    content = reader.read(ledger.LEDGER)
+    content = reader.read(LEDGER)
     names = {cell.name for cell in cells}
-    wanted = [entry for entry in ledger.build(results)["numbers"] if f"{entry['probe']}@{entry['model']}" in names]
+    wanted = [entry for entry in ledger.ledger_of(results).numbers if f"{entry.probe}@{entry.model}" in names]
     if content is None:
         problem = "it is missing. Restore it with git, or run `dvc repro publish`."
-        yield from (Broken("ledger", ledger.LEDGER, problem, name, 0) for name in sorted(names))
+        yield from (Broken("ledger", LEDGER, problem, name, 0) for name in sorted(names))
         return
-    held = {_key(entry): entry for entry in ledger.read(content)["numbers"]}
+    try:
+        held = {entry.place: entry for entry in read_ledger(content).numbers}
+    except InputError as error:
+        yield from (Broken("ledger", LEDGER, f"{error.problem} Fix: {error.fix}", name, 0) for name in sorted(names))
+        return
     for entry in wanted:
-        yield from _entry(entry, held.get(_key(entry)))
+        yield from _entry(entry, held.get(entry.place))
 
 
-def _entry(wanted: dict[str, Any], held: dict[str, Any] | None) -> Iterator[Broken]:
-    cell, name = f"{wanted['probe']}@{wanted['model']}", f"{wanted['contrast']}.{wanted['analysis']}"
+def _entry(wanted: LedgerEntry, held: LedgerEntry | None) -> Iterator[Broken]:
+    cell, name = f"{wanted.probe}@{wanted.model}", f"{wanted.contrast}.{wanted.analysis}"
     if held is None:
-        yield Broken("ledger", ledger.LEDGER, f"it has no entry {name}. Run `dvc repro publish`.", cell, 0)
+        yield Broken("ledger", LEDGER, f"it has no entry {name}. Run `dvc repro publish`.", cell, 0)
         return
-    for field in ("prompts_sha256", "capture_key", "receipt_sha256"):
-        if held.get(field) != wanted[field]:
-            problem = f"{name} has {field} {held.get(field)}, and the receipts say {wanted[field]}."
-            yield Broken("ledger", ledger.LEDGER, problem, cell, len(wanted["metrics"]))
-    said, stated = {name: {"": held["metrics"]}}, {name: {"": wanted["metrics"]}}
-    for metric, value, right in differences(said, stated):
-        problem = f"{metric.replace('..', '.')} is {value}, and the receipt says {right}."
-        yield Broken("ledger", ledger.LEDGER, problem, cell, 1)
-
-
-def _key(entry: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(entry[part] for part in ("probe", "model", "contrast", "analysis"))
+    digests = {
+        "prompts_sha256": (held.prompts_sha256, wanted.prompts_sha256),
+        "capture_key": (held.capture_key, wanted.capture_key),
+        "receipt_sha256": (held.receipt_sha256, wanted.receipt_sha256),
+    }
+    for field, (said, right) in digests.items():
+        if said != right:
+            problem = f"{name} has {field} {said}, and the receipts say {right}."
+            yield Broken("ledger", LEDGER, problem, cell, len(wanted.metrics))
+    for metric, value, right_value in differences({name: {"": held.metrics}}, {name: {"": wanted.metrics}}):
+        problem = f"{metric.replace('..', '.')} is {value}, and the receipt says {right_value}."
+        yield Broken("ledger", LEDGER, problem, cell, 1)
 
 
 def differences(said: Metrics, stated: Metrics) -> Iterator[tuple[str, float | None, float | None]]:

@@ -6,16 +6,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from omegaconf import OmegaConf
 
-from plantain.base.errors import InputError
-from plantain.base.params import AnalysisParams, CaptureParams
+from plantain.base import places
+from plantain.base.errors import InputError, reading
+from plantain.base.params import AnalysisParams, CaptureParams, Section
 from plantain.records.activations import Activations, read_activations
 from plantain.track.audit.checks import Broken, count, differences
-from plantain.track.results import Cell, Reader
+from plantain.track.results import Cell, Held, Reader
+
+Declared = TypeVar("Declared", bound=Section)
 
 _TOLERANCE = 1e-3
 """Relative difference allowed where the passes were batched otherwise or ran on another kind of device."""
@@ -27,17 +29,18 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
     from plantain.probe.store import read_contrasts
     from plantain.records.units import read_units
 
-    receipt = cell.held["analyze"].receipt
-    analyses = {name: _typed(AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
+    held = cell.held["analyze"]
+    receipt = held.receipt
+    analyses = {name: _typed(held, AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
     with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the stage said them when it ran
         result = analyse_cell(
-            read_activations(folder / f"data/activations/{cell.model}/{cell.probe}.safetensors"),
-            read_units(folder / f"models/{cell.model}/units.parquet"),
-            read_contrasts(folder / f"data/prompts/{cell.probe}.contrasts.json"),
+            read_activations(folder / places.activations(cell.model, cell.probe)),
+            read_units(folder / places.units(cell.model)),
+            read_contrasts(folder / places.contrasts(cell.probe)),
             analyses,
         )
-    path = f"reports/{cell.model}/{cell.probe}/metrics.json"
+    path = places.metrics(cell.model, cell.probe).as_posix()
     for name, said, again in differences(receipt.metrics, result.metrics):
         problem = f"{name} is {said}, and the activations give {again} when it is computed again."
         yield Broken("statistics", path, problem, cell.name, count(receipt.metrics))
@@ -52,7 +55,7 @@ def check_capture(cell: Cell, reader: Reader, passes: int, seed: int = 0) -> Ite
         passes: how many (item, condition) records are run again.
         seed: chooses them.
     """
-    path = f"data/activations/{cell.model}/{cell.probe}.safetensors"
+    path = places.activations(cell.model, cell.probe).as_posix()
     with _files(reader, _inputs(cell)) as folder:
         stored = read_activations(folder / path)
         again, exact = _captured(cell, folder, passes, seed)
@@ -72,15 +75,16 @@ def _captured(cell: Cell, folder: Path, passes: int, seed: int) -> tuple[Activat
     from plantain.probe.store import read_records
     from plantain.records.lock import read_lock
 
-    receipt = cell.held["capture"].receipt
-    records = read_records(folder / f"data/prompts/{cell.probe}.parquet")
+    held = cell.held["capture"]
+    receipt = held.receipt
+    records = read_records(folder / places.records(cell.probe))
     chosen = _chosen(len(records), passes, seed)
-    params = _typed(CaptureParams, receipt.params["capture"])
+    params = _typed(held, CaptureParams, receipt.params["capture"])
     with _empty_store():
         result = capture_cell(
             tuple(records[index] for index in chosen),
-            folder / f"data/references/{cell.model}/{cell.probe}",
-            read_lock(folder / f"models/{cell.model}/model.lock.json"),
+            folder / places.images(cell.model, cell.probe),
+            read_lock(folder / places.model_lock(cell.model)),
             params,
             Silent(),
         )
@@ -106,8 +110,11 @@ def _agree(old: Any, new: Any, exact: bool) -> bool:
     return bool(np.allclose(old[ran], new[ran], rtol=_TOLERANCE))
 
 
-def _typed(kind: Any, values: dict[str, Any]) -> Any:
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.create(values)))
+def _typed(held: Held, kind: type[Declared], values: dict[str, Any]) -> Declared:
+    """Settings that a receipt holds, as the code of this checkout takes them."""
+    fix = "audit it with the version of plantain that made it, or make it anew with `dvc repro`."
+    with reading(Path(held.path), "settings of this version", fix):
+        return kind.model_validate(values)
 
 
 def _inputs(cell: Cell) -> list[str]:

@@ -67,7 +67,7 @@ def rule_changes(root: Path) -> list[RuleChange]:
     """
     listed = run_git(root, "log", "--reverse", "--first-parent", "--format=%H %cI", "--", "params.yaml").decode()
     states = [(commit, date, _rules(root, commit)) for commit, date in map(str.split, listed.splitlines())]
-    here = root / "params.yaml"
+    here = root / places.PARAMS
     states.append(("", "", _verdict(here.read_bytes() if here.is_file() else b"")))
     found = []
     for (_, _, old), (commit, date, new) in pairwise(states):

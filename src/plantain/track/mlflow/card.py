@@ -12,7 +12,7 @@ _LONGEST: Final = 8000
 _SHOWN: Final = ("pairs", "alive_units", "heads_over_t3", "heads_over_t5", "max_abs_t", "split_half_r", "effect")
 
 
-def run_card(cell: Cell, headline: dict[str, float], reader: Reader) -> str:
+def run_description(cell: Cell, headline: dict[str, float], reader: Reader) -> str:
     """Markdown that fits MLflow's description: what the report room says of the result, then its lineage and links."""
     lineage = "\n".join(["## Lineage", "", *_lineage(cell), "", _links(cell)])
     room = _LONGEST - len(lineage) - 2

@@ -22,7 +22,7 @@ def check_runs(specs: Iterable[RunSpec], tracking: TrackingParams) -> tuple[list
     if place.database is not None and not place.database.exists():
         return [], "there is no store yet; `plantain sync` makes it."
     try:
-        with store.opened(place, tracking.timeout) as client:
+        with store.connected(place, tracking.timeout) as client:
             from plantain.track.mlflow.sink import IDENTITY, Sink
 
             runs = Sink(client, store.experiment_id(client, place, tracking.experiment)).load()
@@ -55,7 +55,7 @@ def run_tags(run_id: str, tracking: TrackingParams) -> dict[str, str]:
     place = store.locate(tracking)
     if place.database is not None and not place.database.exists():
         raise InputError(f"there is no MLflow store to look for run {run_id}.", fix="run `plantain sync`.")
-    with store.opened(place, tracking.timeout) as client:
+    with store.connected(place, tracking.timeout) as client:
         from mlflow.exceptions import MlflowException
 
         try:

@@ -1,10 +1,12 @@
 """Profiles over blocks: what a run shows as lines in MLflow's own charts, one step a block."""
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
+from plantain.base import places
+from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes
+from plantain.records.summary import BlockRow, read_summary
 from plantain.track.results import Cell, Held, Reader
 
 Series = dict[str, tuple[tuple[int, float], ...]]
@@ -13,22 +15,18 @@ Series = dict[str, tuple[tuple[int, float], ...]]
 SECTION: Final = "blocks/"
 """What names of profiles begin with: MLflow's charts make a section of it."""
 
-_COLUMNS: Final = {
-    "max_abs_t": "max_abs_t",
-    "median_abs_d": "median_abs_d",
-    "median_abs_effect": "effect",
-    "lower_bound": "heads_differ_lower_bound",
-}
-
 
 def profiles(cell: Cell, reader: Reader) -> dict[tuple[str, str], Series]:
     """The profiles of every (contrast, analysis) of a cell; none where the summary is not what the receipt says."""
     content = _summary(cell, reader)
     if content is None:
         return {}
-    contrasts = json.loads(content)["contrasts"]
+    try:
+        contrasts = read_summary(content, summary_of(cell)).contrasts
+    except InputError:  # of another revision; its numbers are in the receipt all the same
+        return {}
     return {
-        (contrast, analysis): _series(found["blocks"])
+        (contrast, analysis): _series(found.blocks)
         for contrast, analyses in contrasts.items()
         for analysis, found in analyses.items()
     }
@@ -39,9 +37,9 @@ def series_sha256(series: Series) -> str:
     return digest({name: [list(point) for point in points] for name, points in series.items()})
 
 
-def summary_path(cell: Cell) -> str:
+def summary_of(cell: Cell) -> str:
     """Where the ``analyze`` stage keeps its rows a block."""
-    return f"data/stats/{cell.model}/{cell.probe}/summary.json"
+    return places.summary(cell.model, cell.probe).as_posix()
 
 
 def written(held: Held, path: str) -> str | None:
@@ -50,26 +48,33 @@ def written(held: Held, path: str) -> str | None:
 
 
 def _summary(cell: Cell, reader: Reader) -> bytes | None:
-    wanted = written(cell.held["analyze"], summary_path(cell)) if "analyze" in cell.held else None
-    content = reader.read(summary_path(cell)) if wanted else None
+    wanted = written(cell.held["analyze"], summary_of(cell)) if "analyze" in cell.held else None
+    content = reader.read(summary_of(cell)) if wanted else None
     return content if content is not None and sha256_bytes(content) == wanted else None
 
 
-def _series(rows: Iterable[Mapping[str, Any]]) -> Series:
-    ordered = sorted(rows, key=lambda row: (row["block_kind"], row["block"]))
-    depth = {place: at for at, place in enumerate(dict.fromkeys((row["block_kind"], row["block"]) for row in ordered))}
+def _series(rows: Iterable[BlockRow]) -> Series:
+    ordered = sorted(rows, key=lambda row: (row.block_kind, row.block))
+    depth = {place: at for at, place in enumerate(dict.fromkeys((row.block_kind, row.block) for row in ordered))}
     found: dict[str, list[tuple[int, float]]] = {}
     for row in ordered:
-        step = depth[row["block_kind"], row["block"]]
+        step = depth[row.block_kind, row.block]
         for name, value in _values(row).items():
             found.setdefault(f"{SECTION}{_part(row)}{name}", []).append((step, value))
     return {name: tuple(points) for name, points in found.items()}
 
 
-def _part(row: Mapping[str, Any]) -> str:
-    return "" if row["part"] == "attention" else f"{row['part']}."
+def _part(row: BlockRow) -> str:
+    return "" if row.part == "attention" else f"{row.part}."
 
 
-def _values(row: Mapping[str, Any]) -> dict[str, float]:
-    values = {name: float(row[column]) for column, name in _COLUMNS.items() if row[column] is not None}
-    return values | ({"heads_over_t3_fraction": row["over_t3"] / row["units"]} if row["units"] else {})
+def _values(row: BlockRow) -> dict[str, float]:
+    """Under the names that metrics have."""
+    known = {
+        "max_abs_t": row.max_abs_t,
+        "median_abs_d": row.median_abs_d,
+        "effect": row.median_abs_effect,
+        "heads_differ_lower_bound": row.lower_bound,
+        "heads_over_t3_fraction": row.over_t3 / row.units if row.units else None,
+    }
+    return {name: float(value) for name, value in known.items() if value is not None}

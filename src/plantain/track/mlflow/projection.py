@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from plantain.base import places
+from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.files import canonical_json, digest
 from plantain.base.git import remote_url
+from plantain.probe.speaking import repeating, speaking
 from plantain.records.journal import Execution
-from plantain.records.receipt import Metrics
 from plantain.track.history import Revision, Times
-from plantain.track.mlflow.card import run_card
-from plantain.track.mlflow.profiles import Series, profiles, summary_path, written
+from plantain.track.mlflow.card import run_description
+from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
@@ -118,9 +120,10 @@ def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
     if "analyze" not in cell.held:
         return {}
     metrics = cell.held["analyze"].receipt.metrics
-    main = confirmatory(metrics, "heads")
-    plain = {**metrics[main]["heads"], **verdict} if main else {}
-    card = next((metrics[name]["card"] for name in ("published", "target") if "card" in metrics.get(name, {})), {})
+    main, repeated = speaking(metrics), repeating(metrics)
+    confirmatory = metrics[main].get(VERDICT_ANALYSIS, {}) if main else {}
+    plain = {**confirmatory, **verdict} if confirmatory else {}
+    card = metrics[repeated].get("card", {}) if repeated else {}
     return {**plain, **{f"card.{name}": value for name, value in card.items()}}
 
 
@@ -129,15 +132,10 @@ def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
     held, analyze = results.singles.get("verdict"), cell.held.get("analyze")
     if held is None or analyze is None:
         return {}
-    path = summary_path(cell)
+    path = summary_of(cell)
     seen = next((record.sha256 for record in held.receipt.reads if record.path == path), None)
     same = seen == written(analyze, path)
     return held.receipt.metrics.get(cell.probe, {}).get(cell.model, {}) if same else {}
-
-
-def confirmatory(metrics: Metrics, analysis: str) -> str | None:
-    """The contrast whose numbers in ``analysis`` speak for a cell."""
-    return next((name for name in ("target", "published") if analysis in metrics.get(name, {})), None)
 
 
 def _cell_runs(cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times) -> list[RunSpec]:
@@ -159,10 +157,10 @@ def _parent(
     own = {"probe": cell.probe, "model": cell.model}
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
     numbers = headline(cell, verdict)
-    main = confirmatory(cell.held["analyze"].receipt.metrics, "heads") if "analyze" in cell.held else None
-    card = run_card(cell, numbers, reader)
+    main = speaking(cell.held["analyze"].receipt.metrics) if "analyze" in cell.held else None
+    card = run_description(cell, numbers, reader)
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
-    page = f"reports/{cell.model}/{cell.probe}/index.html"
+    page = places.page(cell.model, cell.probe).as_posix()
     return RunSpec(
         kind="cell",
         name=cell.name,
@@ -173,11 +171,11 @@ def _parent(
         ended=max(end for _, end in spans),
         params=_parent_params(cell),
         metrics=numbers,
-        series=blocks.get((main or "", "heads"), {}),
+        series=blocks.get((main or "", VERDICT_ANALYSIS), {}),
         datasets=_datasets(cell),
         images=_figures(cell, reader),
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
-        table=f"data/prompts/{cell.probe}.parquet",
+        table=places.records(cell.probe).as_posix(),
     )
 
 
@@ -193,7 +191,7 @@ def _children(cell: Cell, stage: str, reader: Reader, times: Times) -> list[RunS
         return [_analysis(cell, held, contrast, analysis, times) for contrast, analysis in pairs]
     run = _stage(cell, held, times)
     extra: dict[str, dict[str, Any]] = {
-        "prompts": {"table": f"data/prompts/{cell.probe}.parquet"},
+        "prompts": {"table": places.records(cell.probe).as_posix()},
         "report": {"images": _figures(cell, reader)},
         "reference": {"images": tuple(record.path for record in held.receipt.writes if record.path.endswith(".png"))},
     }
@@ -284,9 +282,9 @@ def _datasets(cell: Cell) -> tuple[DatasetSpec, ...]:
     found = cell.prompts
     if found is None:
         return ()
-    return (DatasetSpec(found.probe, found.set_sha256, f"data/prompts/{found.probe}.parquet", len(found.records)),)
+    return (DatasetSpec(found.probe, found.set_sha256, places.records(found.probe).as_posix(), len(found.records)),)
 
 
 def _figures(cell: Cell, reader: Reader) -> tuple[str, ...]:
-    folder = f"reports/{cell.model}/{cell.probe}/figures"
+    folder = places.figures(cell.model, cell.probe).as_posix()
     return tuple(path for path in reader.names(folder) if path.endswith(".png"))

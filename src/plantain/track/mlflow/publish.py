@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plantain.base.files import readable_json, write_atomic
+from plantain.base.files import write_atomic
 from plantain.base.git import without_credentials
 from plantain.base.params import Params, TrackingParams
 from plantain.records import journal
+from plantain.records.ledger import Marker
 from plantain.track import ledger
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import project
@@ -56,8 +57,7 @@ def publish(root: Path, params: Params, marker: Path | None = None) -> PublishRe
     path = ledger.write(root, results)
     created, updated, total, warning = _track(root, params.tracking, results, reader)
     if marker is not None:
-        content = {"schema": "plantain.marker/1", "receipts_sha256": results.sha256}
-        write_atomic(marker, readable_json(content))
+        write_atomic(marker, Marker(receipts_sha256=results.sha256).to_bytes())
     return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning)
 
 
@@ -69,7 +69,7 @@ def sink(tracking: TrackingParams) -> Iterator["Sink"]:
         Exception: whatever MLflow, SQLite or the network raise.
     """
     place = store.locate(tracking)
-    with store.opened(place, tracking.timeout) as client:
+    with store.connected(place, tracking.timeout) as client:
         from plantain.track.mlflow.sink import Sink
 
         yield Sink(client, store.experiment_id(client, place, tracking.experiment))

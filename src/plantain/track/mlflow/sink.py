@@ -32,7 +32,7 @@ _MUTABLE_ABSENT: Final = ("cached_from", "git_diff_sha256", "experiment")
 
 
 @dataclass
-class Tally:
+class Applied:
     """What an application of the projection changed."""
 
     created: int = 0
@@ -55,7 +55,7 @@ class Sink:
     def __init__(self, client: MlflowClient, experiment: str) -> None:
         self._client = client
         self._experiment = experiment
-        self.tally = Tally()
+        self.tally = Applied()
         self._known: dict[str, list[Run]] = {}
         self._done: set[str] = set()
         """Runs that need nothing more: those that stand, and those that were deleted."""
@@ -256,7 +256,7 @@ def _visit(tracking: TrackingParams, *, close: bool) -> list[str]:
     place = store.locate(tracking)
     if place.database is not None and not place.database.exists():
         return []
-    with store.opened(place, tracking.timeout) as client:
+    with store.connected(place, tracking.timeout) as client:
         sink = Sink(client, store.experiment_id(client, place, tracking.experiment))
         found: list[Run] = [run for run in sink.load() if is_stale(run)]
         for run in found if close else []:

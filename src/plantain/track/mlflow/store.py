@@ -21,7 +21,7 @@ from plantain.base.places import home, mlflow_dir, state_dir
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-Result = TypeVar("Result")
+Returned = TypeVar("Returned")
 
 _LOCK_SECONDS: Final = 120.0
 _SQLITE: Final = "sqlite:///"
@@ -32,7 +32,7 @@ class StoreError(PlantainError):
 
 
 @dataclass(frozen=True)
-class Store:
+class TrackingStore:
     """A tracking store."""
 
     uri: str
@@ -45,13 +45,13 @@ class Store:
         return self.database.parent / "artifacts" if self.database else None
 
 
-def locate(tracking: TrackingParams) -> Store:
+def locate(tracking: TrackingParams) -> TrackingStore:
     """The store that ``tracking.uri`` names; a relative SQLite path counts from the repository root."""
     if tracking.uri is None:
         return _local(mlflow_dir() / "mlflow.db")
     if tracking.uri.startswith(_SQLITE):
         return _local(home() / tracking.uri.removeprefix(_SQLITE))
-    return Store(tracking.uri, None)
+    return TrackingStore(tracking.uri, None)
 
 
 def pending_path() -> Path:
@@ -77,7 +77,7 @@ def set_environment(timeout: float) -> None:
 
 
 @contextlib.contextmanager
-def opened(store: Store, timeout: float) -> Iterator["MlflowClient"]:
+def connected(store: TrackingStore, timeout: float) -> Iterator["MlflowClient"]:
     """A client on ``store``, made where it does not exist, with this machine's other writers kept out.
 
     Raises:
@@ -100,7 +100,7 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Makes the UI open on the table of runs instead of its pages for language models."""
 
 
-def experiment_id(client: "MlflowClient", store: Store, name: str) -> str:
+def experiment_id(client: "MlflowClient", store: TrackingStore, name: str) -> str:
     """The experiment's id, made where it does not exist, its artifacts beside the database."""
     location = store.artifacts.as_uri() if store.artifacts else None
     found = client.get_experiment_by_name(name)
@@ -129,7 +129,7 @@ def upgrade_schema(root: Path) -> None:
         _on_engine(root / "mlflow" / "mlflow.db", utils._upgrade_db)
 
 
-def _on_engine(database: Path, call: Callable[[Any], Result]) -> Result:
+def _on_engine(database: Path, call: Callable[[Any], Returned]) -> Returned:
     set_environment(_LOCK_SECONDS)
     import sqlalchemy
 
@@ -146,8 +146,8 @@ def _is_current(engine: Any) -> bool:
     return bool(utils._get_schema_version(engine) == utils._get_latest_schema_revision())  # type: ignore[no-untyped-call]
 
 
-def _local(database: Path) -> Store:
-    return Store(f"{_SQLITE}{database}", database)
+def _local(database: Path) -> TrackingStore:
+    return TrackingStore(f"{_SQLITE}{database}", database)
 
 
 def _create_or_check(database: Path) -> None:

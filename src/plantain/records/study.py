@@ -1,0 +1,92 @@
+"""Study tables: what untrained draws of a model score on a probe, and what further noise seeds and images say.
+
+They are kept in git so that a verdict need not compute them again. A table is addressed by what it was made from, see
+:mod:`plantain.records.study_keys`; a verdict uses it only where that is what the cell at hand was made from.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from plantain.base.params import Method
+from plantain.records.base import Frozen, Kind, read
+from plantain.records.study_keys import Inputs
+
+
+class DrawnContrast(Frozen):
+    """One contrast, one entry a draw."""
+
+    inputs: Inputs
+    """What decided the numbers, by name."""
+    counts: list[Annotated[int, Field(ge=0)]]
+    """Heads over the threshold over templates."""
+    concept_information: list[Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class NullTable(Frozen):
+    """``reports/nulls/<family>/<probe>.json``."""
+
+    schema_: Literal["plantain.null/1"] = Field(default="plantain.null/1", alias="schema")
+    family: str
+    method: Method
+    of: str
+    probe: str
+    items: list[str]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    """Noise seeds."""
+    draws: Annotated[list[str], Field(min_length=1)]
+    """Digest of each draw's transformer weights."""
+    contrasts: dict[str, DrawnContrast]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Every contrast has a number of every draw, and no item stands twice."""
+        for name, one in self.contrasts.items():
+            if {len(one.counts), len(one.concept_information)} != {len(self.draws)}:
+                sizes = f"{len(one.counts)} counts and {len(one.concept_information)} values of information"
+                raise ValueError(f"contrast {name} has {sizes} for {len(self.draws)} draws")
+        if len(set(self.items)) < len(self.items) or (self.contrasts and not self.items):
+            raise ValueError("its items are none, or one stands twice")
+        return self
+
+
+class ReplicatedContrast(Frozen):
+    """One contrast in every cell of noise seed and reference image."""
+
+    inputs: Inputs
+    cells: list[tuple[Annotated[int, Field(ge=0)], str, Annotated[float, Field(gt=0, le=1)]]]
+    """Noise seed, reference label, and the larger p of rungs 3 and 5."""
+
+
+class ReplicationTable(Frozen):
+    """``reports/replications/<model>/<probe>.json``."""
+
+    schema_: Literal["plantain.replication/1"] = Field(default="plantain.replication/1", alias="schema")
+    model: str
+    probe: str
+    items: list[str]
+    contrasts: dict[str, ReplicatedContrast]
+
+
+def read_null(path: Path) -> NullTable:
+    """Read a null table.
+
+    Raises:
+        InputError: it is not one of this version.
+    """
+    return _read(path, NullTable)
+
+
+def read_replications(path: Path) -> ReplicationTable:
+    """Read a table of replications.
+
+    Raises:
+        InputError: it is not one of this version.
+    """
+    return _read(path, ReplicationTable)
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    fix = f"bring it back with `git checkout {path}`, or make it anew with `plantain run --study`."
+    return read(path, kind, what="a table of the study", fix=fix)
