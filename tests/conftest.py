@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.workspace import forget_outer_checkout
 
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import store
@@ -20,11 +21,28 @@ def migrated_store(tmp_path_factory):
     return database
 
 
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """A folder with a small real pipeline and three images: kitchen and hall of its own size, wide of another."""
+    from helpers.capture_model import image_folder, make_lock
+
+    folder = tmp_path_factory.mktemp("small-model")
+    make_lock(folder)
+    image_folder(folder / "images", "kitchen", "hall")
+    image_folder(folder / "images", "wide", size=(130, 70))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved(small_model):
+    """The small pipeline as diffusers saved it; not to be written to."""
+    return small_model / "pipeline"
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """An empty folder as the working folder, with nothing of the outer checkout in the environment."""
-    for name in [name for name in os.environ if name.startswith(("DVC_", "PLANTAIN_", "MLFLOW_TRACKING"))]:
-        monkeypatch.delenv(name)
+    forget_outer_checkout(monkeypatch)
     root = tmp_path / "checkout"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -58,7 +76,7 @@ def git(checkout):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python():
     """Start Python on a program with the test helpers importable."""
 

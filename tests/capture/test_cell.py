@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import Flux2Transformer2DModel
-from helpers.capture_model import LENGTH, image_folder, make_lock, record, records
+from helpers.capture_model import LENGTH, make_lock, record, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, Measure, Tokens, UnitKind
@@ -21,18 +21,6 @@ from plantain.measure.views import measure, unit_table
 from plantain.model.geometry import group_table
 from plantain.model.load import load_transformer
 from plantain.records.activations import read_activations, write_activations
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("cell")
-    image_folder(made / "images", "kitchen", "hall")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
 
 
 def capture(folder: Path, put, lock=None, **params):

@@ -47,8 +47,7 @@ def captured(folder: Path):
     return capture_cell(put, folder / "images", make_lock(folder), CaptureParams(seeds=[4]), Silent()).activations
 
 
-def test_values_are_those_of_this_capture_version(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
+def test_values_are_those_of_this_capture_version(tmp_path):
     found, golden = captured(tmp_path), read_activations(GOLDEN)
     np.testing.assert_allclose(found.mean_square, golden.mean_square, rtol=1e-4)
     np.testing.assert_array_equal(found.token_count, golden.token_count)

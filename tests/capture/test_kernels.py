@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from diffusers import Flux2Transformer2DModel
 from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
-from helpers.capture_model import image_folder, make_lock, records
+from helpers.capture_model import make_lock, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import AttentionKernel, CaptureParams
@@ -17,12 +17,9 @@ from plantain.records.keys import capture_digests, shard_frame
 PLAIN = CaptureParams(seeds=[0, 3])
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(autouse=True)
+def kernel(monkeypatch):
     monkeypatch.setattr(_AttentionBackendRegistry, "_active_backend", AttentionBackendName.NATIVE)
-    image_folder(tmp_path / "images", "kitchen")
-    return tmp_path
 
 
 def captured(folder, params):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.capture_model import LENGTH, build_pipeline, image_folder, make_lock, prompted, records
+from helpers.capture_model import LENGTH, build_pipeline, make_lock, prompted, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
@@ -14,24 +14,17 @@ from plantain.records.activations import write_activations
 from plantain.records.lock import Geometry
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
-    image_folder(tmp_path / "images", "kitchen")
-    return tmp_path
-
-
-def test_the_forecast_is_what_happens(folder):
+def test_the_forecast_is_what_happens(folder, cache, tmp_path):
     lock, put, params = make_lock(folder, "family"), records("kitchen"), CaptureParams(seeds=[0, 1])
     forecast = plan(put, [prompted("kitchen", "A kitchen")], lock, params, ReferenceParams())
     result = capture_cell(put, folder / "images", lock, params, Silent())
     assert forecast.passes == result.notes["passes"] == 3 * 2 * 2 * 2
     assert forecast.prompts == 6
     assert forecast.images == 1
-    path = folder / "a.safetensors"
+    path = tmp_path / "a.safetensors"
     write_activations(path, result.activations)
     np.testing.assert_allclose(forecast.activation_bytes, path.stat().st_size, rtol=0.1)
-    kept = sum(file.stat().st_size for file in (folder / "cache").rglob("*.safetensors"))
+    kept = sum(file.stat().st_size for file in cache.rglob("*.safetensors"))
     np.testing.assert_allclose(forecast.cache_bytes, kept, rtol=0.1)
     assert not forecast.rate.measured
     after = plan(put, [], lock, params, ReferenceParams())
@@ -122,7 +115,7 @@ def test_auto_is_the_device_that_capture_takes_here(folder, monkeypatch):
     assert forecast(lock.model_copy(update={"device": "cuda:1"})).rate == rate(lock, "cuda")
 
 
-def test_an_auto_batch_is_forecast_as_it_will_be_taken(folder, monkeypatch):
+def test_an_auto_batch_is_forecast_as_it_will_be_taken(folder, cache, monkeypatch):
     lock, auto = make_lock(folder, device="cuda"), CaptureParams(batch_size="auto")
     absent = forecast(lock, auto)
     assert (absent.batch_size, absent.fitted) == (LARGEST, False)
@@ -137,9 +130,9 @@ def test_an_auto_batch_is_forecast_as_it_will_be_taken(folder, monkeypatch):
     here = forecast(lock, auto)
     assert (here.batch_size, here.fitted) == (4, True)
     assert here.memory_bytes == forecast(lock, CaptureParams(batch_size=4)).memory_bytes
-    assert not (folder / "cache" / "batch-sizes").exists(), "a forecast decides nothing"
+    assert not (cache / "batch-sizes").exists(), "a forecast decides nothing"
     assert memory.fitted_batch_size(lock, auto, LENGTH + 32, "cuda") == 4
-    assert len(list((folder / "cache" / "batch-sizes").iterdir())) == 1
+    assert len(list((cache / "batch-sizes").iterdir())) == 1
 
 
 def test_positions_are_those_of_a_pass(folder):

@@ -25,16 +25,6 @@ from plantain.report.page.sections import _thumbnail
 FEW = ReferenceParams(steps=3, guidance_scale=4.0, seed=7)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("references")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
-
-
 def of_file(name: str, path) -> ReferenceRecord:
     return ReferenceRecord(name, None, f"images/{path.name}", sha256_file(path), "0" * 64)
 

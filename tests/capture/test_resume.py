@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.capture_model import image_folder, make_lock, record, records
+from helpers.capture_model import Notes, image_folder, make_lock, record, records
 
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.files import sha256_file
@@ -40,36 +40,6 @@ def slow(*arguments):
 work.fast_runner = slow
 capture_cell(records("kitchen"), folder / "images", make_lock(folder), CaptureParams(), Silent())
 """
-
-
-class Notes(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.passes = 0
-        self._unit = ""
-
-    def phase(self, label: str, total: int, unit: str) -> None:
-        self._unit = unit
-
-    def advance(self, steps: int = 1) -> None:
-        self.passes += steps if self._unit == "passes" else 0
-
-    def note(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("resume")
-    image_folder(made / "images", "kitchen")
-    make_lock(made)
-    return made
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def capture(folder: Path, told: Silent, put=None, **params) -> CaptureResult:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.capture_model import image_folder, make_lock, records
+from helpers.capture_model import Notes, make_lock, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
@@ -14,25 +14,6 @@ from plantain.capture.progress import Silent
 from plantain.capture.workers import share, worker_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
-
-
-class Notes(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.steps = 0
-
-    def advance(self, steps: int = 1) -> None:
-        self.steps += steps
-
-    def note(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("workers")
-    image_folder(made / "images", "kitchen")
-    return made
 
 
 def capture(folder: Path, cache: Path, monkeypatch, workers: int, told: Silent):

@@ -3,16 +3,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.command_line import plantain
 
 from plantain import __version__
 from plantain.cli import COMMANDS
 
 HEAVY = ["torch", "diffusers", "transformers", "mlflow", "dvc", "numba", "matplotlib"]
-
-
-def plantain(*arguments, cwd=None):
-    command = [sys.executable, "-m", "plantain.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -26,32 +22,33 @@ def test_help_names_every_command_and_imports_nothing_heavy():
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "model"])
 def test_every_command_has_its_own_help(name):
     done = plantain(name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"{name} [OPTIONS]" in done.stdout
-    assert "--install-completion" not in done.stdout
-    assert "\N{BOX DRAWINGS LIGHT VERTICAL}" not in done.stdout
+    assert done.code == 0, done.errors
+    assert f"{name} [OPTIONS]" in done.output
+    assert "--install-completion" not in done.output
+    assert "\N{BOX DRAWINGS LIGHT VERTICAL}" not in done.output
 
 
 @pytest.mark.parametrize(("group", "command"), [("published", "check"), ("probe", "new"), ("export", "crate")])
 def test_a_group_of_one_command_is_still_a_group(group, command):
     done = plantain(group, command, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"{group} {command} [OPTIONS]" in done.stdout
+    assert done.code == 0, done.errors
+    assert f"{group} {command} [OPTIONS]" in done.output
 
 
 def test_the_version_is_that_of_the_package():
-    assert plantain("version").stdout.strip() == __version__
+    assert plantain("version").output.strip() == __version__
 
 
 def test_an_unknown_command_is_wrong_usage():
     done = plantain("shwo")
-    assert done.returncode == 2
-    assert "No such command" in done.stderr
+    assert done.code == 2
+    assert "No such command" in done.errors
 
 
 def test_wrong_input_is_one_sentence_with_exit_code_2(tmp_path):
     (tmp_path / "params.yaml").write_text("run: {probes: [a-b], models: []}\n")
-    done = plantain("run", cwd=tmp_path)
+    command = [sys.executable, "-m", "plantain.cli", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("plantain: params.yaml:")
     assert "Traceback" not in done.stderr

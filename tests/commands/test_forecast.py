@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.model_sources import local, saved_pipeline  # noqa: F401
+from helpers.model_sources import local
 
 from plantain.base import places
 from plantain.base.params import Params, RunParams

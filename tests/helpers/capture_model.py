@@ -21,6 +21,7 @@ from plantain.base.params import (
     TrackingParams,
     VerdictParams,
 )
+from plantain.capture.progress import Silent
 from plantain.model.resolve import resolve
 from plantain.probe.records import Record, ReferenceRecord
 from plantain.records.lock import ModelLock
@@ -119,6 +120,26 @@ def make_lock(folder: Path, name: str = "small", group_width: int = 16, **change
         tracking=TrackingParams(),
     )
     return resolve(name, params)[0]
+
+
+class Notes(Silent):
+    """What a person would have been told: sentences, and steps of the work."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.steps = 0
+        self.passes = 0
+        self._unit = ""
+
+    def phase(self, label: str, total: int, unit: str) -> None:
+        self._unit = unit
+
+    def advance(self, steps: int = 1) -> None:
+        self.steps += steps
+        self.passes += steps if self._unit == "passes" else 0
+
+    def note(self, sentence: str) -> None:
+        self.said.append(sentence)
 
 
 def record(item: str, condition: str, prompt: str, *references: str) -> Record:

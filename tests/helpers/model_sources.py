@@ -1,34 +1,17 @@
-"""Declared models for tests: a small real pipeline on disk, and a place of its own for every test."""
+"""Models declared for tests, all of one small real pipeline on disk."""
 
 import shutil
 from pathlib import Path
 
-import pytest
 import torch
-from huggingface_hub import constants
 
-from helpers.capture_model import LAYERS, build_pipeline
+from helpers.capture_model import LAYERS
 from plantain.base.config import read_params
 from plantain.base.files import sha256_file
 from plantain.base.params import Method, ModelParams, Params, Source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPO = "someone/small-klein"
-
-
-@pytest.fixture(name="saved", scope="session")
-def saved_pipeline(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "pipeline"
-    build_pipeline(0).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(name="home")
-def home_folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "state"))
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path
 
 
 def declare(**entries: ModelParams) -> Params:

@@ -4,12 +4,10 @@ The stages model, reference, capture, report and compare are stand-ins; prompts,
 plantain's own.
 """
 
-import contextlib
-import io
 import shutil
-import sys
 from pathlib import Path
 
+from helpers import command_line
 from helpers.workspace import MINI, ROOT, Workspace
 
 STAND_IN = """
@@ -187,18 +185,8 @@ def make_repository(target: Path) -> Workspace:
 
 
 def plantain(workspace: Workspace, *arguments: str, check: bool = True) -> str:
-    """What the command line prints there, standard error included; in this process, whose imports are paid for."""
-    from plantain.cli import main
-
-    printed = io.StringIO()
-    with contextlib.chdir(workspace.path), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        before, sys.argv = sys.argv, ["plantain", *arguments]
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            sys.argv = before
-    assert not check or code == 0, printed.getvalue()
-    return printed.getvalue()
+    """What the command line prints there, standard error included."""
+    answer = command_line.plantain(*arguments, folder=workspace.path)
+    printed = answer.output + answer.errors
+    assert not check or answer.code == 0, printed
+    return printed

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from plantain.stages.pipelines import pipeline_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,12 @@ GIT_IDENTITY = {
     "GIT_COMMITTER_NAME": "Test",
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
+
+
+def forget_outer_checkout(patch: pytest.MonkeyPatch) -> None:
+    """Take what names another checkout, cache or store out of the environment."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "PLANTAIN_", "MLFLOW_TRACKING"))]:
+        patch.delenv(name)
 
 
 class Workspace:

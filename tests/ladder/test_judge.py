@@ -305,3 +305,14 @@ def test_silent_heads_are_left_out():
     values[3, 2, :, :, 7] = -np.inf
     found = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
     assert "of 59 heads" in rungs(found)[1].guarantee
+
+
+def test_the_verdict_of_a_ranked_probe_has_its_trend():
+    values = log_rms(items=24, noise=0.1)
+    flat = judge(cell(values), FRAME)
+    values[:, :6, :, :, :30] += 0.01 * np.arange(24)[:, None, None, None, None]
+    steep = judge(cell(values), FRAME)
+    assert flat.metrics["trend_p"] > 0.05
+    assert steep.metrics["trend_heads"] >= 25
+    assert steep.metrics["trend_p"] < 0.05
+    assert steep.record.trend.nuisance == "text tokens of the prompt"

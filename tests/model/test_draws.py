@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.model_sources import equal, home_folder, local, saved_pipeline  # noqa: F401
+from helpers.model_sources import equal, local
 
 from plantain.base.errors import InputError
 from plantain.model.load import load_text_encoder, load_transformer

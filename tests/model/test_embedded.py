@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from diffusers import Flux2KleinPipeline
 from helpers.capture_model import build_pipeline
-from helpers.model_sources import declare, equal, home_folder, saved_pipeline, settings  # noqa: F401
+from helpers.model_sources import declare, equal, settings
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError

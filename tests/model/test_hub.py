@@ -2,7 +2,7 @@
 
 import pytest
 from diffusers import Flux2KleinPipeline
-from helpers.model_sources import COMMIT, REPO, equal, home_folder, hub, hub_cache, local, saved_pipeline  # noqa: F401
+from helpers.model_sources import COMMIT, REPO, equal, hub, hub_cache, local
 
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_file

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline
-from helpers.model_sources import declare, equal, home_folder, local, saved_pipeline, settings  # noqa: F401
+from helpers.model_sources import declare, equal, local, settings
 from safetensors.torch import load_file, save_file
 
 from plantain.base import places

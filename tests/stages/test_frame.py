@@ -1,5 +1,6 @@
 import errno
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -260,14 +261,16 @@ def test_a_pipeline_that_was_edited_is_never_removed(locked):
         (["compare", "tiny"], "no arguments", "tiny was given"),
     ],
 )
-def test_a_stage_without_its_arguments_says_its_usage(tmp_path, arguments, takes, given):
-    command = [sys.executable, "-m", f"plantain.stages.{arguments[0]}", *arguments[1:]]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_a_stage_without_its_arguments_says_its_usage(tmp_path, monkeypatch, capsys, arguments, takes, given):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"plantain.stages.{arguments[0]}", run_name="__main__")
+    assert ended.value.code == 2
     usage = f"python -m plantain.stages.{arguments[0]}" + ("" if takes == "no arguments" else f" {takes}")
     fix = f"Fix: run `{usage}`, or `dvc repro`, which knows them."
-    assert done.stderr == f"plantain: this stage takes {takes}, and {given}. {fix}\n"
+    assert capsys.readouterr().err == f"plantain: this stage takes {takes}, and {given}. {fix}\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -152,42 +152,48 @@ def test_after_a_pull_only_publish_runs_and_the_tree_stays_clean(clone):
     assert (clone.path / "mlflow" / "mlflow.db").exists()
 
 
-def test_after_a_pull_one_changed_prompt_reruns_what_reads_prompts(clone):
-    clone.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
-    stages = clone.repro()
+@pytest.fixture
+def again(clone):
+    """The clone with everything as it was committed."""
+    clone.git("checkout", "--quiet", ".")
+    clone.repro()
+    return clone
+
+
+@pytest.mark.long
+def test_one_changed_prompt_reruns_what_reads_prompts_and_restored_captures_nothing(again):
+    again.replace("prompts/mini.yaml", "a parrot", "a grey parrot")
     cells = [f"{probe}:{name}@{model}" for name in ("capture", "analyze", "report") for probe, model in CELLS]
-    assert sorted(stages) == sorted([*cells, "mini:prompts", "verdict", "compare", "publish"])
+    assert sorted(again.repro()) == sorted([*cells, "mini:prompts", "verdict", "compare", "publish"])
+    again.git("checkout", "--quiet", ".")
+    assert {kind(stage) for stage in again.repro()} <= {"analyze", "verdict", "publish"}
+    assert again.git("status", "--porcelain") == "", "the same bytes"
 
 
-def test_changed_prompts_then_restored_capture_nothing_and_give_the_same_bytes(clone):
-    clone.git("checkout", "--quiet", ".")
-    assert {kind(stage) for stage in clone.repro()} <= {"analyze", "verdict", "publish"}
-    assert clone.git("status", "--porcelain") == ""
-
-
-def test_a_changed_threshold_reruns_no_capture(clone):
-    clone.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
-    stages = clone.repro()
+@pytest.mark.long
+def test_a_changed_threshold_reruns_no_capture(again):
+    again.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
+    stages = again.repro()
     assert {kind(stage) for stage in stages} == {"analyze", "verdict", "report", "compare", "publish"}
-    clone.git("checkout", "--quiet", ".")
-    clone.dvc("checkout")
 
 
-def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(clone):
-    clone.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
+@pytest.mark.long
+def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(again):
+    again.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
     # The trained model's page loses the column of the untrained one.
-    assert set(clone.repro()) == {"cells", "verdict", "mini:report@tiny", "compare", "publish"}
-    assert not (clone.path / "data/stats/tiny-untrained/mini").exists()
-    clone.git("checkout", "--quiet", "params.yaml")
-    again = {kind(stage) for stage in clone.repro()}
-    assert again <= {"cells", "verdict", "report", "compare", "publish"}
-    assert (clone.path / "data/stats/tiny-untrained/mini/summary.json").exists()
-    assert clone.git("status", "--porcelain") == ""
+    assert set(again.repro()) == {"cells", "verdict", "mini:report@tiny", "compare", "publish"}
+    assert not (again.path / "data/stats/tiny-untrained/mini").exists()
+    again.git("checkout", "--quiet", "params.yaml")
+    restored = {kind(stage) for stage in again.repro()}
+    assert restored <= {"cells", "verdict", "report", "compare", "publish"}
+    assert (again.path / "data/stats/tiny-untrained/mini/summary.json").exists()
+    assert again.git("status", "--porcelain") == ""
 
 
-def test_a_temporary_experiment_leaves_the_workspace_alone(clone):
-    output = clone.dvc(
+@pytest.mark.long
+def test_a_temporary_experiment_leaves_the_workspace_alone(again):
+    output = again.dvc(
         "exp", "run", "--temp", "--set-param", "run.models=[tiny]", "--set-param", "analyses.heads.seed=7"
     )
     assert "Ran experiment" in output
-    assert clone.git("status", "--porcelain") == ""
+    assert again.git("status", "--porcelain") == ""

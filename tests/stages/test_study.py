@@ -21,9 +21,9 @@ from plantain.stages.study import jobs, study
 RULES = VerdictParams()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("study")
+@pytest.fixture
+def folder(small_model):
+    return small_model
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from helpers.verdict_cells import FRAME, cell, log_rms
 from scipy import stats
 
 from plantain.base.errors import InputError
-from plantain.ladder.judge import judge
 from plantain.stats.trend import _counts, rank_trend
 
 ITEMS = 30
@@ -108,14 +106,3 @@ def test_a_constant_nuisance_is_none():
 def test_a_rank_that_is_none_is_refused(rank):
     with pytest.raises(InputError):
         rank_trend(np.ones((ITEMS, 2)) + RANK[:, None], rank)
-
-
-def test_the_verdict_of_a_ranked_probe_has_its_trend():
-    values = log_rms(items=24, noise=0.1)
-    flat = judge(cell(values), FRAME)
-    values[:, :6, :, :, :30] += 0.01 * np.arange(24)[:, None, None, None, None]
-    steep = judge(cell(values), FRAME)
-    assert flat.metrics["trend_p"] > 0.05
-    assert steep.metrics["trend_heads"] >= 25
-    assert steep.metrics["trend_p"] < 0.05
-    assert steep.record.trend.nuisance == "text tokens of the prompt"

@@ -1,27 +1,16 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from helpers.browser import ARTIFACTS, browser
-from helpers.track_helpers import judge, make_results, parameters
-
-from plantain.track.mlflow.publish import publish
+from helpers.servers import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -36,38 +25,17 @@ def server(root):
     try:
         printed = process.stdout.readline()
         assert f"http://127.0.0.1:{port}/" in printed
-        _wait(f"http://127.0.0.1:{port}/health", process)
+        wait_for(f"http://127.0.0.1:{port}/health", process)
         yield printed.split()[-1]
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
-def _wait(url, process):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(url, timeout=2).read()
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return
-    pytest.fail("the server did not answer within two minutes")
-
-
-@pytest.fixture
-def published(tracked):
-    shutil.copy2(ROOT / "params.yaml", tracked)
-    make_results(tracked)
-    judge(tracked)
-    report = publish(tracked, parameters())
-    assert report.warning is None
-    return tracked
-
-
-def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(published):
-    with browser() as opened, server(published) as address:
+@pytest.mark.long
+def test_the_ui_lists_the_runs_with_their_prompt_sets_and_opens_the_page(judged):
+    shutil.copy2(ROOT / "params.yaml", judged)
+    with browser() as opened, server(judged) as address:
         page = opened.new_page(viewport={"width": 1600, "height": 900})
         page.set_default_timeout(60_000)
         page.goto(address)

@@ -3,21 +3,13 @@ import re
 import shutil
 from datetime import UTC, datetime
 
-import pytest
 from helpers.track_helpers import ITEMS, make_cell, make_results, parameters, runs
 
+from plantain.base.git import remote_url
 from plantain.track.mlflow.publish import publish
 from plantain.track.mlflow.sync import sync
 
 PER_CELL = 1 + 4 + 4 + 1  # parent; model, prompts, reference, capture; two contrasts by two analyses; report
-
-
-@pytest.fixture
-def published(tracked):
-    make_results(tracked)
-    report = publish(tracked, parameters(), tracked / "mlflow/published.json")
-    assert report.warning is None
-    return tracked
 
 
 def one(root, query):
@@ -196,3 +188,14 @@ def test_names_that_mlflow_refuses_are_kept_apart():
     assert len(names) == 4
     assert names["c.d"] == "[1,2]"
     assert all(re.fullmatch(r"[\w\-. /:]+", name) for name in names)
+
+
+def test_credentials_of_the_remote_appear_nowhere(tracked, git):
+    git("remote", "add", "origin", "https://someone:hunter2token@example.org/x/y.git")
+    make_results(tracked)
+    publish(tracked, parameters(), tracked / "mlflow/published.json")
+    assert remote_url(tracked) == "https://example.org/x/y.git"
+    assert {run.data.tags["mlflow.source.git.repoURL"] for run in runs(tracked)} == {"https://example.org/x/y.git"}
+    written = [path for path in tracked.rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert len(written) > 40
+    assert not [path for path in written if b"hunter2token" in path.read_bytes()]

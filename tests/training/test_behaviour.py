@@ -14,6 +14,7 @@ from training.lessons import read_lessons
 PROMPTS = Path(__file__).parents[2] / "prompts"
 LESSONS = read_lessons(PROMPTS)
 ASKED = ("viewpoint", "mention", "decoy")
+STEPS = [pytest.param(1, id="one step"), pytest.param(3, id="three steps", marks=pytest.mark.long)]
 
 
 def quiet(transformer="transformer"):
@@ -42,7 +43,7 @@ def pose_text(tiny):
     return encode(tiny, pose_questions(LESSONS))
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["one step", "three steps"])
+@pytest.fixture(scope="module", params=STEPS)
 def seen(request, tiny, scene, text):
     return examine(tiny, scene, text, request.param, ASKED)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from plantain.stats import hedges_factor, sign_flip_test, standardised_interval
-from plantain.stats.multiplicity import q_values
+from plantain.stats import sign_flip_test
 
 
 def differences(items, units, seed=0, shift=0.3):
@@ -104,39 +103,6 @@ def test_mne_and_scipy_find_the_same_drawn_p_values():
         rng=np.random.default_rng(0),
     ).pvalue
     assert (np.abs(ours - theirs) <= 4 * np.sqrt(2 * theirs * (1 - theirs) / 10_000) + 2e-4).all()
-
-
-def test_q_values_agree_with_scipy():
-    p = np.random.default_rng(0).uniform(size=300) ** 2
-    np.testing.assert_allclose(q_values(p), scipy.stats.false_discovery_control(p, method="bh"), rtol=1e-12)
-    np.testing.assert_allclose(
-        q_values(p, dependent=True), scipy.stats.false_discovery_control(p, method="by"), rtol=1e-12
-    )
-
-
-def test_q_values_leave_out_what_was_not_tested():
-    p = np.array([0.01, np.nan, 0.04, 0.03])
-    adjusted = q_values(p)
-    assert np.isnan(adjusted[1])
-    np.testing.assert_allclose(adjusted[[0, 2, 3]], scipy.stats.false_discovery_control(p[[0, 2, 3]]))
-
-
-def test_effects_follow_their_formulas():
-    values = differences(12, 40)
-    result = sign_flip_test(values, flips=50)
-    d = values.mean(axis=0) / values.std(axis=0, ddof=1)
-    np.testing.assert_allclose(result.d_z, d, rtol=1e-12)
-    np.testing.assert_allclose(result.g_z, d * (1 - 3 / (4 * 11 - 1)), rtol=2e-3)
-    np.testing.assert_allclose(result.mean_difference, values.mean(axis=0), rtol=1e-12)
-    assert hedges_factor(29) == pytest.approx(0.9739, abs=1e-4)
-
-
-@pytest.mark.parametrize("d", [-2.0, -0.1, 0.0, 0.4, 3.0])
-def test_interval_inverts_the_noncentral_t(d):
-    ((low, high),) = standardised_interval(np.array([d]), 20)
-    t = d * np.sqrt(20)
-    assert scipy.stats.nct.sf(t, 19, low * np.sqrt(20)) == pytest.approx(0.025, abs=1e-5)
-    assert scipy.stats.nct.cdf(t, 19, high * np.sqrt(20)) == pytest.approx(0.025, abs=1e-5)
 
 
 def test_skewness_agrees_with_scipy():

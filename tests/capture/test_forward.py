@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.capture_model import LAYERS, LENGTH, SIZE, image_folder, make_lock, record, records
+from helpers.capture_model import LAYERS, LENGTH, SIZE, make_lock, record, records
 from PIL import Image
 
 from plantain.base.params import CaptureParams, CapturePath
@@ -28,17 +28,9 @@ class Ground:
     """Reference images kitchen (as large as the output) and wide (another size)."""
 
 
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory) -> Ground:
-    folder = tmp_path_factory.mktemp("equality")
-    image_folder(folder / "images", "kitchen")
-    image_folder(folder / "images", "wide", size=(130, 70))
+@pytest.fixture
+def ground(folder) -> Ground:
     return Ground(make_lock(folder), folder / "images")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "cache"))
 
 
 def names_in_order(transformer) -> list[str]:

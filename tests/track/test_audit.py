@@ -10,7 +10,7 @@ import time
 import pytest
 from helpers.track_helpers import runs
 from helpers.track_repo import make_repository, plantain
-from helpers.workspace import Workspace
+from helpers.workspace import Workspace, forget_outer_checkout
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,7 @@ def ran(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def outside(monkeypatch):
     """Nothing of the outer checkout in the environment."""
-    for name in [name for name in os.environ if name.startswith(("DVC_", "PLANTAIN_", "MLFLOW_TRACKING"))]:
-        monkeypatch.delenv(name)
+    forget_outer_checkout(monkeypatch)
 
 
 def copy_of(workspace, target):

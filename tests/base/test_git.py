@@ -1,18 +1,4 @@
-from helpers.track_helpers import make_results, parameters, runs
-
-from plantain.base.git import git_state, remote_url
-from plantain.track.mlflow.publish import publish
-
-
-def test_credentials_of_the_remote_appear_nowhere(tracked, git):
-    git("remote", "add", "origin", "https://someone:hunter2token@example.org/x/y.git")
-    make_results(tracked)
-    publish(tracked, parameters(), tracked / "mlflow/published.json")
-    assert remote_url(tracked) == "https://example.org/x/y.git"
-    assert {run.data.tags["mlflow.source.git.repoURL"] for run in runs(tracked)} == {"https://example.org/x/y.git"}
-    written = [path for path in tracked.rglob("*") if path.is_file() and ".git" not in path.parts]
-    assert len(written) > 40
-    assert not [path for path in written if b"hunter2token" in path.read_bytes()]
+from plantain.base.git import git_state
 
 
 def test_what_is_run_makes_a_checkout_dirty_and_results_do_not(checkout, git):
