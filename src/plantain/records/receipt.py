@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, restored
 from plantain.base.files import digest, readable_json, sha256_bytes, write_atomic
 from plantain.probe.records import Record
 
@@ -102,8 +102,7 @@ def read_receipt(path: Path) -> Receipt:
     except ValidationError as error:
         reason = error.errors()[0]
         field = ".".join(str(part) for part in reason["loc"])
-        fix = "restore it with `dvc checkout`, or run `dvc repro`."
-        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=restored(Path(path))) from None
 
 
 def prompt_set(probe: str, records: Iterable[Record]) -> PromptSet:

@@ -9,7 +9,7 @@ from typing import IO, Final, Protocol
 
 from pydantic import ValidationError
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, restored
 from plantain.base.files import digest, sha256_bytes
 from plantain.records.receipt import PromptSet, Receipt, receipt_path
 
@@ -180,8 +180,7 @@ def parse_receipt(path: str, content: bytes) -> Held:
     except ValidationError as error:
         reason = error.errors()[0]
         field = ".".join(str(part) for part in reason["loc"])
-        fix = "restore it with `dvc checkout`, or run `dvc repro`."
-        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=fix) from None
+        raise InputError(f"{reason['msg']}.", file=path, field=field, fix=restored(Path(path))) from None
 
 
 def read_cell(reader: Reader, probe: str, model: str) -> Cell:
