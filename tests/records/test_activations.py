@@ -101,4 +101,4 @@ def test_a_damaged_header_names_file_and_fix(tmp_path, damage, words):
         read_activations(path)
     assert words in caught.value.problem
     assert caught.value.file == path
-    assert f"`dvc checkout {path}`" in caught.value.fix
+    assert f"`dvc checkout --force {path}`" in caught.value.fix

@@ -67,7 +67,7 @@ def test_prompts_that_are_no_parquet_file(folder, data):
     path = folder / "otherview.parquet"
     path.write_bytes(data)
     assert_refused(
-        lambda: read_records(path), path, "not readable as the prompts", f"`dvc checkout {path}`", "`dvc repro`"
+        lambda: read_records(path), path, "not readable as the prompts", f"`dvc checkout --force {path}`", "`dvc repro`"
     )
 
 
@@ -131,7 +131,9 @@ def test_a_damaged_summary(current, data):
     path = Path("data/stats/tiny/demo/summary.json")
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    assert_refused(lambda: _summary(current, "demo", "tiny"), path, "the summary of a cell", f"`dvc checkout {path}`")
+    assert_refused(
+        lambda: _summary(current, "demo", "tiny"), path, "the summary of a cell", f"checkout --force {path}`"
+    )
 
 
 WHOLE = save({"mean_square": np.ones((2, 3, 4), np.float32)})
@@ -147,7 +149,7 @@ def test_damaged_embeddings(current, data):
     path.write_bytes(WHOLE)
     assert _embeddings(current, "demo", "tiny").shape == (2, 3, 4)
     path.write_bytes(data)
-    assert_refused(lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"`dvc checkout {path}`")
+    assert_refused(lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"checkout --force {path}`")
 
 
 NULL = NullTable(

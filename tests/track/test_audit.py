@@ -357,3 +357,32 @@ def test_prompts_saved_with_other_line_ends_are_the_same_set(repository):
     path = repository.path / "prompts/mini.yaml"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert {one["where"] for one in numbers(repository, "--prompts", "prompts/mini.yaml")} == {"workspace"}
+
+
+def test_a_run_makes_damaged_records_anew_and_puts_a_damaged_lock_down_to_its_copy(repository):
+    records = ("receipts/analyze/tiny/mini.json", "reports/cells.json", "reports/ledger.json")
+    whole = {name: (repository.path / name).read_bytes() for name in (*records, "dvc.lock")}
+    for name in records:
+        (repository.path / name).write_bytes(whole[name][:40])
+    command = (sys.executable, "-m", "plantain.cli")
+    said = repository.run(*command, "run")
+    for name in records:
+        assert f"plantain: {name}" in said
+        assert (repository.path / name).read_bytes() == whole[name]
+    (repository.path / "dvc.lock").write_bytes(whole["dvc.lock"][:901])
+    said = repository.run(*command, "run", check=False)
+    assert "plantain: dvc.lock: not readable as a lock of DVC" in said
+    assert "Running stage" not in said
+    repository.run(*command, "doctor", "--fix", check=False)
+    assert (repository.path / "dvc.lock").read_bytes() == whole["dvc.lock"]
+    assert "Running stage" not in repository.run(*command, "run")
+
+
+def test_a_damaged_receipt_comes_back_as_its_error_says(repository):
+    path = repository.path / "receipts/analyze/tiny/mini.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40])
+    said = repository.run(sys.executable, "-m", "plantain.cli", "audit", check=False)
+    way = re.search(r"`(dvc checkout[^`]*)`", said)
+    repository.dvc(*way[1].split()[1:])
+    assert path.read_bytes() == whole

@@ -65,8 +65,8 @@ def reading(file: Path, what: str, fix: str) -> Iterator[None]:
 
 
 def restored(file: Path) -> str:
-    """The fix of a damaged output of the pipeline."""
-    return f"bring it back with `dvc checkout {file}`, or make it anew with `dvc repro`."
+    """The fix of a damaged output of the pipeline; without force DVC keeps what it does not know."""
+    return f"bring it back with `dvc checkout --force {file}`, or make it anew with `dvc repro`."
 
 
 def _reason(error: Exception) -> str:

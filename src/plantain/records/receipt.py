@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from plantain.base.errors import restored
 from plantain.base.files import digest, sha256_bytes, write_atomic
 from plantain.probe.records import Record
 from plantain.records.base import Frozen, read
@@ -78,8 +79,8 @@ def read_receipt(source: Path | bytes, file: Path | str | None = None) -> Receip
     Raises:
         InputError: it is missing, or is no receipt of this version.
     """
-    fix = "restore it with `dvc checkout`, or run `dvc repro`, or `dvc pull` where a remote holds it."
-    return read(source, Receipt, what="a receipt", fix=fix, file=file)
+    place = source if isinstance(source, Path) else Path(str(file))
+    return read(source, Receipt, what="a receipt", fix=restored(place), file=file)
 
 
 def prompt_set(probe: str, records: Iterable[Record]) -> PromptSet:

@@ -91,8 +91,8 @@ class Chain:
                 name = stage_name(held.receipt)
                 yield self._at("receipt", held.path, f"dvc.lock knows no receipt of {name}. Run `dvc repro`.")
             elif md5_of(self._reader, credit) != credit.md5:
-                problem = "it is not the receipt that dvc.lock names. Restore it with `dvc checkout`."
-                yield self._at("receipt", held.path, problem)
+                fix = f"Restore it with `dvc checkout --force {held.path}`."
+                yield self._at("receipt", held.path, f"it is not the receipt that dvc.lock names. {fix}")
 
     def _file(self, receipt: Receipt, record: FileRecord, verb: str) -> Iterator[Broken]:
         self.checked += 1
