@@ -8,8 +8,7 @@ from helpers.capture_model import build_pipeline
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Method, ModelParams, Source
-from plantain.model import klein_random
-from plantain.model import tiny
+from plantain.model import klein_random, tiny
 from plantain.model.embedded import KLEIN_RANDOM_SEED
 from plantain.model.known import KLEIN_4B
 from plantain.model.load import load_pipeline, load_transformer

@@ -81,7 +81,7 @@ def test_rows_without_ids_are_numbered(house):
 @pytest.mark.parametrize(
     ("table", "line", "problem"),
     [
-        ("a,b\nx,y\n", None, None),
+        ("a,b\nx,y\nx,z\n", None, None),
         ("", 1, "empty"),
         ("a,b\n", 1, "no pair"),
         ("a;b\nx;y\n", 1, "the columns are a;b"),

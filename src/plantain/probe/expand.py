@@ -7,6 +7,7 @@ from plantain.base.config import NAME
 from plantain.base.errors import InputError
 from plantain.base.files import digest, normalise, sha256_file
 from plantain.base.yaml import Key
+from plantain.probe.copies import refuse_copies
 from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import (
     ExpandedContrast,
@@ -16,20 +17,29 @@ from plantain.probe.records import (
     record_digest,
     set_digest,
 )
-from plantain.probe.spec import Condition, Contrast, Item, Probe, Reference
+from plantain.probe.spec import FEWEST_ITEMS, Condition, Contrast, Item, Probe, Reference
 
 
 def expand(probe: Probe, root: Path) -> Expansion:
-    """Expand ``probe``; files of references are read below ``root``.
+    """Expand ``probe`` to be run; files of references are read below ``root``.
 
     Raises:
-        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in.
+        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in; fewer
+            items than can be tested; or items or wordings that would be counted twice.
     """
-    return expand_with(probe, lambda file: sha256_file(root / file))
+    expansion = expand_with(probe, lambda file: sha256_file(root / file))
+    if len(probe.items) < FEWEST_ITEMS:
+        problem = "a single item has no spread, so that nothing could be said of any difference."
+        raise _error(probe, problem, "items", fix=f"add items: at least {FEWEST_ITEMS}, better ten or more.")
+    refuse_copies(probe, expansion)
+    return expansion
 
 
 def expand_with(probe: Probe, file_digest: Callable[[str], str]) -> Expansion:
-    """Expand ``probe`` with the digests of reference files from ``file_digest``, which raises OSError for none."""
+    """Expand ``probe`` with the digests of reference files from ``file_digest``, which raises OSError for none.
+
+    Copies are not looked for: a revision that held some can still be shown and compared.
+    """
     references = _references(probe, file_digest)
     records = tuple(
         _record(probe, item, condition, references)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
-from plantain.base.yaml import YamlFile, read_yaml
+from plantain.base.yaml import YamlFile
 from plantain.probe.expand import expand, expand_with
 from plantain.probe.records import ExpandedContrast, Expansion, Record, items_of
-from plantain.probe.spec import parse_probe
+from plantain.probe.spec import parse_probe, read_source
 
 
 def probe_path(name: str, root: Path) -> Path:
@@ -27,7 +27,7 @@ def load(address: str, root: Path) -> Expansion:
         InputError: no such file or revision, or anything wrong in the file.
     """
     if probe_path(address, root).exists() or "@" not in address:
-        return expand(parse_probe(read_yaml(probe_path(address, root))), root)
+        return expand(parse_probe(read_source(probe_path(address, root))), root)
     name, revision = address.rsplit("@", 1)
     path = probe_path(name, root)
     source = _parse(_show(revision, path, root), f"{path}@{revision}")
@@ -40,7 +40,7 @@ def _parse(data: bytes, label: str) -> YamlFile:
         copy = Path(folder, "probe.yaml")
         copy.write_bytes(data)
         try:
-            return replace(read_yaml(copy), path=Path(label))
+            return replace(read_source(copy), path=Path(label))
         except InputError as error:
             raise InputError(error.problem, fix=error.fix, file=label, line=error.line, field=error.field) from None
 
