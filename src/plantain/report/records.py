@@ -33,6 +33,7 @@ class NullRow(View):
     flips: int
     exact: bool = False
     flip_space: float | str | None = None
+    """A number, or the text ``2^n`` where it is beyond a float."""
     smallest_p: float | None = None
     mean: dict[str, float | None] = {}
     p99: dict[str, float | None] = {}

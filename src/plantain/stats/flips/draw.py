@@ -43,6 +43,12 @@ class FlipSet:
         return 1.0 - 2.0 * self.bits(start, stop).astype(np.float64)
 
 
+def spelled(count: int) -> str:
+    """A number of flips in digits, or as a power of 2 where it is one beyond 64 bits."""
+    bits = count.bit_length() - 1
+    return f"2^{bits}" if bits >= WORD and count == 1 << bits else str(count)
+
+
 def random_stream(seed: int, purpose: int) -> np.random.Philox:
     """Random bits for one purpose of one seed; raw Philox words are the same on every platform and NumPy version.
 
