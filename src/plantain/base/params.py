@@ -252,7 +252,7 @@ SPANS: dict[str, tuple[str, float]] = {
     "analyses.*.seed": _SEED,
     "verdict.alpha": ("(0, 1)", 0.05),
     "verdict.shift": ("[0, 1000000]", 0),
-    "verdict.flips": ("[20, 2000000]", 10_000),
+    "verdict.flips": ("[20, 1000000]", 10_000),
     "verdict.permutations": ("[20, 1000000]", 10_000),
     "verdict.threshold": ("(0, 1000]", 3.0),
     "verdict.reliability": ("(0, 1)", 0.7),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
     params = read_params()
     cells = _chosen(params, probes, model)
+    _refuse_infeasible(params, cells)
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
@@ -42,6 +44,19 @@ def _run(cells: list[tuple[str, str]], everything: bool) -> int:
     # From here on stages look at all cells at once: those alone are run, or every cell would be.
     beside = ["verdict", *(f"report@{name}" for name in names), "compare", "publish"]
     return code or _dvc("repro", "--single-item", *beside)
+
+
+def _refuse_infeasible(params: Params, cells: list[tuple[str, str]]) -> None:
+    """Refuse what the last stages would, before the first; probes are read only where the settings are unusual."""
+    from plantain.analysis.feasible import always_feasible, infeasible
+    from plantain.probe.expand import expand
+    from plantain.probe.spec import read_probe
+
+    if always_feasible(params):
+        return
+    for probe in dict.fromkeys(probe for probe, _ in cells):
+        for error in infeasible(expand(read_probe(Path("prompts", f"{probe}.yaml")), Path()), params):
+            raise error
 
 
 def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) -> list[tuple[str, str]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plantain.base.errors import InputError
-from plantain.base.files import sha256_bytes
+from plantain.base.files import sha256_bytes, sha256_file
 from plantain.base.yaml import YamlFile
-from plantain.probe.expand import expand, expand_with
+from plantain.probe.expand import expand_with
 from plantain.probe.records import ExpandedContrast, Expansion, Record, items_of
 from plantain.probe.spec import parse_probe, read_source
 
@@ -21,13 +21,14 @@ def probe_path(name: str, root: Path) -> Path:
 
 
 def load(address: str, root: Path) -> Expansion:
-    """Expand the probe at ``address``.
+    """Expand the probe at ``address``, copies and single items included: they can be looked at, and are not run.
 
     Raises:
         InputError: no such file or revision, or anything wrong in the file.
     """
     if probe_path(address, root).exists() or "@" not in address:
-        return expand(parse_probe(read_source(probe_path(address, root))), root)
+        probe = parse_probe(read_source(probe_path(address, root)))
+        return expand_with(probe, lambda file: sha256_file(root / file))
     name, revision = address.rsplit("@", 1)
     path = probe_path(name, root)
     source = _parse(_show(revision, path, root), f"{path}@{revision}")
