@@ -12,6 +12,7 @@ from plantain.base.errors import InputError
 from plantain.commands import prompts as module
 from plantain.commands.probe import app as probe_app
 from plantain.commands.prompts import app
+from plantain.commands.run import run as run_pipeline
 from plantain.model.tiny.tokenizer import build_tokenizer
 from plantain.probe.authoring.check import TokenReader
 from plantain.probe.tokens import TokenCount
@@ -208,3 +209,49 @@ def test_probe_new_says_what_to_do_next(house):
     output = run("new", "mine", group=probe_app)
     assert "plantain prompts check mine" in output
     assert run("check", "mine").startswith("mine: fine as written")
+
+
+def started(house, name, text, *flags, code=0):
+    (house / name).write_text(text, encoding="utf-8")
+    return run("new", "mine", "--from", name, *flags, group=probe_app, code=code)
+
+
+def test_check_shows_odd_characters_by_name_and_what_few_items_can_reach(house, tokens):
+    started(house, "pairs.csv", "a,b\nA\u00a0cat here,A\u00a0dog here\nA hen,A pig\n")
+    output = run("check", "mine")
+    assert "note: prompts/mine.yaml:15: items.0.a: the text holds U+00A0 NO-BREAK SPACE." in output
+    assert "smallest p over items: 0.5 (1/2): no test over items can reach 0.05" in output
+    assert "smallest p over items" not in run("check", "otherview")
+
+
+def test_check_prints_twenty_notes_and_counts_the_rest(house, tokens):
+    started(house, "pairs.csv", "a,b\n" + "".join(f"A\u00a0cat {n},A dog {n}\n" for n in range(25)))
+    output = run("check", "mine")
+    assert (output.count("note:"), "and 5 more notes" in output) == (20, True)
+    assert len(json.loads(run("check", "mine", "--json"))[0]["notes"]) == 25
+
+
+def test_check_fails_where_the_settings_cannot_be_met(house, tokens):
+    path = house / "params.yaml"
+    path.write_text(
+        path.read_text().replace("flips: 10000      ", "flips: 10000").replace("flips: 10000", "flips: exact", 1)
+    )
+    started(house, "pairs.csv", "a,b\n" + "".join(f"A cat {n},A dog {n}\n" for n in range(40)))
+    output = run("check", "mine", code=1)
+    assert "params.yaml: analyses.heads.flips: all 2^39 flips of the 40 signs of the contrast 'target'" in output
+    with pytest.raises(InputError, match="all 2\\^39 flips"):
+        run_pipeline(["mine"], dry_run=True)
+    with pytest.raises(InputError, match="all 2\\^39 flips"):
+        run_pipeline(["mine"])
+
+
+def test_new_takes_the_columns_that_it_is_told_and_says_what_it_left_out(house, tokens):
+    table = "Prompt\tCategory\na red bowl\tx\n\t\na blue cup\tx\n"
+    assert "Left out: 1 blank rows of parti.tsv (line 3)." in started(house, "parti.tsv", table, "--items", "Prompt")
+    assert "8 conditions x 2 items" in run("check", "mine")
+    assert "a red bowl, as a photograph" in run("show", "mine")
+
+
+def test_columns_without_a_table_are_refused(house):
+    with pytest.raises(InputError, match="columns of a table"):
+        run("new", "mine", "--items", "Prompt", group=probe_app)

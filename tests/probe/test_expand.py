@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from plantain.base.errors import InputError
-from plantain.probe.expand import expand
+from plantain.base.files import sha256_file
+from plantain.probe.expand import expand_with
 from plantain.probe.spec import read_probe
 from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
 
@@ -55,7 +56,12 @@ def build(folder: Path, text: str | bytes = TEXT, name: str = "events"):
         (folder / "images" / f"{event}.png").write_bytes(picture)
     path = folder / f"{name}.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return expand(read_probe(path), folder)
+    return expand_file(path, folder)
+
+
+def expand_file(path: Path, folder: Path):
+    """Whatever is written: these tests hold single items, and items that share their pictures."""
+    return expand_with(read_probe(path), lambda file: sha256_file(folder / file))
 
 
 def test_templates_are_plain_substitution(tmp_path):
@@ -101,7 +107,7 @@ def test_digests_are_sha256_of_canonical_json(tmp_path):
 def test_a_changed_image_changes_just_the_records_that_use_it(tmp_path):
     old = build(tmp_path)
     (tmp_path / "images" / "fire.png").write_bytes(painted("green"))
-    new = expand(read_probe(tmp_path / "events.yaml"), tmp_path)
+    new = expand_file(tmp_path / "events.yaml", tmp_path)
     changed = [(a.item, a.condition) for a, b in zip(old.records, new.records, strict=True) if a.sha256 != b.sha256]
     assert changed == [("fire", "after")]
     assert old.set_sha256 != new.set_sha256

@@ -81,10 +81,11 @@ def test_rows_without_ids_are_numbered(house):
 @pytest.mark.parametrize(
     ("table", "line", "problem"),
     [
-        ("a,b\nx,y\n", None, None),
+        ("a,b\nx,y\nx,z\n", None, None),
         ("", 1, "empty"),
         ("a,b\n", 1, "no pair"),
-        ("a;b\nx;y\n", 1, "the columns are a;b"),
+        ("a,b\nx,y\n", 2, "a single pair"),
+        ("sentence\nx\ny\n", 1, "one column, sentence"),
         ("a,b,c\nx,y,z\n", 1, "the columns are a, b, c"),
         ("a,b\nx,y\nx,y,z\n", 3, "3 cells stand under 2 columns"),
         ('a,b\n"x\nx",y\nz,\n', 4, "the text is empty"),

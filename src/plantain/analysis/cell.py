@@ -99,7 +99,7 @@ def _unit_rows(found: Findings) -> pl.DataFrame:
         "mean_difference": found.differences[:, found.included].mean(axis=0),
         "t": test.t, "d_z": test.d_z, "g_z": test.g_z, "g_low": test.g_low, "g_high": test.g_high,
         "p": test.p, "p_fwer": test.p_fwer, "q_bh": test.q_bh, "q_by": test.q_by,
-        "half_a_t": split.half_a_t, "half_b_t": split.half_b_t,
+        "half_a_t": None if split is None else split.half_a_t, "half_b_t": None if split is None else split.half_b_t,
         "template_t": None if templates is None else templates.t,
         "template_delta": None if templates is None else templates.delta,
         "template_p": None if templates is None else templates.p,

@@ -20,6 +20,9 @@ from plantain.stats import (
     template_test,
     true_discoveries,
 )
+from plantain.stats.flips.counting import Flips
+from plantain.stats.flips.draw import STORED_FLIPS
+from plantain.stats.splithalf import TooFewItems
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Findings:
     included: NDArray[np.bool_]
     """(units,): units whose measure exists for every item; the tests see these alone."""
     flips: SignFlipTest
-    splits: SplitHalf
+    splits: SplitHalf | None
+    """None where the items, or the blocks that share a sign, are too few to be halved."""
     bounds: Bounds | None
     """None for the published protocol, which makes no such claim."""
     templates: TemplateTest | None
@@ -84,12 +88,19 @@ def analyse(
         items=list(activations.items),
         units=names,
     )
-    splits = split_half(
-        usable, splits=params.splits, blocks=contrast.flip_blocks, flips=params.split_flips, seed=params.seed
-    )
+    splits = _splits(usable, contrast, params)
     bounds = _bounds(usable, units, included, contrast, params)
     templates = _templates(values, conditions, contrast, params, included)
     return Findings(contrast, params, units, differences, included, flips, splits, bounds, templates)
+
+
+def _splits(usable: NDArray[np.float64], contrast: ExpandedContrast, params: AnalysisParams) -> SplitHalf | None:
+    try:
+        return split_half(
+            usable, splits=params.splits, blocks=contrast.flip_blocks, flips=params.split_flips, seed=params.seed
+        )
+    except TooFewItems:
+        return None
 
 
 def _bounds(
@@ -108,11 +119,18 @@ def _bounds(
         confidence=params.confidence,
         family=str(params.family),
         shift=params.shift,
-        flips=params.flips,
+        flips=_calibrating(params.flips, contrast, len(usable)),
         blocks=contrast.flip_blocks,
         seed=params.seed,
     )
     return Bounds(int(everywhere), [int(bound) for bound in blocks])
+
+
+def _calibrating(flips: Flips, contrast: ExpandedContrast, items: int) -> Flips:
+    """The flips of the bounds: as many as asked for, or drawn ones where all are more than can be stored."""
+    signs = items if contrast.flip_blocks is None else len(set(contrast.flip_blocks))
+    wanted = 1 << (signs - 1) if flips == "exact" else flips
+    return STORED_FLIPS if wanted > STORED_FLIPS else flips
 
 
 def _templates(

@@ -4,6 +4,7 @@ The metrics have the names that metrics.json, the ledger and MLflow share; the s
 support; and summary.json holds blocks, the null and the split halves besides.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from plantain.base.files import six_digits
 from plantain.base.params import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
+from plantain.stats.flips.draw import spelled
 
 SKEWED = 0.05
 """Share of skewed units above which the sign-flip null is doubtful: its symmetry does not hold."""
@@ -60,6 +62,8 @@ def warnings_of(found: Findings) -> list[str]:
         warned.append(f"{share} of the units have skewed differences, for which sign-flip p-values are too small.")
     if not found.params.unique:
         warned.append("Counts over the null's p99 rest on few flips and are not comparable between runs.")
+    if found.splits is None:
+        warned.append("Split halves: not tested; each half needs at least 2 items.")
     if found.templates is None and found.params.permutations:
         warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} templates.")
     return warned
@@ -119,6 +123,8 @@ def _effects_over(found: Findings, alive: int) -> _Numbers:
 
 def _reliability(found: Findings) -> _Numbers:
     split = found.splits
+    if split is None:
+        return {}
     return {
         "split_half_r": split.median,
         "split_half_r_q25": split.q25,
@@ -185,24 +191,40 @@ def _median(values: NDArray[np.float64]) -> float | None:
 
 
 def null_of(found: Findings) -> SignFlipNull:
-    """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval."""
+    """The sign-flip null: how many flips of how many there are, and its mean and p99 with the Monte Carlo interval.
+
+    ``flip_space`` is a number where a float holds it, up to 2^1023 (1,024 independent items), and beyond that the text
+    ``2^n``: always a power of 2, so exact either way. Mean and p99 are null where the identity is the only flip.
+    """
     test = found.flips
     names = [f"t{threshold:g}" for threshold in found.params.thresholds]
     intervals = [[_known(end) for end in interval] for interval in test.null_p99_interval]
     return SignFlipNull(
         flips=test.flips,
         exact=test.exact,
-        flip_space=float(test.flip_space),
+        flip_space=_space(test.flip_space),
         smallest_p=test.smallest_p,
-        mean=dict(zip(names, map(float, test.null_mean), strict=True)),
-        p99=dict(zip(names, map(float, test.null_p99), strict=True)),
+        mean=dict(zip(names, map(_finite, test.null_mean), strict=True)),
+        p99=dict(zip(names, map(_finite, test.null_p99), strict=True)),
         p99_interval=dict(zip(names, intervals, strict=True)),
     )
 
 
+def _space(flips: int) -> float | str:
+    return float(flips) if flips.bit_length() <= sys.float_info.max_exp else spelled(flips)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
 def split_of(found: Findings) -> SplitHalves:
-    """Split-half reliability, its r per split included."""
+    """Split-half reliability, its r per split included; no r and nulls where the items are too few to be halved."""
     split = found.splits
+    if split is None:
+        return SplitHalves(
+            r=[], median=None, q25=None, q75=None, spearman_brown=None, jackknife_interval=None, null_p=None
+        )
     interval = split.jackknife_interval
     return SplitHalves(
         r=[six_digits(float(value)) for value in split.r],

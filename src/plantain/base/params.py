@@ -189,7 +189,7 @@ class VerdictParams(Section):
     """Level of every rung; rungs are tested in a fixed order, so that none needs a correction."""
     family: Word[CurveFamily] = CurveFamily.linear
     shift: int = Field(default=0, ge=0, le=1_000_000)
-    flips: int = Field(default=10_000, ge=20, le=2_000_000)
+    flips: int = Field(default=10_000, ge=20, le=1_000_000)
     """Sign flips of items, the identity counted."""
     permutations: int = Field(default=10_000, ge=20, le=1_000_000)
     """Label permutations of templates, and permutations of items for the trend."""

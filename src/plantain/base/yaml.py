@@ -1,4 +1,4 @@
-"""YAML read strictly, with the line of every key, so that errors can point at it."""
+"""YAML read strictly and within bounds, with the line of every key, so that errors can point at it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +7,26 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from plantain.base.errors import InputError, reading
 from plantain.base.refusal import refusal
 
 Key = str | int
 Typed = TypeVar("Typed")
+
+LARGEST_FILE = 8 * 1024 * 1024
+"""Bytes of a YAML file. What a person writes stays far below; a parser in Python takes half a minute for this."""
+
+DEEPEST = 50
+"""Levels of nesting. A probe has four; beyond a few hundred Python's own stack ends."""
+
+MOST_ALIASED = 100_000
+"""Values that all aliases of a file may stand for together: nine aliases of nine, nine levels deep, are 387 million."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,10 @@ class YamlFile:
         """One-based line of the deepest of ``keys`` that exists (1 where nothing does)."""
         node, line = self._tree, 1
         for key in keys:
-            if not isinstance(node, CommentedBase) or not _has(node, key):
+            found = _child(node, key)
+            if found is None:
                 break
-            line = _key_line(node, key)
-            node = node[key]  # type: ignore[index]
+            line, node = found
         return line
 
     def printed(self) -> Any:
@@ -59,33 +70,114 @@ class YamlFile:
             raise self.error(wrong.problem, *keys, *wrong.keys, fix=wrong.fix) from None
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """Parse ``path``. Duplicate keys, bad UTF-8 and bad syntax raise :class:`InputError`."""
+def read_yaml(path: Path, longest: int | None = None) -> YamlFile:
+    """Parse ``path``.
+
+    Args:
+        path: The file.
+        longest: Entries that a list may hold; more are refused before they are read. None for any number.
+
+    Raises:
+        InputError: duplicate keys, bad UTF-8, bad syntax, or a file beyond `LARGEST_FILE`, `DEEPEST` or
+            `MOST_ALIASED`; names the line.
+    """
+    text = _text(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        tree, data = _parsed(text, longest)
+    except YAMLError as error:
+        raise _explained(path, error) from None
+    except (ValueError, OverflowError) as error:
+        # Python's own parsers of numbers and dates say no line: 2026-13-01, or a number of five thousand digits.
+        problem, fix = f"a number or a date cannot be read ({error}).", "put the value in quotes."
+        raise InputError(problem, file=path, fix=fix) from None
+    return YamlFile(path, data, tree, text)
+
+
+def _parsed(text: str, longest: int | None) -> tuple[Any, Any]:
+    """The nodes of ``text``, and its data."""
+    parser = YAML(typ="safe", pure=True)
+    parser.max_depth = DEEPEST
+    parser.Composer = _Bounded
+    constructor, _ = parser.get_constructor_parser(text)
+    parser.composer.longest = longest
+    tree = parser.composer.get_single_node()
+    return tree, None if tree is None else constructor.construct_document(tree)
+
+
+def _explained(path: Path, error: YAMLError) -> InputError:
+    if isinstance(error, DuplicateKeyError):
+        return _marked(path, error, "the key occurs twice", "keep one of the two.")
+    if isinstance(error, MaxDepthExceededError):
+        problem = f"values are nested more than {DEEPEST} levels deep"
+        return _marked(path, error, problem, "write it flatter; a probe needs four levels.")
+    if isinstance(error, _OutOfBounds):
+        return _marked(path, error, str(error.problem), str(error.note))
+    if isinstance(error, MarkedYAMLError):
+        return _marked(path, error, f"not valid YAML ({error.problem})", "correct the syntax at this line.")
+    reason = " ".join(str(error).split())
+    return InputError(f"not valid YAML ({reason}).", file=path, fix="remove the offending character.")
+
+
+def _text(path: Path) -> str:
+    """What stands in ``path``, if it is UTF-8 and not too much."""
+    try:
+        size = path.stat().st_size
+        data = b"" if size > LARGEST_FILE else path.read_bytes()
     except FileNotFoundError:
         raise InputError("no such file.", file=path, fix="check the name, or create the file.") from None
     except OSError as error:
         fix = "put a readable YAML file in its place."
         raise InputError(f"it cannot be read ({error.strerror}).", file=path, fix=fix) from None
+    if size > LARGEST_FILE:
+        problem = f"the file has {size:,} bytes, and at most {LARGEST_FILE:,} are read."
+        raise InputError(problem, file=path, line=1, fix="split it into several files.")
+    try:
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = data[: error.start].count(b"\n") + 1
         fix = "save the file as UTF-8."
         raise InputError(f"byte {error.start} is not valid UTF-8.", file=path, line=line, fix=fix) from None
-    parser = YAML(typ="rt")
-    try:
-        tree = parser.load(text)
-    except DuplicateKeyError as error:
-        raise _marked(path, error, "the key occurs twice", "keep one of the two.") from None
-    except MarkedYAMLError as error:
-        raise _marked(path, error, f"not valid YAML ({error.problem})", "correct the syntax at this line.") from None
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"not valid YAML ({reason}).", file=path, fix="remove the offending character.") from None
-    except ValueError as error:  # a date that is none, a number of thousands of digits
-        reason = str(error).split(";", maxsplit=1)[0]
-        raise InputError(f"a value cannot be read ({reason}).", file=path, fix="correct it, or quote it.") from None
-    return YamlFile(path, _plain(tree), tree, text)
+
+
+class _OutOfBounds(MarkedYAMLError):
+    """More than is read; the note is what to do about it."""
+
+
+class _Bounded(Composer):
+    """Composes nodes and counts what the aliases stand for, so that a bomb is refused where it is written."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self.longest: int | None = None
+        self._sizes: dict[int, int] = {}
+        self._values = self._aliased = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
+        if self.longest is not None and isinstance(index, int) and index >= self.longest:
+            problem = f"the list has more than {self.longest:,} entries"
+            raise _OutOfBounds(None, None, problem, event.start_mark, "keep fewer, or split the file.")
+        before = self._values
+        node = super().compose_node(parent, index)
+        if isinstance(event, AliasEvent):
+            self._expand(node, event)
+        else:
+            self._values += 1
+            if event.anchor is not None:
+                self._sizes[id(node)] = self._values - before
+        return node
+
+    def _expand(self, node: Any, event: AliasEvent) -> None:
+        """Count the values behind an alias; an anchor that is still open stands around its own alias."""
+        name, size = event.anchor, self._sizes.get(id(node))
+        if size is None:
+            problem = f"the alias '*{name}' stands inside its own anchor"
+            raise _OutOfBounds(None, None, problem, event.start_mark, "write the value out.")
+        self._values += size
+        self._aliased += size
+        if self._aliased > MOST_ALIASED:
+            problem = f"with the alias '*{name}' aliases stand for more than {MOST_ALIASED:,} values"
+            raise _OutOfBounds(None, None, problem, event.start_mark, "write out what is meant, without aliases.")
 
 
 def read_plain(path: Path) -> dict[str, Any]:
@@ -108,27 +200,14 @@ def _marked(path: Path, error: MarkedYAMLError, problem: str, fix: str) -> Input
     return InputError(text, file=path, line=line, fix=fix)
 
 
-def _has(node: Any, key: Key) -> bool:
-    if isinstance(node, CommentedMap):
-        return key in node
-    return isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node)
-
-
-def _key_line(node: Any, key: Key) -> int:
-    """One-based line of ``key``; a key that was merged in (``<<``) has none, and its mapping's stands for it."""
-    position = (node.lc.data or {}).get(key)
-    return int(position[0] if position else node.lc.line) + 1
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    if isinstance(node, str):
-        return str(node)
-    if isinstance(node, int) and not isinstance(node, bool):
-        return int(node)
-    if isinstance(node, float):
-        return float(node)
-    return node
+def _child(node: Any, key: Key) -> tuple[int, Any] | None:
+    """One-based line and node of an entry; an entry that was merged in (``<<``) stands where it was written."""
+    if isinstance(node, SequenceNode) and isinstance(key, int) and 0 <= key < len(node.value):
+        child = node.value[key]
+        return child.start_mark.line + 1, child
+    if isinstance(node, MappingNode):
+        # What the mapping says itself stands behind what was merged into it, and counts.
+        for name, child in reversed(node.value):
+            if name.value == str(key):
+                return name.start_mark.line + 1, child
+    return None

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,12 @@ from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.records import Record
 from plantain.probe.tokens import StratumTokens, counter
 
+MOST_NOTES = 20
+"""Notes that are printed of one probe."""
+
+LEVEL = 0.05
+"""The level at which most people test."""
+
 app = group("Check, show and compare probes.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -32,13 +39,15 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with probes and how much they can show; exit 1 if a prompt cannot be run as written."""
+    from plantain.analysis.feasible import infeasible
+
     params = read_params()
     paths = [probe_path(name, Path()) for name in probes or params.run.probes]
     for path in paths:
         if not path.exists():
             raise InputError("no such probe.", file=path, fix="check the name, or begin it with `plantain probe new`.")
     readers, missing = _readers(params, model)
-    checks = [check_probe(path, Path(), readers) for path in paths]
+    checks = [check_probe(path, Path(), readers, partial(infeasible, params=params)) for path in paths]
     if as_json:
         print(json.dumps([asdict(found) | {"ok": found.ok} for found in checks], indent=2, ensure_ascii=False))
     else:
@@ -109,6 +118,9 @@ def _check_lines(found: ProbeCheck, least: int) -> list[str]:
     lines += [f"{found.probe}: {problem}" for problem in found.problems[1:]]
     if not found.contrasts:
         return lines
+    lines += [f"  note: {note}" for note in found.notes[:MOST_NOTES]]
+    if len(found.notes) > MOST_NOTES:
+        lines.append(f"  and {len(found.notes) - MOST_NOTES} more notes, which --json prints")
     lines.append(f"  {found.conditions} conditions x {found.items} items, prompt set {found.set_sha256}")
     if found.unused:
         lines.append(f"  in no contrast, so they cost passes and answer nothing: {', '.join(found.unused)}")
@@ -124,6 +136,8 @@ def _design_lines(found: Design, least: int) -> list[str]:
         f"    in every wording of b and in none of a: {_own(found.own_words_b, found.items)}",
         f"    smallest p over wordings: {_floor(found.floor)}; within strata: {strata}",
     ]
+    if found.floor_items > LEVEL:
+        lines.append(f"    smallest p over items: {_floor(found.floor_items)}: no test over items can reach {LEVEL:g}")
     if min(found.templates_a, found.templates_b) < least:
         lines.append(f"    fewer than {least} wordings a side: speaks of these sentences, not of a concept")
     if found.changed_words is not None:

@@ -27,6 +27,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     _look_at_files()
     params = read_params()
     cells = _chosen(params, probes, model)
+    _refuse_infeasible(params, cells)
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
@@ -72,6 +73,19 @@ def _run(cells: list[tuple[str, str]], everything: bool) -> int:
 def _stages(stage: str, cells: list[tuple[str, str]]) -> list[str]:
     """DVC's names of a stage of these cells."""
     return [f"{places.pipeline(probe)}:{stage}@{model}" for probe, model in cells]
+
+
+def _refuse_infeasible(params: Params, cells: list[tuple[str, str]]) -> None:
+    """Refuse what the last stages would, before the first; probes are read only where the settings are unusual."""
+    from plantain.analysis.feasible import always_feasible, infeasible
+    from plantain.probe.expand import expand
+    from plantain.probe.spec import read_probe
+
+    if always_feasible(params):
+        return
+    for probe in dict.fromkeys(probe for probe, _ in cells):
+        for error in infeasible(expand(read_probe(places.probe_file(probe)), Path()), params):
+            raise error
 
 
 def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) -> list[tuple[str, str]]:

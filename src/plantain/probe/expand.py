@@ -8,6 +8,7 @@ from plantain.base.config import NAME
 from plantain.base.errors import InputError
 from plantain.base.files import digest, normalise
 from plantain.base.yaml import Key
+from plantain.probe.copies import refuse_copies
 from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import (
     ExpandedContrast,
@@ -17,15 +18,15 @@ from plantain.probe.records import (
     record_digest,
     set_digest,
 )
-from plantain.probe.spec import Condition, Contrast, Item, Probe, Reference
+from plantain.probe.spec import FEWEST_ITEMS, Condition, Contrast, Item, Probe, Reference
 
 
 def expand(probe: Probe, root: Path) -> Expansion:
-    """Expand ``probe``; files of references are opened below ``root``, as the model will see them.
+    """Expand ``probe`` to be run; files of references are opened below ``root``, as the model will see them.
 
     Raises:
-        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in, or a
-            picture that cannot be used.
+        InputError: a reference that is missing, unused, ambiguous or badly named once its fields are filled in; a
+            picture that cannot be used; fewer items than can be tested; or items or wordings counted twice.
     """
 
     @cache
@@ -35,11 +36,19 @@ def expand(probe: Probe, root: Path) -> Expansion:
 
         return read(root, file).source_sha256
 
-    return expand_with(probe, opened)
+    expansion = expand_with(probe, opened)
+    if len(probe.items) < FEWEST_ITEMS:
+        problem = "a single item has no spread, so that nothing could be said of any difference."
+        raise _error(probe, problem, "items", fix=f"add items: at least {FEWEST_ITEMS}, better ten or more.")
+    refuse_copies(probe, expansion)
+    return expansion
 
 
 def expand_with(probe: Probe, file_digest: Callable[[str], str]) -> Expansion:
-    """Expand ``probe`` with the digests of reference files from ``file_digest``, which raises OSError for none."""
+    """Expand ``probe`` with the digests of reference files from ``file_digest``, which raises OSError for none.
+
+    Copies are not looked for: a revision that held some can still be shown and compared.
+    """
     references = _references(probe, file_digest)
     records = tuple(
         _record(probe, item, condition, references)

@@ -11,6 +11,7 @@ from plantain.base.config import NAME
 from plantain.base.errors import InputError
 from plantain.base.files import normalise
 from plantain.base.yaml import Key, YamlFile
+from plantain.probe.lookalike import character_name
 
 _PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
 
@@ -55,7 +56,13 @@ Field = str | int | float
 """The value of an item's field."""
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, but part of how Persian words and composed emoji are spelt."""
+"""Invisible, but part of how Persian words and composed emoji are spelt; between other letters they do nothing."""
+
+_JOINED = 0x0530
+"""Below stand Latin, Greek and Cyrillic, whose letters are not joined."""
+
+_FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""Letters, marks and symbols by their category, and blank: fillers of Hangul, vowels of Khmer, Braille without dots."""
 
 _KINDS = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -158,10 +165,17 @@ def text_problem(text: str) -> str:
     """What is wrong with normalised ``text``: empty, or with invisible characters in it. Empty where nothing is."""
     if not text:
         return "the text is empty."
-    hidden = [character for character in text if _invisible(character)]
-    return f"the text holds the invisible character U+{ord(hidden[0]):04X}." if hidden else ""
+    if text.isprintable() and text.isascii():
+        return ""
+    hidden = next((one for before, one in zip("\n" + text, text, strict=False) if _invisible(before, one)), None)
+    return f"the text holds the invisible character {character_name(hidden)}." if hidden else ""
 
 
-def _invisible(character: str) -> bool:
-    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return hidden and character != "\n" and character not in _JOINERS
+def _invisible(before: str, character: str) -> bool:
+    """Whether ``character`` cannot be seen where it stands, after ``before``."""
+    if character in _JOINERS:
+        return (
+            before.isspace() or before in _JOINERS or ord(before) < _JOINED or "LATIN" in unicodedata.name(before, "")
+        )
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") or character in _FILLERS
+    return hidden and character != "\n"

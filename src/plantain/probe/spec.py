@@ -12,6 +12,18 @@ from plantain.probe.node import Field, Node
 
 ITEM_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
+MOST_ITEMS = 10_000
+"""Items of a probe. The default 10,000 sign flips of more of them do not fit the memory that flips may take."""
+
+MOST_RECORDS = 100_000
+"""Items times conditions. Each is a pass: at three a second these are nine hours."""
+
+FEWEST_ITEMS = 2
+"""Items below which nothing can be said of a difference: a single one has no spread."""
+
+MOST_WORDINGS = 64
+"""Wordings of both sides of a contrast together. A relabelling of them is held in 64 bits."""
+
 RESERVED = ("item", "condition", "prompt", "reference", "sha256")
 """Columns of the expanded table that an item's field may not be named after."""
 
@@ -120,13 +132,22 @@ class Probe:
     """Where the probe was read from, so that later errors can name the line."""
 
 
+def read_source(path: Path) -> YamlFile:
+    """The YAML of a probe, its lists no longer than a probe's may be.
+
+    Raises:
+        InputError: see `plantain.base.yaml.read_yaml`.
+    """
+    return read_yaml(path, longest=MOST_ITEMS)
+
+
 def read_probe(path: Path) -> Probe:
     """Read ``prompts/<probe>.yaml``.
 
     Raises:
         InputError: anything wrong in the file, or a name that is not the file's.
     """
-    source = read_yaml(path)
+    source = read_source(path)
     probe = parse_probe(source)
     if probe.name != path.stem:
         fix = f"write `probe: {path.stem}`, or rename the file to {probe.name}.yaml."
@@ -150,8 +171,19 @@ def parse_probe(source: YamlFile) -> Probe:
         items=read_items(top["items"]),
         source=source,
     )
+    _check_size(probe, top["items"])
     _check_fields(probe, top)
     return probe
+
+
+def _check_size(probe: Probe, items: Node) -> None:
+    """No more items or records than can be run and tested."""
+    records = len(probe.items) * len(probe.conditions)
+    if len(probe.items) > MOST_ITEMS:
+        raise items.child(MOST_ITEMS).error(f"there are more than {MOST_ITEMS:,} items.", "keep fewer, or split them.")
+    if records > MOST_RECORDS:
+        problem = f"{len(probe.items):,} items in {len(probe.conditions)} conditions are {records:,} records"
+        raise items.error(f"{problem}, and at most {MOST_RECORDS:,} are run.", "use fewer items, or fewer conditions.")
 
 
 def _references(node: Node) -> dict[str, Reference]:
@@ -207,6 +239,9 @@ def _contrast(name: str, node: Node, known: tuple[str, ...]) -> Contrast:
     if shared := [condition for condition in a if condition in b]:
         fix = "give each side conditions of its own; a shared one would be subtracted from itself."
         raise node.error(f"both sides hold {', '.join(shared)}.", fix)
+    if len(a) + len(b) > MOST_WORDINGS:
+        problem = f"{len(a)} and {len(b)} wordings are more than the {MOST_WORDINGS} that a contrast may compare."
+        raise node.error(problem, "take some out, or make two contrasts of it.")
     blocks = parts["flip_blocks"].name() if "flip_blocks" in parts else None
     return Contrast(name, a, b, _role(name, parts["role"]), blocks)
 

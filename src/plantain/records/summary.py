@@ -34,11 +34,12 @@ class SignFlipNull(Frozen):
     flips: int
     """The observed sign pattern counted."""
     exact: bool
-    flip_space: float
-    """How many flips there are."""
+    flip_space: float | str
+    """How many flips there are: a number, or the text ``2^n`` where it is beyond a float."""
     smallest_p: float
-    mean: dict[str, float]
-    p99: dict[str, float]
+    mean: dict[str, float | None]
+    p99: dict[str, float | None]
+    """Null where the identity is the only flip."""
     p99_interval: dict[str, list[float | None]]
     """95% interval for Monte Carlo error; an end is None where so few flips do not bound it."""
 

@@ -40,7 +40,7 @@ def payload(result: Result) -> dict[str, Any]:
 
 def item_ranks(result: Result) -> dict[str, float]:
     """The rank of every item that has one."""
-    if "rank" not in result.records.columns:
+    if not result.has_ranks:
         return {}
     frame = result.records.select("item", pl.col("rank").cast(pl.Float64)).drop_nulls().unique("item")
     return dict(frame.iter_rows())

@@ -153,6 +153,11 @@ class Result:
         with reading(path, "prompt records", restored(path)):
             return pl.read_parquet(path)
 
+    @property
+    def has_ranks(self) -> bool:
+        """Whether items have a numeric field ``rank``, which orders them."""
+        return "rank" in self.records.columns and self.records.schema["rank"].is_numeric()
+
     @cached_property
     def token_counts(self) -> pl.DataFrame | None:
         """``item``, ``condition``, ``tokens``: text tokens by the model's own tokenizer. None where not stored."""

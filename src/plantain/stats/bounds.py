@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plantain.base.errors import InputError
-from plantain.stats.flips.draw import STORED_FLIPS, draw_flips
+from plantain.stats.flips.draw import STORED_FLIPS, draw_flips, spelled
 from plantain.stats.flips.quantise import quantise, t_p_values
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups, check_fraction
@@ -237,7 +237,9 @@ def item_calibration(
     parts = scores.parts[:, alive].astype(np.float64)
     wanted = 1 << (len(parts) - 1) if flips == "exact" else flips
     if wanted > STORED_FLIPS:
-        raise InputError(f"{wanted} flips are too many to calibrate.", fix="Ask for at most 1000000.", field="flips")
+        raise InputError(
+            f"{spelled(wanted)} flips are too many to calibrate.", fix="Ask for at most 1000000.", field="flips"
+        )
     drawn = draw_flips(len(parts), wanted, seed=seed)
 
     def rows(size: int) -> Iterator[Floats]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from plantain.base.errors import InputError
 from plantain.stats.effects import Effects, Symmetry, paired_effects, symmetry
 from plantain.stats.flips.counting import Counted, Flips, build_query, count_flips
+from plantain.stats.flips.draw import spelled
 from plantain.stats.flips.quantise import quantise
 from plantain.stats.multiplicity import (
     CountNull,
@@ -57,7 +58,7 @@ class SignFlipTest:
     blocks: int
     """Signs that flip on their own: the items, or the blocks they share."""
     flip_space: int
-    """Distinct flips; two-sided: up to a global sign."""
+    """Distinct flips; two-sided: up to a global sign. Of any size: a float ends at 2^1023."""
     smallest_p: float
     """The smallest p-value that these flips can give."""
     symmetry: Symmetry
@@ -251,7 +252,7 @@ def _warn(counted: Counted, level: float, blocks: int) -> tuple[str, ...]:
     if counted.smallest_p <= level:
         return ()
     sentence = (
-        f"{blocks} independent signs allow {counted.space} flips, of which {counted.flips} were counted:"
+        f"{blocks} independent signs allow {spelled(counted.space)} flips, of which {counted.flips} were counted:"
         f" the smallest attainable p is {counted.smallest_p:.3g}, above the level {level:g}."
     )
     warnings.warn(sentence, ResolutionWarning, stacklevel=3)

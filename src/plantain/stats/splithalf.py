@@ -34,7 +34,8 @@ def draw_halves(groups: Ints, strata: Ints, splits: int, seed: int) -> Bools:
         ``(splits, items)``, true for the first half.
 
     Raises:
-        InputError: A group in two strata, or a half of fewer than 2 items.
+        InputError: A group in two strata.
+        TooFewItems: A half of fewer than 2 items: fewer than 4 items, or blocks that leave a half no more.
     """
     count = int(groups.max()) + 1
     stratum = np.zeros(count, np.int64)
@@ -49,10 +50,19 @@ def draw_halves(groups: Ints, strata: Ints, splits: int, seed: int) -> Bools:
     first = np.zeros((splits, count), np.bool_)
     np.put_along_axis(first, order, np.arange(count) % 2 == 1, axis=1)
     halves = np.ascontiguousarray(first[:, groups])
-    sizes = halves.sum(axis=1)
-    if min(int(sizes.min()), len(groups) - int(sizes.max())) < SMALLEST_HALF:
-        raise InputError("A half has fewer than 2 items.", fix="Add items, or use smaller blocks.")
+    if smallest_half(halves) < SMALLEST_HALF:
+        raise TooFewItems("A half has fewer than 2 items.", fix="Add items, or use smaller blocks.")
     return halves
+
+
+class TooFewItems(InputError):
+    """The items cannot be halved; whoever analyses can leave the split halves out."""
+
+
+def smallest_half(halves: Bools) -> int:
+    """Items of the smallest half of splits ``(splits, items)``."""
+    sizes = halves.sum(axis=1)
+    return min(int(sizes.min()), int(halves.shape[1]) - int(sizes.max()))
 
 
 BLOCK_VALUES = 65_536
@@ -262,7 +272,8 @@ def split_half(
         units: Names of the units, for messages.
 
     Raises:
-        InputError: See `sign_flip_test`; also halves of fewer than 2 items, or a block in two strata.
+        InputError: See `sign_flip_test`; also a block in two strata.
+        TooFewItems: Halves of fewer than 2 items.
     """
     table = as_differences(differences, items, units)
     groups = as_groups(blocks, len(table), "block")

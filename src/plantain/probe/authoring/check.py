@@ -2,16 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from math import comb, prod
 from pathlib import Path
 
 from plantain.base.errors import InputError
+from plantain.base.yaml import Key, YamlFile
+from plantain.probe.copies import contents, shared_side
 from plantain.probe.expand import expand
+from plantain.probe.lookalike import oddities, skeleton, told_apart
 from plantain.probe.records import ExpandedContrast, Expansion, Record
-from plantain.probe.spec import read_probe
+from plantain.probe.spec import Probe, read_probe
 from plantain.probe.tokens import Encode, StratumTokens, labelled, stratum_tokens, token_problems
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
@@ -49,6 +52,10 @@ class Design:
     """Only of a pair of single wordings."""
     equal_sides: tuple[str, ...]
     """Items for which both sides hold one and the same prompt with the same reference."""
+    alike: tuple[tuple[str, str], ...]
+    """Items for which a prompt of each side look the same and are not, and by which characters they differ."""
+    floor_items: float
+    """Smallest two-sided p-value of flipping the signs of the items, or of their flip blocks."""
     floor: float
     """Smallest two-sided p-value of permuting the labels of the wordings."""
     floor_in_strata: float | None
@@ -70,6 +77,8 @@ def design(contrast: ExpandedContrast, records: Iterable[Record]) -> Design:
         own_words_b=_own_words([(b, a) for a, b in sides.values()]),
         changed_words=_changed(sides.values()) if len(contrast.a) == len(contrast.b) == 1 else None,
         equal_sides=tuple(item for item, (a, b) in sides.items() if _contents(a) & _contents(b)),
+        alike=tuple((item, said) for item, (a, b) in sides.items() if (said := _alike(a, b))),
+        floor_items=0.5 ** (len(set(contrast.flip_blocks or table)) - 1),
         floor=floor([(len(contrast.a), len(contrast.b))]),
         floor_in_strata=_floor_in_strata(contrast),
     )
@@ -98,6 +107,16 @@ def _sides(contrast: ExpandedContrast, table: dict[str, Record]) -> tuple[list[R
 
 def _contents(side: list[Record]) -> set[tuple[str, tuple[str, ...]]]:
     return {(record.prompt, record.reference) for record in side}
+
+
+def _alike(a: list[Record], b: list[Record]) -> str:
+    """By what prompts of the two sides differ that look the same; empty where all that differ can be told apart."""
+    seen = {(skeleton(record.prompt), record.reference): record.prompt for record in a}
+    for record in b:
+        prompt = seen.get((skeleton(record.prompt), record.reference), record.prompt)
+        if prompt != record.prompt:
+            return told_apart(prompt, record.prompt)
+    return ""
 
 
 def _own_words(pairs: list[tuple[list[Record], list[Record]]]) -> tuple[OwnWord, ...]:
@@ -152,6 +171,8 @@ class ProbeCheck:
     set_sha256: str = ""
     unused: tuple[str, ...] = ()
     """Conditions in no contrast: they cost passes and answer nothing."""
+    notes: tuple[str, ...] = ()
+    """What may be meant and may be an accident, each with its line: odd characters, and items that share a side."""
     contrasts: tuple[Design, ...] = ()
     tokens: tuple[TokenCheck, ...] = ()
 
@@ -170,10 +191,19 @@ class TokenReader:
     limit: int
 
 
-def check_probe(path: Path, root: Path, readers: tuple[TokenReader, ...] = ()) -> ProbeCheck:
-    """Check the probe file ``path`` by itself and with each reader. Errors in the file become problems."""
+def check_probe(
+    path: Path,
+    root: Path,
+    readers: tuple[TokenReader, ...] = (),
+    settings: Callable[[Expansion], Iterable[InputError]] = lambda _: (),
+) -> ProbeCheck:
+    """Check the probe file ``path`` by itself, with each reader, and with ``settings``, which says what cannot be met.
+
+    Errors in the file become problems.
+    """
     try:
-        expansion = expand(read_probe(path), root)
+        probe = read_probe(path)
+        expansion = expand(probe, root)
     except InputError as error:
         return ProbeCheck(path.stem, (str(error),))
     designs = tuple(design(contrast, expansion.records) for contrast in expansion.contrasts)
@@ -181,21 +211,71 @@ def check_probe(path: Path, root: Path, readers: tuple[TokenReader, ...] = ()) -
     conditions = dict.fromkeys(record.condition for record in expansion.records)
     return ProbeCheck(
         probe=expansion.probe,
-        problems=tuple(problem for found in designs for problem in _problems(found)),
+        problems=(
+            *(problem for found in designs for problem in _problems(found, probe)),
+            *map(str, settings(expansion)),
+        ),
         conditions=len(conditions),
         items=len(expansion.records) // len(conditions),
         set_sha256=expansion.set_sha256,
         unused=tuple(name for name in conditions if name not in used),
+        notes=(*_odd_texts(probe), *_shared_sides(probe, expansion)),
         contrasts=designs,
         tokens=tuple(_tokens(expansion, reader) for reader in readers),
     )
 
 
-def _problems(found: Design) -> list[str]:
-    if not found.equal_sides:
-        return []
-    names = ", ".join(found.equal_sides)
-    return [f"contrast {found.name}: both sides hold the same prompt for {names}. Fix: reword one of the sides."]
+def _problems(found: Design, probe: Probe) -> list[str]:
+    problems = []
+    if found.equal_sides:
+        names = ", ".join(found.equal_sides)
+        problems.append(f"contrast {found.name}: both sides hold the same prompt for {names}.{_REWORD}")
+    if found.alike:
+        item, said = found.alike[0]
+        more = f", and so for {len(found.alike) - 1} more" if len(found.alike) > 1 else ""
+        problem = f"on the two sides of the contrast '{found.name}' the texts look the same and differ in {said}{more}."
+        problems.append(_placed(probe.source, problem, "items", list(probe.items).index(item)) + _REWORD)
+    return problems
+
+
+_REWORD = " Fix: reword one of the sides."
+
+
+def _odd_texts(probe: Probe) -> Iterator[str]:
+    """Every text of the probe with characters that do not look like what they are."""
+    for keys, text in _texts(probe):
+        if odd := oddities(text):
+            yield _placed(probe.source, f"the text holds {', '.join(odd)}.", *keys)
+
+
+def _texts(probe: Probe) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """The texts that prompts are made of, each with its place in the file."""
+    for name, reference in probe.references.items():
+        if reference.prompt is not None:
+            yield ("references", name, "prompt"), reference.prompt
+    for name, condition in probe.conditions.items():
+        yield ("conditions", name, "prompt"), condition.prompt
+    for index, item in enumerate(probe.items.values()):
+        yield from ((("items", index, name), text) for name, text in item.fields.items() if isinstance(text, str))
+
+
+def _shared_sides(probe: Probe, expansion: Expansion) -> Iterator[str]:
+    table = contents(expansion)
+    for contrast in expansion.contrasts:
+        for side, names in (("a", contrast.a), ("b", contrast.b)):
+            pairs = shared_side(table, contrast, names)
+            if pairs:
+                more = f", and so for {len(pairs) - 1} more" if len(pairs) > 1 else ""
+                problem = (
+                    f"side {side} is the same for the items '{pairs[0][0]}' and '{pairs[0][1]}'{more}: items that "
+                    "share a prompt are not independent; `flip_blocks` can say so."
+                )
+                yield _placed(probe.source, problem, "contrasts", contrast.name)
+
+
+def _placed(source: YamlFile | None, problem: str, *keys: Key) -> str:
+    """``problem`` after file, line and field."""
+    return problem if source is None else str(source.error(problem, *keys))
 
 
 def _tokens(expansion: Expansion, reader: TokenReader) -> TokenCheck:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.files import sha256_bytes
-from plantain.base.yaml import YamlFile, read_yaml
-from plantain.probe.expand import expand, expand_with
+from plantain.base.files import sha256_bytes, sha256_file
+from plantain.base.yaml import YamlFile
+from plantain.probe.expand import expand_with
 from plantain.probe.records import ExpandedContrast, Expansion, Record, items_of
-from plantain.probe.spec import parse_probe
+from plantain.probe.spec import parse_probe, read_source
 
 
 def probe_path(name: str, root: Path) -> Path:
@@ -22,13 +22,14 @@ def probe_path(name: str, root: Path) -> Path:
 
 
 def load_expansion(address: str, root: Path) -> Expansion:
-    """Expand the probe at ``address``.
+    """Expand the probe at ``address``, copies and single items included: they can be looked at, and are not run.
 
     Raises:
         InputError: no such file or revision, or anything wrong in the file.
     """
     if probe_path(address, root).exists() or "@" not in address:
-        return expand(parse_probe(read_yaml(probe_path(address, root))), root)
+        probe = parse_probe(read_source(probe_path(address, root)))
+        return expand_with(probe, lambda file: sha256_file(root / file))
     name, revision = address.rsplit("@", 1)
     path = probe_path(name, root)
     source = _parse(_show(revision, path, root), f"{path}@{revision}")
@@ -41,7 +42,7 @@ def _parse(data: bytes, label: str) -> YamlFile:
         copy = Path(folder, "probe.yaml")
         copy.write_bytes(data)
         try:
-            return replace(read_yaml(copy), path=Path(label))
+            return replace(read_source(copy), path=Path(label))
         except InputError as error:
             raise InputError(error.problem, fix=error.fix, file=label, line=error.line, field=error.field) from None
 

@@ -1,8 +1,8 @@
-"""A new probe file: a skeleton, or sentence pairs from a table (columns ``a``, ``b`` and, if wanted, ``id``)."""
+"""A new probe file: a skeleton, sentence pairs from two columns of a table, or one column under templates."""
 
-import csv
 import io
 import tempfile
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,114 +14,37 @@ from ruamel.yaml.util import load_yaml_guess_indent
 from plantain.base import places
 from plantain.base.config import NAME, read_params
 from plantain.base.errors import InputError
-from plantain.base.files import normalise, write_atomic
+from plantain.base.files import write_atomic
+from plantain.probe.authoring.rows import Columns, items_of_column, pairs_of
+from plantain.probe.authoring.table import Table, read_table
 from plantain.probe.expand import expand
-from plantain.probe.node import text_problem
-from plantain.probe.spec import ITEM_ID, read_probe
-
-PairRow = dict[str, str]
+from plantain.probe.spec import read_probe
 
 
-def probe_from_pairs(name: str, path: Path) -> bytes:
-    """The YAML of a probe whose items are the rows of ``path``: whole sentences in place of templates.
+def new_probe(
+    name: str,
+    root: Path,
+    source: Path | None = None,
+    columns: Columns | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Path:
+    """Create ``prompts/<name>.yaml`` and add ``name`` to ``run.probes``.
 
-    Raises:
-        InputError: not UTF-8, wrong columns, an empty cell, an id that is not valid or occurs twice; names the line.
-    """
-    data: dict[str, Any] = {
-        "probe": name,
-        "title": f"Side a versus side b of {path.name}",
-        "conditions": {"a": {"prompt": "{a}"}, "b": {"prompt": "{b}"}},
-        "contrasts": {"target": {"a": "a", "b": "b", "role": "target"}},
-        "items": read_pairs(path),
-    }
-    writer = YAML()
-    writer.width = 1 << 16
-    writer.indent(mapping=2, sequence=4, offset=2)
-    stream = io.BytesIO()
-    writer.dump(data, stream)
-    return stream.getvalue()
-
-
-def read_pairs(path: Path) -> list[PairRow]:
-    """The rows of ``path`` as items; rows without an ``id`` column are numbered."""
-    rows = _rows(path)
-    if not rows:
-        raise _error(path, "the file is empty.", 1, "write a header line `a,b` or `id,a,b`.")
-    header, pairs = rows[0][1], rows[1:]
-    if len(set(header)) < len(header) or set(header) not in ({"a", "b"}, {"a", "b", "id"}):
-        problem = f"the columns are {', '.join(header)}."
-        raise _error(path, problem, 1, "name them a, b and, if wanted, id, parted by commas.")
-    if not pairs:
-        raise _error(path, "there is no pair.", 1, "add a line for each pair below the header.")
-    width = len(str(len(pairs)))
-    items = [
-        _item(path, line, header, cells, f"pair-{number:0{width}}") for number, (line, cells) in enumerate(pairs, 1)
-    ]
-    _check_ids(path, [line for line, _ in pairs], items)
-    return items
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line it starts on."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError("no such file.", file=path, fix="check the path.") from None
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise _error(path, f"byte {error.start} is not valid UTF-8.", line, "save the file as UTF-8.") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, start = [], 1
-    try:
-        for cells in reader:
-            if any(cells):
-                rows.append((start, [normalise(cell) for cell in cells]))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise _error(path, f"not valid CSV ({error}).", start, "close the quotes; write a quote as two.") from None
-    return rows
-
-
-def _item(path: Path, line: int, header: list[str], cells: list[str], default_id: str) -> PairRow:
-    if len(cells) != len(header):
-        problem = f"{len(cells)} cells stand under {len(header)} columns."
-        raise _error(path, problem, line, "put sentences with commas in quotes.")
-    row = dict(zip(header, cells, strict=True))
-    for column, text in row.items():
-        if problem := text_problem(text):
-            raise _error(path, problem, line, "write visible text in every cell.", column)
-    item = {"id": row.get("id", default_id), "a": row["a"], "b": row["b"]}
-    if not ITEM_ID.fullmatch(item["id"]):
-        fix = "use lower-case letters, digits, dots, hyphens and underscores, at most 64 characters."
-        raise _error(path, f"'{item['id']}' is not a valid id.", line, fix, "id")
-    if item["a"] == item["b"]:
-        raise _error(path, "both sides are the same sentence.", line, "write two that differ.")
-    return item
-
-
-def _check_ids(path: Path, lines: list[int], items: list[PairRow]) -> None:
-    seen: set[str] = set()
-    for line, item in zip(lines, items, strict=True):
-        if item["id"] in seen:
-            raise _error(path, f"the id '{item['id']}' occurs twice.", line, "give every row an id of its own.", "id")
-        seen.add(item["id"])
-
-
-def _error(path: Path, problem: str, line: int, fix: str, field: str = "") -> InputError:
-    return InputError(problem, fix=fix, file=path, line=line, field=field)
-
-
-def new_probe(name: str, root: Path, pairs: Path | None = None) -> Path:
-    """Create ``prompts/<name>.yaml`` (an example, or the rows of ``pairs``) and add ``name`` to ``run.probes``.
+    Args:
+        name: The probe's name.
+        root: The workspace.
+        source: A table whose rows become items; None for an example.
+        columns: Which of its columns hold the sides, or the items.
+        tell: Called with a sentence for what was left out of the table.
 
     Raises:
         InputError: a name that is not valid or is taken, or a table that cannot be a probe. Nothing is written then.
     """
     target, params = root / places.probe_file(name), root / places.PARAMS
     _check_name(name, target, params)
-    content = probe_from_pairs(name, pairs) if pairs else _skeleton(name)
-    _check_content(name, content, root)
+    table = read_table(source) if source else None
+    content = _skeleton(name) if table is None else _probe_of(name, table, columns or Columns())
+    _check_content(target, content, root)
     changed = _with_probe(params, name)
     write_atomic(target, content)
     try:
@@ -129,7 +52,46 @@ def new_probe(name: str, root: Path, pairs: Path | None = None) -> Path:
     except BaseException:
         target.unlink()
         raise
+    if tell and table is not None and table.blank:
+        tell(_left_out(table))
     return target
+
+
+def _left_out(table: Table) -> str:
+    lines = ", ".join(map(str, table.blank[:10])) + (", …" if len(table.blank) > 10 else "")
+    return f"Left out: {len(table.blank)} blank rows of {table.path} (line {lines})."
+
+
+def _probe_of(name: str, table: Table, columns: Columns) -> bytes:
+    if columns.items is None:
+        return _pairs(name, table, columns)
+    if columns.a is not None or columns.b is not None:
+        raise InputError("--items stands beside --a or --b.", fix="name two sides, or one column of items.")
+    items = {"items": items_of_column(table, columns.items)}
+    lead = _template("skeleton_items.yaml").replace("NAME", name).replace("SOURCE", table.path.name.replace("\n", " "))
+    return lead.encode() + _yaml(items)
+
+
+def _pairs(name: str, table: Table, columns: Columns) -> bytes:
+    """The YAML of a probe whose items are pairs: whole sentences in place of templates."""
+    return _yaml(
+        {
+            "probe": name,
+            "title": f"Side a versus side b of {table.path.name}",
+            "conditions": {"a": {"prompt": "{a}"}, "b": {"prompt": "{b}"}},
+            "contrasts": {"target": {"a": "a", "b": "b", "role": "target"}},
+            "items": pairs_of(table, columns),
+        }
+    )
+
+
+def _yaml(data: dict[str, Any]) -> bytes:
+    writer = YAML()
+    writer.width = 1 << 16
+    writer.indent(mapping=2, sequence=4, offset=2)
+    stream = io.BytesIO()
+    writer.dump(data, stream)
+    return stream.getvalue()
 
 
 def _check_name(name: str, target: Path, params: Path) -> None:
@@ -144,16 +106,22 @@ def _check_name(name: str, target: Path, params: Path) -> None:
 
 
 def _skeleton(name: str) -> bytes:
-    text = files("plantain.probe.authoring").joinpath("skeleton.yaml").read_text(encoding="utf-8")
-    return text.replace("NAME", name).encode()
+    return _template("skeleton.yaml").replace("NAME", name).encode()
 
 
-def _check_content(name: str, content: bytes, root: Path) -> None:
+def _template(file: str) -> str:
+    return files("plantain.probe.authoring").joinpath(file).read_text(encoding="utf-8")
+
+
+def _check_content(target: Path, content: bytes, root: Path) -> None:
     """Read the probe back as a stage would, before anything stands in the repository."""
     with tempfile.TemporaryDirectory() as folder:
-        candidate = Path(folder, f"{name}.yaml")
+        candidate = Path(folder, target.name)
         candidate.write_bytes(content)
-        expand(read_probe(candidate), root)
+        try:
+            expand(read_probe(candidate), root)
+        except InputError as error:
+            raise InputError(error.problem, fix=error.fix, file=target, line=error.line, field=error.field) from None
 
 
 class _Representer(RoundTripRepresenter):

@@ -16,6 +16,8 @@ from plantain.report.result import Analysis, Result
 
 TOP_HEADS = 12
 MANY = 2_000
+FEWEST_RANKS = 4
+"""Different ranks below which there is no trend to see, nor one in the verdict."""
 
 
 def null_distribution(result: Result, analysis: Analysis) -> Figure | None:
@@ -137,8 +139,10 @@ def _joint_blocks(analysis: Analysis) -> int:
     return max((row.block + 1 for row in analysis.summary.blocks if row.block_kind == "joint"), default=0)
 
 
-def split_half_chart(result: Result, analysis: Analysis) -> Figure:
-    """T of one half of the items against t of the other, a dot per unit."""
+def split_half_chart(result: Result, analysis: Analysis) -> Figure | None:
+    """T of one half of the items against t of the other, a dot per unit; None where there are no halves."""
+    if analysis.table["half_a_t"].null_count() == analysis.table.height:
+        return None
     figure = new_figure(3.2, width=3.2)
     m = analysis.metrics
     r = f"r = {wording.fixed(m.get('split_half_r'))}"
@@ -169,7 +173,7 @@ def split_half_chart(result: Result, analysis: Analysis) -> Figure:
 def rank_chart(result: Result, analysis: Analysis) -> Figure | None:
     """How strongly each ranked item shows the pattern of all the others."""
     scores = rank_scores(result, analysis)
-    if scores is None:
+    if scores is None or scores["rank"].n_unique() < FEWEST_RANKS:
         return None
     figure = new_figure(1.0 + 0.118 * len(scores))
     rho = float(stats.spearmanr(scores["rank"], scores["score"]).statistic)
@@ -201,7 +205,7 @@ def rank_scores(result: Result, analysis: Analysis) -> pl.DataFrame | None:
     Leaving the item out of the mean keeps it from agreeing with itself.
     """
     differences = analysis.differences
-    if differences is None or "rank" not in result.records.columns:
+    if differences is None or not result.has_ranks:
         return None
     ranks = result.records.select("item", "rank").unique("item", maintain_order=True)
     values = differences.drop("item").to_numpy()
@@ -217,6 +221,8 @@ def top_heads(result: Result, analysis: Analysis) -> Figure | None:
     if analysis.differences is None:
         return None
     best = analysis.table.drop_nulls("t").sort(pl.col("t").abs(), "unit", descending=[True, False]).head(TOP_HEADS)
+    if best.is_empty():
+        return None
     figure = new_figure(0.95 + 0.19 * len(best))
     upper = headline(
         figure,

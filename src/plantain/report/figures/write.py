@@ -38,8 +38,8 @@ def _charts(result: Result, analysis: Analysis) -> Iterator[tuple[str, Figure]]:
     label = analysis.label
     yield f"{label}.maps", draw_maps.measures(result, analysis)
     yield f"{label}.blocks", draw_charts.blocks(result, analysis)
-    yield f"{label}.split_half", draw_charts.split_half_chart(result, analysis)
     optional = {
+        "split_half": draw_charts.split_half_chart,
         "null": draw_charts.null_distribution, "rank": draw_charts.rank_chart, "top": draw_charts.top_heads,
     }  # fmt: skip
     for name, draw in optional.items():

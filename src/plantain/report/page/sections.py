@@ -44,6 +44,8 @@ def tiles(result: Result) -> list[Tile]:
     m = main.metrics
     share = wording.percent(m.get("heads_over_t3_fraction"))
     quartiles = f"quartiles {wording.fixed(m.get('split_half_r_q25'))} to {wording.fixed(m.get('split_half_r_q75'))}"
+    if "split_half_r" not in m:
+        quartiles = "not tested: each half needs at least 2 items"
     found = [
         _beyond_wording(main),
         *_concept(result),

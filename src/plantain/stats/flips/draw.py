@@ -43,6 +43,17 @@ class FlipSet:
         return 1.0 - 2.0 * self.bits(start, stop).astype(np.float64)
 
 
+def spelled(count: int) -> str:
+    """A number of flips in digits, or as a power of 2 where it is one beyond 64 bits."""
+    bits = count.bit_length() - 1
+    return f"2^{bits}" if bits >= WORD and count == 1 << bits else str(count)
+
+
+def drawn_bytes(blocks: int, flips: int) -> int:
+    """What the codes of drawn flips take; more than `DRAWN_BYTES` is refused."""
+    return flips * -(-blocks // WORD) * 8
+
+
 def random_stream(seed: int, purpose: int) -> np.random.Philox:
     """Random bits for one purpose of one seed; raw Philox words are the same on every platform and NumPy version.
 
@@ -75,7 +86,7 @@ def draw_flips(blocks: int, flips: int, *, folded: bool = True, unique: bool = T
         codes = np.arange(1 << free, dtype=np.uint64)[:, None]
         return FlipSet(blocks, codes, exact=True, space=1 << free)
     words = -(-blocks // WORD)
-    if flips * words * 8 > DRAWN_BYTES:
+    if drawn_bytes(blocks, flips) > DRAWN_BYTES:
         raise InputError(
             f"{flips} drawn flips of {blocks} blocks need more than {DRAWN_BYTES >> 20} MiB.",
             fix=f'Ask for at most {DRAWN_BYTES // (8 * words)}, or for flips="exact".',
