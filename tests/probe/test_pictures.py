@@ -14,7 +14,7 @@ from plantain.base.files import sha256_bytes
 from plantain.probe import pictures
 from plantain.probe.authoring.check import check_probe
 from plantain.probe.expand import expand
-from plantain.probe.pictures import cached, normalised, read
+from plantain.probe.pictures import cached, normalised, read_picture
 from plantain.probe.spec import read_probe
 
 PROBE = """
@@ -314,16 +314,16 @@ def test_a_file_outside_the_repository_is_refused(house):
     (house / "images/out.png").symlink_to(house.parent / "other.png")
     (house / "up").symlink_to("..")
     (house / "images/in.png").symlink_to("room.png")
-    np.testing.assert_array_equal(np.asarray(read(house, "images/in.png").image), RGB)
+    np.testing.assert_array_equal(np.asarray(read_picture(house, "images/in.png").image), RGB)
     for file in ("images/out.png", "up/other.png", "../other.png", str(house / "images/room.png")):
         with pytest.raises(InputError, match="outside the repository"):
-            read(house, file)
+            read_picture(house, file)
     with pytest.raises(InputError, match="this is no file"):
-        read(house, "images")
+        read_picture(house, "images")
     (house / "images/round.png").symlink_to("round.png")
     for file in ("images/round.png", "images/none.png", "images/nul\0.png"):
         with pytest.raises(OSError, match=r"\.png"):
-            read(house, file)
+            read_picture(house, file)
 
 
 def written(root: Path, text: str) -> Path:

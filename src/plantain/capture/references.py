@@ -10,7 +10,7 @@ from plantain.base.errors import InputError
 from plantain.base.files import readable_json, sha256_bytes, write_atomic
 from plantain.base.params import ReferenceParams
 from plantain.capture.progress import Progress, shown
-from plantain.probe.pictures import read, refuse_size
+from plantain.probe.pictures import read_picture, refuse_size
 from plantain.probe.records import ReferenceRecord
 from plantain.records.lock import ModelLock
 
@@ -59,7 +59,7 @@ def _copy(record: ReferenceRecord, folder: Path) -> None:
     """The picture of a file in the one form that model, page and digests know it in."""
     source = Path(str(record.file))
     try:
-        picture = read(Path(), str(record.file))
+        picture = read_picture(Path(), str(record.file))
     except OSError:
         raise InputError(f"reference '{record.name}' is missing.", file=source, fix="restore the file.") from None
     if picture.source_sha256 != record.file_sha256:

@@ -13,7 +13,7 @@ from plantain.probe.authoring.rows import Columns
 app = group("Begin a probe of your own.")
 
 Name = Annotated[str, typer.Argument(help="Lower-case letters, digits and underscores.")]
-Source = Annotated[
+FromFile = Annotated[
     Path | None,
     typer.Option("--from", help="A table: CSV, TSV, JSON lines, or a list in .txt. Columns a, b and, if wanted, id."),
 ]
@@ -28,7 +28,7 @@ def _group() -> None:
 
 
 @app.command()
-def new(name: Name, source: Source = None, a: SideA = None, b: SideB = None, items: Items = None) -> None:
+def new(name: Name, source: FromFile = None, a: SideA = None, b: SideB = None, items: Items = None) -> None:
     """Create prompts/NAME.yaml and add NAME to run.probes in params.yaml."""
     columns = Columns(a, b, items)
     if source is None and columns != Columns():

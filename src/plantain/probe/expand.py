@@ -32,9 +32,9 @@ def expand(probe: Probe, root: Path) -> Expansion:
     @cache
     def opened(file: str) -> str:
         # Pillow and NumPy take their time to import, which a probe without pictures need not pay.
-        from plantain.probe.pictures import read
+        from plantain.probe.pictures import read_picture
 
-        return read(root, file).source_sha256
+        return read_picture(root, file).source_sha256
 
     expansion = expand_with(probe, opened)
     if len(probe.items) < FEWEST_ITEMS:

@@ -67,7 +67,7 @@ class Picture:
         return stream.getvalue()
 
 
-def read(root: Path, file: str) -> Picture:
+def read_picture(root: Path, file: str) -> Picture:
     """The picture ``file`` of the repository at ``root``.
 
     Raises:

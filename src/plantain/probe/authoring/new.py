@@ -16,7 +16,7 @@ from plantain.base.config import NAME, read_params
 from plantain.base.errors import InputError
 from plantain.base.files import write_atomic
 from plantain.probe.authoring.rows import Columns, items_of_column, pairs_of
-from plantain.probe.authoring.table import Table, read_table
+from plantain.probe.authoring.table import SourceTable, read_table
 from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
 
@@ -57,12 +57,12 @@ def new_probe(
     return target
 
 
-def _left_out(table: Table) -> str:
+def _left_out(table: SourceTable) -> str:
     lines = ", ".join(map(str, table.blank[:10])) + (", …" if len(table.blank) > 10 else "")
     return f"Left out: {len(table.blank)} blank rows of {table.path} (line {lines})."
 
 
-def _probe_of(name: str, table: Table, columns: Columns) -> bytes:
+def _probe_of(name: str, table: SourceTable, columns: Columns) -> bytes:
     if columns.items is None:
         return _pairs(name, table, columns)
     if columns.a is not None or columns.b is not None:
@@ -72,7 +72,7 @@ def _probe_of(name: str, table: Table, columns: Columns) -> bytes:
     return lead.encode() + _yaml(items)
 
 
-def _pairs(name: str, table: Table, columns: Columns) -> bytes:
+def _pairs(name: str, table: SourceTable, columns: Columns) -> bytes:
     """The YAML of a probe whose items are pairs: whole sentences in place of templates."""
     return _yaml(
         {

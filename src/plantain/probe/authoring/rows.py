@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from plantain.probe.authoring.table import Row, Table, table_error
+from plantain.probe.authoring.table import SourceRow, SourceTable, table_error
 from plantain.probe.lookalike import skeleton, told_apart
 from plantain.probe.node import text_problem
 from plantain.probe.spec import FEWEST_ITEMS, ITEM_ID
 
 T = TypeVar("T")
 
-Item = dict[str, str]
+TableItem = dict[str, str]
 
 ITEM_FIELD = "text"
 """The field that holds an item's text under templates (`prompt` is a column of every expanded probe)."""
@@ -26,7 +26,7 @@ class Columns:
     items: str | None = None
 
 
-def pairs_of(table: Table, chosen: Columns) -> list[Item]:
+def pairs_of(table: SourceTable, chosen: Columns) -> list[TableItem]:
     """The rows as items with the sentences ``a`` and ``b``.
 
     Raises:
@@ -35,7 +35,7 @@ def pairs_of(table: Table, chosen: Columns) -> list[Item]:
     """
     names = _sides(table, chosen)
 
-    def item(row: Row) -> Item:
+    def item(row: SourceRow) -> TableItem:
         a, b = (_checked(table, row, name) for name in names)
         if skeleton(a) == skeleton(b):
             said = "are the same sentence" if a == b else f"look the same: they differ in {told_apart(a, b)}"
@@ -45,7 +45,7 @@ def pairs_of(table: Table, chosen: Columns) -> list[Item]:
     return _numbered(table, "pair", item)
 
 
-def items_of_column(table: Table, column: str) -> list[Item]:
+def items_of_column(table: SourceTable, column: str) -> list[TableItem]:
     """The texts of one column as items, for templates to put to the model.
 
     Raises:
@@ -55,7 +55,7 @@ def items_of_column(table: Table, column: str) -> list[Item]:
     return _numbered(table, "item", lambda row: {ITEM_FIELD: _checked(table, row, name)})
 
 
-def _sides(table: Table, chosen: Columns) -> tuple[str, str]:
+def _sides(table: SourceTable, chosen: Columns) -> tuple[str, str]:
     """The columns of the two sides: those that were named, or ``a`` and ``b`` where nothing else is there."""
     if chosen.a is not None or chosen.b is not None:
         return table.column(chosen.a or "a", "--a"), table.column(chosen.b or "b", "--b")
@@ -71,14 +71,14 @@ def _sides(table: Table, chosen: Columns) -> tuple[str, str]:
     raise table_error(table.path, problem, 1, fix)
 
 
-def _checked(table: Table, row: Row, column: str) -> str:
+def _checked(table: SourceTable, row: SourceRow, column: str) -> str:
     text = row.cells.get(column, "")
     if problem := text_problem(text):
         raise table_error(table.path, problem, row.line, "write visible text in every cell.", column)
     return text
 
 
-def _numbered(table: Table, word: str, item: Callable[[Row], Item]) -> list[Item]:
+def _numbered(table: SourceTable, word: str, item: Callable[[SourceRow], TableItem]) -> list[TableItem]:
     """The items of all rows, each with an id of its own and each different from the others."""
     by_id = next((column for column in table.columns if column.casefold() == "id"), None)
     width = len(str(len(table.rows)))
@@ -98,7 +98,7 @@ def _numbered(table: Table, word: str, item: Callable[[Row], Item]) -> list[Item
     return items
 
 
-def _checked_id(table: Table, row: Row, column: str) -> str:
+def _checked_id(table: SourceTable, row: SourceRow, column: str) -> str:
     name = row.cells.get(column, "")
     if not ITEM_ID.fullmatch(name):
         fix = "use lower-case letters, digits, dots, hyphens and underscores, at most 64 characters."
@@ -106,7 +106,7 @@ def _checked_id(table: Table, row: Row, column: str) -> str:
     return name
 
 
-def _once(table: Table, seen: dict[T, int], value: T, line: int, said: str, fix: str, field: str = "") -> None:
+def _once(table: SourceTable, seen: dict[T, int], value: T, line: int, said: str, fix: str, field: str = "") -> None:
     if value in seen:
         raise table_error(table.path, f"{said}; it stands in line {seen[value]} too.", line, fix, field)
     seen[value] = line

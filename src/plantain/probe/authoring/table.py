@@ -21,7 +21,7 @@ LIST_COLUMN = "prompt"
 
 
 @dataclass(frozen=True)
-class Row:
+class SourceRow:
     """One row that is not blank."""
 
     line: int
@@ -31,12 +31,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """A table with named columns."""
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SourceRow, ...]
     blank: tuple[int, ...] = ()
     """Lines of the rows that were blank, and were left out."""
 
@@ -55,7 +55,7 @@ class Table:
         raise table_error(self.path, problem, 1, f"give one of them: `{flag} COLUMN`.")
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> SourceTable:
     """Read ``path``: ``.jsonl`` as one object a line, ``.txt`` as one prompt a line, else parted by , ; or tab.
 
     Raises:
@@ -99,7 +99,7 @@ def _text(path: Path) -> str:
         raise table_error(path, f"byte {error.start} is not valid UTF-8.", line, "save the file as UTF-8.") from None
 
 
-def _parted(path: Path, text: str) -> Table:
+def _parted(path: Path, text: str) -> SourceTable:
     """A table whose first row that is not blank names the columns."""
     delimiter, skipped = _delimiter(path, text)
     rows = list(_cells(path, text, delimiter))[skipped:]
@@ -112,7 +112,7 @@ def _parted(path: Path, text: str) -> Table:
     if len(set(named)) < len(named):
         raise table_error(path, f"the columns are {', '.join(header)}.", head, "give each column a name of its own.")
     body = tuple(_row(path, line, header, cells, delimiter) for line, cells in filled[1:])
-    return Table(path, tuple(named), body, blank)
+    return SourceTable(path, tuple(named), body, blank)
 
 
 def _delimiter(path: Path, text: str) -> tuple[str, int]:
@@ -138,7 +138,7 @@ def _cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
         raise table_error(path, f"not valid CSV ({error}).", start, fix) from None
 
 
-def _row(path: Path, line: int, header: list[str], cells: list[str], delimiter: str) -> Row:
+def _row(path: Path, line: int, header: list[str], cells: list[str], delimiter: str) -> SourceRow:
     if len(cells) != len(header):
         problem = f"{len(cells)} cells stand under {len(header)} columns."
         raise table_error(path, problem, line, f"put sentences with {_NAMES.get(delimiter, delimiter)} in quotes.")
@@ -146,24 +146,24 @@ def _row(path: Path, line: int, header: list[str], cells: list[str], delimiter: 
     stray = next((cell for name, cell in list(zip(header, cells, strict=True))[1:] if cell and not name), "")
     if stray:
         raise table_error(path, f"'{stray}' stands under no column name.", line, "name the column, or empty it.")
-    return Row(line, {name: cell for name, cell in zip(header, cells, strict=True) if name})
+    return SourceRow(line, {name: cell for name, cell in zip(header, cells, strict=True) if name})
 
 
-def _lines(path: Path, text: str) -> Table:
+def _lines(path: Path, text: str) -> SourceTable:
     """A file in which a line is a row: a prompt, or a JSON object."""
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     blank = tuple(number for number, line in lines if not line)
     parse = _object if path.suffix.casefold() == ".jsonl" else _prompt
     rows = tuple(parse(path, number, line) for number, line in lines if line)
     columns = dict.fromkeys(name for row in rows for name in row.cells)
-    return Table(path, tuple(columns), rows, blank[:-1] if text.endswith("\n") else blank)
+    return SourceTable(path, tuple(columns), rows, blank[:-1] if text.endswith("\n") else blank)
 
 
-def _prompt(path: Path, line: int, text: str) -> Row:
-    return Row(line, {LIST_COLUMN: normalise(text)})
+def _prompt(path: Path, line: int, text: str) -> SourceRow:
+    return SourceRow(line, {LIST_COLUMN: normalise(text)})
 
 
-def _object(path: Path, line: int, text: str) -> Row:
+def _object(path: Path, line: int, text: str) -> SourceRow:
     """The texts and numbers of an object; lists and objects inside it are no columns."""
     try:
         found: Any = json.loads(text)
@@ -171,4 +171,6 @@ def _object(path: Path, line: int, text: str) -> Row:
         raise table_error(path, "not valid JSON.", line, "write one JSON object a line.") from None
     if not isinstance(found, dict):
         raise table_error(path, "this is no JSON object.", line, "write one JSON object a line.")
-    return Row(line, {name: normalise(str(value)) for name, value in found.items() if isinstance(value, str | int)})
+    return SourceRow(
+        line, {name: normalise(str(value)) for name, value in found.items() if isinstance(value, str | int)}
+    )

@@ -30,7 +30,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Thumbnail:
     """A conditioning image, ready to be shown."""
 
     reference: ReferenceRecord
@@ -106,11 +106,11 @@ def examples(result: Result, analysis: Analysis, side: str) -> list[tuple[str, s
     return [(name, prompts.get(name, "")) for name in names]
 
 
-def pictures(result: Result) -> list[Picture]:
+def pictures(result: Result) -> list[Thumbnail]:
     """The conditioning images, small enough to travel with the page."""
     shown = result.references[:SHOWN_IMAGES]
     size = 640 if len(shown) <= 3 else 240
-    return [Picture(reference, _thumbnail(result.reference_image(reference.name), size)) for reference in shown]
+    return [Thumbnail(reference, _thumbnail(result.reference_image(reference.name), size)) for reference in shown]
 
 
 def _thumbnail(path: Path, size: int) -> str:
