@@ -26,7 +26,7 @@ COMMANDS = {
     "doctor": "What is wrong with this checkout, and the fix of each.",
     "selftest": "Compare nominal with observed error rates on simulated data.",
     "prompts": "Check, show and compare probes.",
-    "probe": "Begin a probe of your own.",
+    "probe": "Begin a probe of your own, or take one out.",
     "model": "Show the geometry of a model, or fetch its weights.",
     "published": "Check the figures of the published cards.",
     "cache": "Show and prune the store of shards and embeddings.",

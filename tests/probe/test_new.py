@@ -2,14 +2,17 @@ import difflib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
+from plantain.commands.probe import app
 from plantain.probe.authoring import new as module
 from plantain.probe.authoring.check import design
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
+from plantain.stages.pipelines import pipeline_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,3 +144,16 @@ def test_nothing_is_half_done_when_params_cannot_be_written(house, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         new_probe("mine", house)
     assert state(house) == before
+
+
+def test_a_probe_that_is_removed_leaves_the_run_with_its_stages_and_keeps_its_file(house, monkeypatch):
+    monkeypatch.chdir(house)
+    before = Path("params.yaml").read_bytes()
+    run = CliRunner()
+    assert run.invoke(app, ["new", "dusk"], catch_exceptions=False).exit_code == 0
+    assert Path("pipelines/dusk/dvc.yaml").read_bytes() == pipeline_text("dusk")
+    assert run.invoke(app, ["rm", "dusk"], catch_exceptions=False).exit_code == 0
+    assert Path("params.yaml").read_bytes() == before
+    assert (Path("pipelines/dusk").exists(), Path("prompts/dusk.yaml").exists()) == (False, True)
+    with pytest.raises(InputError, match=r"run\.probes.*not listed"):
+        run.invoke(app, ["rm", "dusk"], catch_exceptions=False)

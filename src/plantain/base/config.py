@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter
 
 from plantain.base.params import AnalysisParams, CaptureParams, CapturePath, ModelParams, Params, Section, Source
+from plantain.base.places import RESERVED
 from plantain.base.secrets import user_info
 from plantain.base.yaml import Key, YamlFile, read_yaml
 
@@ -155,6 +156,9 @@ def _check_model(source: YamlFile, params: Params, name: str) -> None:
     if not MODEL_NAME.fullmatch(name):
         fix = "use lower-case letters, digits, dots, hyphens and underscores."
         raise source.error(f"'{name}' is not a model name.", "models", name, fix=fix)
+    if name in RESERVED:
+        fix = "choose another name."
+        raise source.error(f"'{name}' is a place in reports/ of its own.", "models", name, fix=fix)
     for key in _NEEDS[model.source]:
         if getattr(model, key) is None:
             fix = f"add `{key}:` to models.{name}."

@@ -1,16 +1,21 @@
-"""``plantain probe``: begin a probe of one's own."""
+"""``plantain probe``: begin a probe of one's own, or take one out of the run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from plantain.base import places
+from plantain.base.config import read_params
 from plantain.base.errors import InputError
+from plantain.base.files import write_atomic
 from plantain.commands.opening import group
+from plantain.probe.authoring.listing import without_probe
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.authoring.rows import Columns
+from plantain.stages.pipelines import remove_pipeline, write_pipeline
 
-app = group("Begin a probe of your own.")
+app = group("Begin a probe of your own, or take one out.")
 
 Name = Annotated[str, typer.Argument(help="Lower-case letters, digits and underscores.")]
 FromFile = Annotated[
@@ -24,7 +29,7 @@ Items = Annotated[str | None, typer.Option("--items", help="The one column that 
 
 @app.callback()
 def _group() -> None:
-    """Begin a probe of your own."""
+    """Begin a probe of your own, or take one out."""
 
 
 @app.command()
@@ -34,5 +39,21 @@ def new(name: Name, source: FromFile = None, a: SideA = None, b: SideB = None, i
     if source is None and columns != Columns():
         raise InputError("--a, --b and --items name columns of a table.", fix="give the table: `--from FILE`.")
     path = new_probe(name, Path(), source, columns, tell=print)
+    write_pipeline(name)
     print(f"{path} is ready, and {name} stands in run.probes of params.yaml.")
     print(f"Next: edit it, then `plantain prompts check {name}` and `plantain run {name}`.")
+
+
+@app.command()
+def rm(name: Name) -> None:
+    """Take NAME out of run.probes, with its stages and results; prompts/NAME.yaml stays."""
+    run = read_params().run
+    if name not in run.probes:
+        fix = f"use one of: {', '.join(run.probes)}."
+        raise InputError(f"'{name}' is not listed.", file=places.PARAMS, field="run.probes", fix=fix)
+    if run.probes == [name]:
+        fix = "add another probe first: a run needs one."
+        raise InputError(f"'{name}' is the only probe.", file=places.PARAMS, field="run.probes", fix=fix)
+    remove_pipeline(name)
+    write_atomic(places.PARAMS, without_probe(places.PARAMS, name))
+    print(f"{name} is out of run.probes, and its pipeline and results are removed; {places.probe_file(name)} stays.")

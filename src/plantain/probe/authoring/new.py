@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.util import load_yaml_guess_indent
 
 from plantain.base import places
 from plantain.base.config import NAME, read_params
 from plantain.base.errors import InputError
 from plantain.base.files import write_atomic
+from plantain.probe.authoring.listing import with_probe
 from plantain.probe.authoring.rows import Columns, items_of_column, pairs_of
 from plantain.probe.authoring.table import SourceTable, read_table
 from plantain.probe.expand import expand
@@ -45,7 +44,7 @@ def new_probe(
     table = read_table(source) if source else None
     content = _skeleton(name) if table is None else _probe_of(name, table, columns or Columns())
     _check_content(target, content, root)
-    changed = _with_probe(params, name)
+    changed = with_probe(params, name)
     write_atomic(target, content)
     try:
         write_atomic(params, changed)
@@ -122,28 +121,3 @@ def _check_content(target: Path, content: bytes, root: Path) -> None:
             expand(read_probe(candidate), root)
         except InputError as error:
             raise InputError(error.problem, fix=error.fix, file=target, line=error.line, field=error.field) from None
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null as it stands in params.yaml, where ruamel.yaml would leave the place empty."""
-
-
-_Representer.add_representer(
-    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-)
-
-
-def _with_probe(params: Path, name: str) -> bytes:
-    """``params.yaml`` with ``name`` added, its comments, quotes and indentation kept."""
-    text = params.read_text(encoding="utf-8")
-    _, indent, offset = load_yaml_guess_indent(text)
-    writer = YAML()
-    writer.Representer = _Representer
-    writer.preserve_quotes = True
-    writer.width = 1 << 16
-    writer.indent(mapping=2, sequence=indent or 2, offset=offset or 0)
-    tree = writer.load(text)
-    tree["run"]["probes"].append(name)
-    stream = io.BytesIO()
-    writer.dump(tree, stream)
-    return stream.getvalue()
