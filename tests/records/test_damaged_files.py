@@ -149,9 +149,7 @@ def test_damaged_embeddings(current, data):
     path.write_bytes(WHOLE)
     assert _embeddings(current, "demo", "tiny").shape == (2, 3, 4)
     path.write_bytes(data)
-    assert_refused(
-        lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"checkout --force {path}`"
-    )
+    assert_refused(lambda: _embeddings(current, "demo", "tiny"), path, "prompt embeddings", f"checkout --force {path}`")
 
 
 NULL = NullTable(
