@@ -10,7 +10,7 @@ from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import LEAST_WORDINGS, Params, Source, UnitKind, VerdictParams
 from plantain.base.places import state_dir
-from plantain.base.refusal import Node, interval
+from plantain.base.refusal import Place, interval
 
 SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
 
@@ -204,7 +204,7 @@ def test_every_number_has_its_interval_and_a_usual_value_inside():
     found = dict(numbers(Params))
     assert len(found) == 38
     for keys, kind in found.items():
-        node = Node.at(schema, keys)
+        node = Place.at(schema, keys)
         assert type(node.usual) is kind, keys
         low, high = (float(end) for end in interval(node.number)[1:-1].split(", "))
         assert low <= node.usual <= high < math.inf, keys
