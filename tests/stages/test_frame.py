@@ -18,7 +18,7 @@ from plantain.records import journal
 from plantain.records.receipt import read_receipt
 from plantain.stages.cells import stale_outs
 from plantain.stages.frame import run, stage
-from plantain.stages.pipelines import follow, pipeline_text, write_pipeline
+from plantain.stages.pipelines import add_pipeline, follow, pipeline_text
 from plantain.stages.rooms import code_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,7 +178,7 @@ def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
         import time
         from pathlib import Path
         from plantain.stages.frame import stage
-from plantain.stages.pipelines import follow, pipeline_text, write_pipeline
+from plantain.stages.pipelines import follow, pipeline_text, add_pipeline
 from plantain.stages.rooms import code_paths
         with stage("prompts", section="prompts", probe="demo") as current:
             current.out(Path("out/copy.txt")).write_text("half")
@@ -219,7 +219,7 @@ stages:
 
 @pytest.fixture
 def locked(workspace):
-    write_pipeline("kept")
+    add_pipeline("kept")
     places.LOCK.write_text(TOP_LOCK)
     places.pipeline_lock("kept").write_text(PROBE_LOCK)
 

@@ -13,7 +13,7 @@ from plantain.commands.opening import group
 from plantain.probe.authoring.listing import without_probe
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.authoring.rows import Columns
-from plantain.stages.pipelines import remove_pipeline, write_pipeline
+from plantain.stages.pipelines import add_pipeline, remove_pipeline
 
 app = group("Begin a probe of your own, or take one out.")
 
@@ -39,7 +39,7 @@ def new(name: Name, source: FromFile = None, a: SideA = None, b: SideB = None, i
     if source is None and columns != Columns():
         raise InputError("--a, --b and --items name columns of a table.", fix="give the table: `--from FILE`.")
     path = new_probe(name, Path(), source, columns, tell=print)
-    write_pipeline(name)
+    add_pipeline(name)
     print(f"{path} is ready, and {name} stands in run.probes of params.yaml.")
     print(f"Next: edit it, then `plantain prompts check {name}` and `plantain run {name}`.")
 

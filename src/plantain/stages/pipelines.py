@@ -23,7 +23,7 @@ def pipeline_text(probe: str) -> bytes:
     return files("plantain.stages").joinpath("pipeline.yaml").read_bytes().replace(_NAME.encode(), probe.encode())
 
 
-def write_pipeline(probe: str) -> Path:
+def add_pipeline(probe: str) -> Path:
     """Write the pipeline of ``probe``."""
     path = places.pipeline(probe)
     write_atomic(path, pipeline_text(probe))
@@ -50,7 +50,7 @@ def follow(run: RunParams) -> tuple[list[str], list[str]]:
         _check_untouched(probe)
     new = [probe for probe in run.probes if not places.pipeline(probe).exists()]
     for probe in new:
-        write_pipeline(probe)
+        add_pipeline(probe)
     for probe in gone:
         remove_pipeline(probe)
     return new, gone
