@@ -146,7 +146,8 @@ def _information(
     if cell.embeddings is not None:
         a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
         found["text"] = six_digits(compare_templates(a, b, None, rules).concept_information)
-    return found
+    # Where no head varies over wordings there is no information to give.
+    return {key: value for key, value in found.items() if not isinstance(value, float) or np.isfinite(value)}
 
 
 def _embedded(cell: Cell, names: tuple[str, ...]) -> Floats:
