@@ -24,7 +24,11 @@ from plantain.stats.signflip import ResolutionWarning, sign_flip_test
 CARD = replace(ANALYSIS, tokens=Tokens.all, measure=Measure.rms, flips=201, unique=False, split_flips=0, permutations=0)
 HALVED = ("split_half_r", "split_half_r_q25", "split_half_r_q75", "split_half_r_spearman_brown")
 
-pytestmark = pytest.mark.filterwarnings("ignore::plantain.stats.signflip.ResolutionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::plantain.stats.signflip.ResolutionWarning"),
+    pytest.mark.filterwarnings("ignore:Mean of empty slice"),
+    pytest.mark.filterwarnings("ignore:invalid value encountered in scalar divide"),
+]
 
 
 def analysed(items: int, blocks: tuple[str, ...] | None = None, **changes):
@@ -58,29 +62,33 @@ def test_a_probe_of_two_or_three_items_is_analysed_and_judged(items):
     assert "the smallest p that this design can give" in record["rungs"][0]["reason"]
 
 
-@pytest.mark.parametrize("items", [2, 3])
-@pytest.mark.parametrize("rank", [1, 7.5, "first"])
-def test_a_probe_of_two_or_three_items_has_figures_and_a_page(tmp_path, items, rank):
-    """Also where its ranks are all the same, or are words."""
-    write_cell(tmp_path, ReportCell(items=4, controls=()))
-    folder = tmp_path / "data/stats/tiny/otherview"
-    path = folder / "summary.json"
-    shown = json.loads(path.read_bytes())
-    result, _ = analysed(items)
+def drawn(folder: Path, result, rank) -> tuple[set[str], str]:
+    """The names of the figures, and the page, of a result that was analysed here and stands in a whole repository."""
+    write_cell(folder, ReportCell(items=4, controls=()))
+    stats = folder / "data/stats/tiny/otherview"
+    shown = json.loads((stats / "summary.json").read_bytes())
     for name in ("heads", "card"):
         for stem in (f"target.{name}", f"target.{name}.null", f"target.{name}.differences"):
             if stem in result.tables:
-                result.tables[stem].write_parquet(folder / f"{stem}.parquet")
+                result.tables[stem].write_parquet(stats / f"{stem}.parquet")
         shown["contrasts"]["target"][name] = result.summary["contrasts"]["target"][name]
-    path.write_bytes(readable_json(shown))
-    records = tmp_path / "data/prompts/otherview.parquet"
+    (stats / "summary.json").write_bytes(readable_json(shown))
+    records = folder / "data/prompts/otherview.parquet"
     pl.read_parquet(records).with_columns(rank=pl.lit(rank)).write_parquet(records)
-    loaded = load_result(tmp_path, "otherview", "tiny")
-    drawn = {figure.name for figure in write_figures(loaded, tmp_path / "figures", dpi=30)}
-    assert "target.heads.null.svg" in drawn
-    assert "target.heads.split_half.svg" not in drawn
-    write_page(loaded, tmp_path / "index.html")
-    assert "not tested: each half needs at least 2 items" in Path(tmp_path, "index.html").read_text()
+    loaded = load_result(folder, "otherview", "tiny")
+    names = {figure.name for figure in write_figures(loaded, folder / "figures", dpi=30)}
+    write_page(loaded, folder / "index.html")
+    return names, (folder / "index.html").read_text()
+
+
+@pytest.mark.parametrize("items", [2, 3])
+@pytest.mark.parametrize("rank", [7.5, "first"])
+def test_a_probe_of_two_or_three_items_has_figures_and_a_page(tmp_path, items, rank):
+    """Also where its ranks are all the same, or are words."""
+    names, page = drawn(tmp_path, analysed(items)[0], rank)
+    assert "target.heads.null.svg" in names
+    assert not {"target.heads.split_half.svg", "target.heads.rank.svg"} & names
+    assert "not tested: each half needs at least 2 items" in page
 
 
 def test_one_flip_block_leaves_only_the_identity_and_says_so():
@@ -125,3 +133,18 @@ def test_bounds_draw_flips_where_all_of_them_cannot_be_stored(monkeypatch):
     bound = "heads_differ_lower_bound"
     assert result.metrics["target"]["heads"][bound] == drawn.metrics["target"]["heads"][bound]
     assert result.summary["contrasts"]["target"]["heads"]["null"]["flips"] == 512
+
+
+def test_sides_without_any_difference_are_analysed_judged_and_drawn(tmp_path):
+    """As where both sides hold the same prompts: every head is silent, and that is what is said."""
+    known = contrasts(items=6)
+    values = np.zeros_like(log_rms(items=6))
+    result = analyse_cell(activations(values), groups(), known, {"heads": ANALYSIS, "card": CARD})
+    assert result.metrics["target"]["heads"]["alive_units"] == 0
+    made = replace(cell(values), summary=json.loads(readable_json(result.summary)), contrasts=known)
+    record = judge(made, VERDICT).record
+    assert readable_json(record)
+    assert record["rung"] == 0
+    names, _ = drawn(tmp_path, result, 1)
+    assert "target.heads.blocks.svg" in names
+    assert "target.heads.top.svg" not in names

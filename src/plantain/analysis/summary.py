@@ -227,7 +227,7 @@ def split_of(found: Findings) -> SplitHalves:
         )
     interval = split.jackknife_interval
     return SplitHalves(
-        r=[six_digits(float(value)) for value in split.r],
+        r=[_known(value) for value in split.r],
         median=_known(split.median),
         q25=_known(split.q25),
         q75=_known(split.q75),

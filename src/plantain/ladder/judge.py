@@ -145,20 +145,25 @@ def _information(
         return Information()
     drawn = {method: six_digits(float(np.mean(values))) for method, values in beside.information.items()}
     return Information(
-        model=six_digits(compare_templates(sides.a, sides.b, None, rules).concept_information),
+        model=_defined(compare_templates(sides.a, sides.b, None, rules).concept_information),
         text=_before_the_first_block(cell, contrast, rules),
-        reinit=drawn.get(Method.reinit),
-        shuffle=drawn.get(Method.shuffle),
+        reinit=_defined(drawn.get(Method.reinit)),
+        shuffle=_defined(drawn.get(Method.shuffle)),
         untrained_items=list(beside.items) or None,
         model_on_these=beside.own_information,
     )
+
+
+def _defined(value: float | None) -> float | None:
+    """``value`` to six digits; None where no head varies over wordings, so that there is no information to give."""
+    return None if value is None or not np.isfinite(value) else six_digits(value)
 
 
 def _before_the_first_block(cell: CellEvidence, contrast: ExpandedContrast, rules: VerdictParams) -> float | None:
     if cell.embeddings is None:
         return None
     a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
-    return six_digits(compare_templates(a, b, None, rules).concept_information)
+    return _defined(compare_templates(a, b, None, rules).concept_information)
 
 
 def _embedded(cell: CellEvidence, names: tuple[str, ...]) -> Floats:

@@ -47,8 +47,8 @@ class SignFlipNull(Frozen):
 class SplitHalves(Frozen):
     """Agreement of the t maps of two halves of the items; None for what the sample does not define."""
 
-    r: list[float]
-    """One a split."""
+    r: list[float | None]
+    """One a split; None where a half does not vary."""
     median: float | None
     q25: float | None
     q75: float | None
