@@ -1,6 +1,5 @@
 """Settings that the last stages would refuse are refused before the first."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,8 @@ def expansion(items: int, *, blocks=None, reference=("room",)) -> Expansion:
 
 
 def with_heads(**changes):
-    heads = replace(PARAMS.analyses["heads"], **changes)
-    return replace(PARAMS, analyses={"heads": heads})
+    heads = PARAMS.analyses["heads"].model_copy(update=changes)
+    return PARAMS.model_copy(update={"analyses": {"heads": heads}})
 
 
 def fields(found: Expansion, params) -> list[str]:
@@ -61,7 +60,7 @@ def test_more_flips_than_can_be_counted_are_found_and_refused_by_analyze_too(cha
     )  # fmt: skip
     contrasts = Contrasts("mine", names, ({},) * items, expansion(items).contrasts)
     with pytest.raises(InputError):
-        analyse_cell(made, groups(), contrasts, {"heads": replace(params.analyses["heads"], splits=1)})
+        analyse_cell(made, groups(), contrasts, {"heads": params.analyses["heads"].model_copy(update={"splits": 1})})
 
 
 def test_tokens_of_a_reference_need_one_in_every_condition():
@@ -72,5 +71,6 @@ def test_tokens_of_a_reference_need_one_in_every_condition():
 
 
 def test_flips_of_the_verdict_are_looked_at_too():
-    params = replace(PARAMS, verdict=replace(PARAMS.verdict, flips=1_000_000))
+    verdict = PARAMS.verdict.model_copy(update={"flips": 1_000_000})
+    params = PARAMS.model_copy(update={"verdict": verdict})
     assert fields(expansion(200), params) == ["verdict.flips"]

@@ -16,12 +16,22 @@ from plantain.analysis.cell import analyse_cell
 from plantain.base.files import readable_json
 from plantain.base.params import Measure, Tokens
 from plantain.ladder.judge import judge
+from plantain.records.summary import Summary
 from plantain.report.figures.write import write_figures
 from plantain.report.page.write import write_page
 from plantain.report.result import load_result
 from plantain.stats.signflip import ResolutionWarning, sign_flip_test
 
-CARD = replace(ANALYSIS, tokens=Tokens.all, measure=Measure.rms, flips=201, unique=False, split_flips=0, permutations=0)
+CARD = ANALYSIS.model_copy(
+    update={
+        "tokens": Tokens.all,
+        "measure": Measure.rms,
+        "flips": 201,
+        "unique": False,
+        "split_flips": 0,
+        "permutations": 0,
+    }
+)
 HALVED = ("split_half_r", "split_half_r_q25", "split_half_r_q75", "split_half_r_spearman_brown")
 
 pytestmark = [
@@ -35,20 +45,36 @@ def analysed(items: int, blocks: tuple[str, ...] | None = None, **changes):
     known = contrasts(items=items)
     target = replace(known.contrasts[0], flip_blocks=blocks)
     known = replace(known, contrasts=(target,))
-    analyses = {"heads": replace(ANALYSIS, splits=5, **changes), "card": replace(CARD, splits=5)}
+    analyses = {
+        "heads": ANALYSIS.model_copy(update={"splits": 5, **changes}),
+        "card": CARD.model_copy(update={"splits": 5}),
+    }
     return analyse_cell(activations(log_rms(items=items)), groups(), known, analyses), known
 
 
 def judged(items: int, result, known):
-    made = replace(cell(log_rms(items=items)), summary=json.loads(readable_json(result.summary)), contrasts=known)
-    return judge(made, VERDICT).record
+    return verdict_of(log_rms(items=items), result, known)
+
+
+def summary_of(result) -> Summary:
+    return Summary(probe="otherview", model="tiny", contrasts=result.summaries)
+
+
+def told(result, contrast="target"):
+    """The summary of one contrast as it stands in the file."""
+    return json.loads(summary_of(result).to_bytes())["contrasts"][contrast]
+
+
+def verdict_of(values, result, known):
+    made = replace(cell(values), summary=summary_of(result), contrasts=known)
+    return json.loads(judge(made, VERDICT).record.to_bytes())
 
 
 @pytest.mark.parametrize("items", [2, 3])
 def test_a_probe_of_two_or_three_items_is_analysed_and_judged(items):
     result, known = analysed(items)
     for name in ("heads", "card"):
-        summary = result.summary["contrasts"]["target"][name]
+        summary = told(result)[name]
         assert summary["split_half"]["null_p"] is summary["split_half"]["median"] is None
         assert summary["split_half"]["r"] == []
         assert "Split halves: not tested; each half needs at least 2 items." in summary["warnings"]
@@ -71,7 +97,7 @@ def drawn(folder: Path, result, rank) -> tuple[set[str], str]:
         for stem in (f"target.{name}", f"target.{name}.null", f"target.{name}.differences"):
             if stem in result.tables:
                 result.tables[stem].write_parquet(stats / f"{stem}.parquet")
-        shown["contrasts"]["target"][name] = result.summary["contrasts"]["target"][name]
+        shown["contrasts"]["target"][name] = told(result)[name]
     (stats / "summary.json").write_bytes(readable_json(shown))
     records = folder / "data/prompts/otherview.parquet"
     pl.read_parquet(records).with_columns(rank=pl.lit(rank)).write_parquet(records)
@@ -93,7 +119,7 @@ def test_a_probe_of_two_or_three_items_has_figures_and_a_page(tmp_path, items, r
 
 def test_one_flip_block_leaves_only_the_identity_and_says_so():
     result, known = analysed(5, ("one",) * 5)
-    null = result.summary["contrasts"]["target"]["heads"]["null"]
+    null = told(result)["heads"]["null"]
     assert (null["flips"], null["smallest_p"]) == (1, 1.0)
     assert null["mean"] == null["p99"] == {"t3": None, "t5": None}
     assert result.metrics["target"]["heads"]["count_p_t3"] == 1
@@ -103,7 +129,7 @@ def test_one_flip_block_leaves_only_the_identity_and_says_so():
 def test_halves_that_blocks_leave_too_small_are_not_tested():
     """Seven items in two blocks of six and one: one half would hold a single item."""
     result, _ = analysed(7, ("many",) * 6 + ("one",))
-    assert result.summary["contrasts"]["target"]["heads"]["split_half"]["r"] == []
+    assert told(result)["heads"]["split_half"]["r"] == []
 
 
 @pytest.mark.parametrize(
@@ -112,9 +138,9 @@ def test_halves_that_blocks_leave_too_small_are_not_tested():
 def test_the_number_of_flips_is_a_float_as_far_as_one_goes_and_a_power_beyond(items, space):
     values = log_rms(items=items)[..., :4]
     known = contrasts(items=items)
-    few = replace(ANALYSIS, splits=1, split_flips=0, flips=50, permutations=0)
+    few = ANALYSIS.model_copy(update={"splits": 1, "split_flips": 0, "flips": 50, "permutations": 0})
     result = analyse_cell(activations(values), groups().head(4), known, {"heads": few})
-    null = result.summary["contrasts"]["target"]["heads"]["null"]
+    null = told(result)["heads"]["null"]
     assert null["flip_space"] == space
     assert null["smallest_p"] == max(1 / 50, 0.5 ** (items - 1)) if items > 6 else 0.5
     assert json.loads(readable_json(null))["flip_space"] == space
@@ -132,7 +158,7 @@ def test_bounds_draw_flips_where_all_of_them_cannot_be_stored(monkeypatch):
     drawn, _ = analysed(10, flips=400)
     bound = "heads_differ_lower_bound"
     assert result.metrics["target"]["heads"][bound] == drawn.metrics["target"]["heads"][bound]
-    assert result.summary["contrasts"]["target"]["heads"]["null"]["flips"] == 512
+    assert told(result)["heads"]["null"]["flips"] == 512
 
 
 def test_sides_without_any_difference_are_analysed_judged_and_drawn(tmp_path):
@@ -141,9 +167,7 @@ def test_sides_without_any_difference_are_analysed_judged_and_drawn(tmp_path):
     values = np.zeros_like(log_rms(items=6))
     result = analyse_cell(activations(values), groups(), known, {"heads": ANALYSIS, "card": CARD})
     assert result.metrics["target"]["heads"]["alive_units"] == 0
-    made = replace(cell(values), summary=json.loads(readable_json(result.summary)), contrasts=known)
-    record = judge(made, VERDICT).record
-    assert readable_json(record)
+    record = verdict_of(values, result, known)
     assert record["rung"] == 0
     names, _ = drawn(tmp_path, result, 1)
     assert "target.heads.blocks.svg" in names

@@ -81,7 +81,7 @@ def test_a_damaged_image_is_drawn_again(folder, tmp_path):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """The folder images/ of a repository."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "images"
 
 

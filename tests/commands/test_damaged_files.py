@@ -55,7 +55,7 @@ def workspace(checkout, git, monkeypatch):
     git("commit", "--quiet", "--message", "results")
     monkeypatch.setattr(run, "_dvc", lambda *arguments: 0)
     for name in ("cache", "git", "weights"):
-        monkeypatch.setitem(doctor.CHECKS, name, lambda fix, name=name: doctor.Finding(name, True, "as it is"))
+        monkeypatch.setitem(doctor.CHECKS, name, lambda fix, name=name: doctor.Diagnosis(name, True, "as it is"))
     return checkout
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diffusers import Flux2KleinPipeline
-from helpers.model_sources import COMMIT, home_folder, hub, hub_cache, local, saved_pipeline  # noqa: F401
+from helpers.model_sources import COMMIT, hub, hub_cache, local
 from huggingface_hub import constants
 from safetensors.numpy import load_file, save_file
 

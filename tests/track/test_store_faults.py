@@ -25,8 +25,7 @@ AWAY = "move it away"
 
 @pytest.fixture
 def quick(tracking):
-    tracking.timeout = 0.2
-    return tracking
+    return tracking.model_copy(update={"timeout": 0.2})
 
 
 def state(tracking):

@@ -63,7 +63,7 @@ def _copy(record: ReferenceRecord, folder: Path) -> None:
     except OSError:
         raise InputError(f"reference '{record.name}' is missing.", file=source, fix="restore the file.") from None
     if picture.source_sha256 != record.file_sha256:
-        fix = "restore it, or run `dvc repro -f -s pipelines/PROBE/dvc.yaml:prompts` and then `dvc repro`."
+        fix = "restore it, or run `dvc repro -f -s pipelines/<probe>/dvc.yaml:prompts` and then `dvc repro`."
         raise InputError(f"reference '{record.name}' changed since the probe was expanded.", file=source, fix=fix)
     write_atomic(folder / f"{record.name}.png", picture.png)
     note = {
