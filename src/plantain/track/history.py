@@ -24,8 +24,6 @@ class Revision:
     """Seconds since the epoch when it was committed."""
     label: str
     """A ref that points at it, or its short name."""
-    is_experiment: bool = False
-    """Whether that ref is one of DVC's experiments."""
 
 
 @dataclass
@@ -116,9 +114,7 @@ def _parsed(log: str) -> Iterator[Revision]:
     for line in log.splitlines():
         sha, time, refs = line.split("\t")
         name = refs.split(", ")[0].removeprefix("HEAD -> ").removeprefix("tag: ")
-        experiment = name.startswith("refs/exps")
-        label = name.rsplit("/", 1)[-1] if experiment else name or sha[:10]
-        yield Revision(sha, float(time), label, experiment)
+        yield Revision(sha, float(time), name.rsplit("/", 1)[-1] if name.startswith("refs/exps") else name or sha[:10])
 
 
 def _seen(root: Path, revision: Revision, paths: tuple[str, ...], seen: set[str]) -> bool:

@@ -12,8 +12,8 @@ from plantain.records.cells import read_cells
 from plantain.records.receipt import PromptSet, Receipt, read_receipt
 
 _CHUNK: Final = 1 << 20
-RESULTS: Final = (places.LOCK.as_posix(), places.PIPELINES.as_posix(), places.CELLS.as_posix())
-"""What changes in git whenever a result does."""
+RESULTS: Final = (places.LOCK.as_posix(), places.CELLS.as_posix())
+"""What changes in git whenever a result does: the lock at the top holds a digest of all receipts."""
 MODEL_STAGES: Final = ("model",)
 PROBE_STAGES: Final = ("prompts",)
 CELL_STAGES: Final = ("reference", "capture", "analyze", "report")

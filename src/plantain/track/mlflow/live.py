@@ -9,7 +9,7 @@ from plantain.records import journal
 from plantain.track.lineage import ORDER
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import project
-from plantain.track.mlflow.publish import describe_failure, experiment_of, sink
+from plantain.track.mlflow.publish import describe_failure, sink
 from plantain.track.results import Cell, FolderReader, Results, read_cell
 
 
@@ -28,7 +28,7 @@ def log_stage(root: Path, tracking: TrackingParams, stage: str, probe: str | Non
     if current.capture_key is None:
         return None
     try:
-        specs = project(Results((current,), {}), reader, journal.executions(), root, experiment=experiment_of(root))
+        specs = project(Results((current,), {}), reader, journal.executions(), root)
         with sink(tracking) as opened:
             opened.apply(specs)
     except Exception as error:  # a tracker may fail in any way, and none may fail a stage

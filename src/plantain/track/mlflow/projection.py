@@ -98,23 +98,9 @@ class RunSpec:
 
 
 def project(
-    results: Results,
-    reader: Reader,
-    journal: list[Execution],
-    root: Path,
-    revision: Revision | None = None,
-    experiment: str | None = None,
+    results: Results, reader: Reader, journal: list[Execution], root: Path, revision: Revision | None = None
 ) -> list[RunSpec]:
-    """Every run that ``results`` call for, parents before their children.
-
-    Args:
-        results: what stands.
-        reader: where it was read.
-        journal: when and where stages ran.
-        root: the repository.
-        revision: where the results were found, None for the workspace.
-        experiment: the experiment of DVC that they belong to; its runs take no place of the workspace's.
-    """
+    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
     times = Times.of(journal, revision)
     runs = [
         run
@@ -126,19 +112,7 @@ def project(
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
     common |= {"mlflow.source.git.repoURL": url} if url else {}
-    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in _of_experiment(runs, experiment)]
-
-
-def _of_experiment(runs: list[RunSpec], experiment: str | None) -> list[RunSpec]:
-    """The runs with places of their own, where they belong to an experiment."""
-    if experiment is None:
-        return runs
-    own = {"experiment": experiment}
-    moved = {
-        run.identity: replace(run, key={**run.key, **own}, slot={**run.slot, **own}, tags={**run.tags, **own})
-        for run in runs
-    }
-    return [replace(run, parent=moved[run.parent].identity if run.parent else None) for run in moved.values()]
+    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
 
 
 def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
@@ -190,7 +164,7 @@ def _parent(
     return RunSpec(
         kind="cell",
         name=cell.name,
-        key={**own, "capture_key": str(cell.capture_key), "analyses": _analyses(cell)},
+        key={**own, "capture_key": str(cell.capture_key)},
         slot=own,
         tags={**_tags(cell), **tags, "mlflow.source.name": f"dvc repro ({cell.name})"},
         started=min(start for start, _ in spans),
@@ -203,11 +177,6 @@ def _parent(
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
         table=places.records(cell.probe).as_posix(),
     )
-
-
-def _analyses(cell: Cell) -> str:
-    """Digest of the analyses' parameters: two settings of one capture are two runs."""
-    return digest(cell.held["analyze"].receipt.params.get("analyses") if "analyze" in cell.held else None)
 
 
 def _parent_params(cell: Cell) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Publish the current results: the ledger first, then MLflow. A tracker that fails loses no result."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plantain.base import places
 from plantain.base.files import write_atomic
 from plantain.base.params import Params, TrackingParams
 from plantain.base.secrets import redacted
@@ -83,14 +81,9 @@ def describe_failure(error: Exception) -> str:
     return f"MLflow was not updated: {reason}. No result is lost; run `plantain sync` when it answers."
 
 
-def experiment_of(root: Path) -> str | None:
-    """The experiment of DVC that runs in a copy of the workspace; None in the workspace itself."""
-    return os.environ.get("DVC_EXP_NAME") if root.resolve() != places.home() else None
-
-
 def _track(root: Path, tracking: TrackingParams, results: Results, reader: Reader) -> tuple[int, int, int, str | None]:
     try:
-        specs = project(results, reader, journal.executions(), root, experiment=experiment_of(root))
+        specs = project(results, reader, journal.executions(), root)
         with sink(tracking) as opened:
             opened.apply(specs)
             tally = opened.tally

@@ -75,7 +75,7 @@ def _history(root: Path) -> tuple[int, list[str], list[RunSpec]]:
             continue
         if reader.missing:
             skipped.append(f"{revision.label}: {len(reader.missing)} receipts are neither in the cache nor on a remote")
-        runs = project(results, reader, lines, root, revision, revision.label if revision.is_experiment else None)
+        runs = project(results, reader, lines, root, revision)
         found += bool(runs)
         specs += runs
     return found, skipped, specs
