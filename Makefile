@@ -16,7 +16,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 
 # Two unlimited processes on two cores were seen to run 40 times slower: threads = cores / workers.
-PYTEST := OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )) pytest --numprocesses 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=$$(( ($$(getconf _NPROCESSORS_ONLN) + 1) / 2 )) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 repro: $(INSTALLED)  ## run the pipeline and print the headline numbers
 	@echo 'Running both probes on the embedded model: about 3 minutes the first time, 2 seconds when nothing changed.'

@@ -10,6 +10,13 @@ from helpers.workspace import forget_outer_checkout
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import store
 
+LONGEST = ("test_pipeline.py", "test_audit.py", "test_behaviour.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files that take longest first: at the end one worker would be alone with them."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory):

@@ -1,12 +1,10 @@
 """Every file that plantain or DVC owns, cut short, emptied or overwritten: each command says which one it is."""
 
-import contextlib
-import io
 import random
 import shutil
-import sys
 
 import pytest
+from helpers import command_line
 from helpers.track_helpers import make_results
 from helpers.workspace import ROOT
 
@@ -61,19 +59,8 @@ def workspace(checkout, git, monkeypatch):
 
 def plantain(*arguments):
     """Exit code and what is printed; anything but an error for people is raised, as a traceback would be."""
-    from plantain.cli import main
-
-    printed, before = io.StringIO(), sys.argv
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        sys.argv = ["plantain", *arguments]
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            sys.argv = before
-    return code, printed.getvalue()
+    answer = command_line.plantain(*arguments)
+    return answer.code, answer.output + answer.errors
 
 
 def damaged(content, name):

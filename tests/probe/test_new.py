@@ -14,15 +14,6 @@ from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
 from plantain.stages.pipelines import pipeline_text
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def house(tmp_path):
-    (tmp_path / "prompts").mkdir()
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    return tmp_path
-
 
 def state(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

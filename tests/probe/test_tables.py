@@ -14,7 +14,6 @@ from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
 
 CASES = Path(__file__).parent / "cases"
-ROOT = Path(__file__).parents[2]
 BOTH = [("A cat", "A dog"), ("A hen, white", "A pig")]
 
 
@@ -141,13 +140,6 @@ def test_tables_are_bounded(tmp_path, monkeypatch):
     assert refused(path).line == 10
     monkeypatch.setattr(module, "LARGEST_FILE", 20)
     assert "bytes" in refused(path).problem
-
-
-@pytest.fixture
-def house(tmp_path):
-    (tmp_path / "prompts").mkdir()
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    return tmp_path
 
 
 def test_one_column_becomes_items_under_four_wordings_a_side(house):

@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from helpers.browser import WELL_FORMED, Visit, browser
+from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import Cell, write_cell
 
 from plantain.report.compare.write import write_compare
@@ -20,12 +20,6 @@ def root(tmp_path_factory):
         write_cell(root, cell)
     write_compare([load_result(root, cell.probe, cell.model) for cell in CELLS], root / "reports" / "index.html")
     return root
-
-
-@pytest.fixture(scope="module")
-def opened():
-    with browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
-from helpers.browser import WELL_FORMED, Visit, browser
+from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -30,12 +30,6 @@ def page(root):
     path = root / "reports" / "klein" / "otherview" / "index.html"
     write_page(load_result(root, "otherview", "klein"), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def opened():
-    with browser() as found:
-        yield found
 
 
 @pytest.fixture

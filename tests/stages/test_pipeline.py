@@ -13,8 +13,6 @@ from plantain.records.activations import read_activations, write_activations
 from plantain.track.audit.recompute import check_capture
 from plantain.track.results import FolderReader, read_cell
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = [("mini", "tiny"), ("mini", "tiny-untrained")]
 METRICS = {
