@@ -12,7 +12,7 @@ from plantain.probe.authoring.check import design
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.expand import expand
 from plantain.probe.spec import read_probe
-from plantain.stages.pipelines import pipeline_text
+from plantain.stages.pipelines import add_pipeline, pipeline_text
 
 
 def state(folder):
@@ -148,3 +148,12 @@ def test_a_probe_that_is_removed_leaves_the_run_with_its_stages_and_keeps_its_fi
     assert (Path("pipelines/dusk").exists(), Path("prompts/dusk.yaml").exists()) == (False, True)
     with pytest.raises(InputError, match=r"run\.probes.*not listed"):
         run.invoke(app, ["rm", "dusk"], catch_exceptions=False)
+
+
+def test_a_probe_that_left_run_probes_by_hand_can_still_be_removed(house, monkeypatch):
+    """As the stages of such a probe say when they refuse to run."""
+    monkeypatch.chdir(house)
+    add_pipeline("gone")
+    before = Path("params.yaml").read_bytes()
+    assert CliRunner().invoke(app, ["rm", "gone"], catch_exceptions=False).exit_code == 0
+    assert (Path("pipelines/gone").exists(), Path("params.yaml").read_bytes()) == (False, before)

@@ -13,7 +13,7 @@ from plantain.commands.opening import group
 from plantain.probe.authoring.listing import without_probe
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.authoring.rows import Columns
-from plantain.stages.pipelines import add_pipeline, remove_pipeline
+from plantain.stages.pipelines import add_pipeline, piped, remove_pipeline
 
 app = group("Begin a probe of your own, or take one out.")
 
@@ -48,12 +48,13 @@ def new(name: Name, source: FromFile = None, a: SideA = None, b: SideB = None, i
 def rm(name: Name) -> None:
     """Take NAME out of run.probes, with its stages and results; prompts/NAME.yaml stays."""
     run = read_params().run
-    if name not in run.probes:
+    if name not in {*run.probes, *piped()}:
         fix = f"use one of: {', '.join(run.probes)}."
         raise InputError(f"'{name}' is not listed.", file=places.PARAMS, field="run.probes", fix=fix)
     if run.probes == [name]:
         fix = "add another probe first: a run needs one."
         raise InputError(f"'{name}' is the only probe.", file=places.PARAMS, field="run.probes", fix=fix)
     remove_pipeline(name)
-    write_atomic(places.PARAMS, without_probe(places.PARAMS, name))
+    if name in run.probes:
+        write_atomic(places.PARAMS, without_probe(places.PARAMS, name))
     print(f"{name} is out of run.probes, and its pipeline and results are removed; {places.probe_file(name)} stays.")

@@ -86,7 +86,8 @@ def cached(path: Path) -> Image.Image:
     """
     data = path.read_bytes()
     if not is_plain(data):
-        fix = "make it anew with `dvc repro`; for one probe and model, `dvc repro -f reference@PROBE-MODEL`."
+        stage = "pipelines/<probe>/dvc.yaml:reference@<model>"
+        fix = f"make it anew with `dvc repro`; of one probe and model, `dvc repro -f {stage}`."
         raise InputError("not an 8-bit RGB picture without metadata, as references are kept.", file=path, fix=fix)
     return _bare(_decoded(data, str(path)))
 
