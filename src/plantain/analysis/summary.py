@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings
-from plantain.base.files import six_digits
+from plantain.base.files import defined, six_digits
 from plantain.base.params import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
@@ -198,7 +198,7 @@ def null_of(found: Findings) -> SignFlipNull:
     """
     test = found.flips
     names = [f"t{threshold:g}" for threshold in found.params.thresholds]
-    intervals = [[_known(end) for end in interval] for interval in test.null_p99_interval]
+    intervals = [[defined(end) for end in interval] for interval in test.null_p99_interval]
     return SignFlipNull(
         flips=test.flips,
         exact=test.exact,
@@ -227,16 +227,11 @@ def split_of(found: Findings) -> SplitHalves:
         )
     interval = split.jackknife_interval
     return SplitHalves(
-        r=[_known(value) for value in split.r],
-        median=_known(split.median),
-        q25=_known(split.q25),
-        q75=_known(split.q75),
-        spearman_brown=_known(split.spearman_brown),
-        jackknife_interval=None if interval is None else [_known(end) for end in interval],
-        null_p=None if split.null_p is None else _known(split.null_p),
+        r=[defined(value) for value in split.r],
+        median=defined(split.median),
+        q25=defined(split.q25),
+        q75=defined(split.q75),
+        spearman_brown=defined(split.spearman_brown),
+        jackknife_interval=None if interval is None else [defined(end) for end in interval],
+        null_p=defined(split.null_p),
     )
-
-
-def _known(value: float) -> float | None:
-    """None for what the sample does not bound or define."""
-    return six_digits(float(value)) if np.isfinite(value) else None

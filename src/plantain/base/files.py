@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -104,6 +106,19 @@ def remembered(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def six_digits(value: float) -> float:
     """``value`` to 6 significant digits, so that tracked numbers do not flicker in the last bits."""
     return float(f"{value:.6g}")
+
+
+def defined(value: float | None) -> float | None:
+    """``value`` to 6 significant digits; None where it is none, infinite or no number, which JSON cannot say."""
+    return None if value is None or not math.isfinite(value) else six_digits(float(value))

@@ -167,13 +167,3 @@ def state_dir() -> Path:
 def mlflow_dir() -> Path:
     """``mlflow/`` at home: the store and its artifacts."""
     return home() / "mlflow"
-
-
-def workspace(start: Path | None = None) -> Path | None:
-    """The nearest folder at or above ``start`` that holds ``params.yaml`` and ``dvc.yaml``, as git finds its own."""
-    here = (start or Path()).resolve()
-    return next((folder for folder in (here, *here.parents) if _is_workspace(folder)), None)
-
-
-def _is_workspace(folder: Path) -> bool:
-    return (folder / PARAMS).is_file() and (folder / PIPELINE).is_file()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from plantain.base.files import digest, six_digits
+from plantain.base.files import defined, digest, six_digits
 from plantain.base.params import AnalysisParams, Method, VerdictParams
 from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
@@ -143,27 +143,22 @@ def _information(
     sides = measured.sides(contrast)
     if min(len(sides.a), len(sides.b)) < rules.min_templates:
         return Information()
-    drawn = {method: six_digits(float(np.mean(values))) for method, values in beside.information.items()}
+    drawn = {method: float(np.mean(values)) for method, values in beside.information.items()}
     return Information(
-        model=_defined(compare_templates(sides.a, sides.b, None, rules).concept_information),
+        model=defined(compare_templates(sides.a, sides.b, None, rules).concept_information),
         text=_before_the_first_block(cell, contrast, rules),
-        reinit=_defined(drawn.get(Method.reinit)),
-        shuffle=_defined(drawn.get(Method.shuffle)),
+        reinit=defined(drawn.get(Method.reinit)),
+        shuffle=defined(drawn.get(Method.shuffle)),
         untrained_items=list(beside.items) or None,
         model_on_these=beside.own_information,
     )
-
-
-def _defined(value: float | None) -> float | None:
-    """``value`` to six digits; None where no head varies over wordings, so that there is no information to give."""
-    return None if value is None or not np.isfinite(value) else six_digits(value)
 
 
 def _before_the_first_block(cell: CellEvidence, contrast: ExpandedContrast, rules: VerdictParams) -> float | None:
     if cell.embeddings is None:
         return None
     a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
-    return _defined(compare_templates(a, b, None, rules).concept_information)
+    return defined(compare_templates(a, b, None, rules).concept_information)
 
 
 def _embedded(cell: CellEvidence, names: tuple[str, ...]) -> Floats:
@@ -206,7 +201,7 @@ def _trend(
         nuisance="text tokens of the prompt",
         threshold=found.threshold,
         identifiable=known,
-        inflation=six_digits(found.inflation) if np.isfinite(found.inflation) else None,
+        inflation=defined(found.inflation),
         heads_over_unadjusted=found.count_unadjusted,
         heads_over=found.count if known else None,
         p=six_digits(found.count_p) if known else None,

@@ -6,18 +6,16 @@ the cache, and come back when the model does. It never deletes by listing a fold
 loses its pipeline, and its results with it, by ``plantain run`` or ``plantain probe rm``.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.files import write_atomic
+from plantain.base.files import remove, write_atomic
 from plantain.base.params import RunParams
-from plantain.base.yaml import read_plain
 from plantain.records.cells import cells_of
 from plantain.stages.frame import run
-from plantain.stages.pipelines import outs_of, piped, remove
+from plantain.stages.pipelines import outs_of, piped
 
 
 def main() -> None:
@@ -31,14 +29,12 @@ def main() -> None:
 
 def stale_outs(chosen: RunParams) -> list[Path]:
     """Outs that the locks name for models that are not ``chosen``."""
-    locks = [places.LOCK, *map(places.pipeline_lock, piped())]
-    return [path for lock in locks for path in outs_of(lock, _stale(lock, chosen.models))]
 
+    def left(stage: str) -> bool:
+        return "@" in stage and stage.partition("@")[2] not in chosen.models
 
-def _stale(lock: Path, models: list[str]) -> Iterator[str]:
-    """Stages of a lock that are one model's, and that model not among ``models``."""
-    held = read_plain(lock).get("stages") or {} if lock.exists() else {}
-    return (name for name in held if "@" in name and name.partition("@")[2] not in models)
+    locks = (places.LOCK, *map(places.pipeline_lock, piped()))
+    return [path for lock in locks for path in outs_of(lock, left)]
 
 
 def _check_pipelines(chosen: RunParams) -> None:

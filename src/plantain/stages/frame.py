@@ -7,7 +7,6 @@ before it commits its outs.
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import observed_versions
 from plantain.base.errors import InputError, PlantainError, disk_error
-from plantain.base.files import name_disk_error, sha256_file
+from plantain.base.files import name_disk_error, remove, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.secrets import redacted
@@ -70,7 +69,7 @@ class Stage:
         """A temporary path to write; it takes the name ``path`` when the stage commits."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.partial")
-        _remove(temporary)
+        remove(temporary)
         self.pending[path] = temporary
         return temporary
 
@@ -89,14 +88,14 @@ class Stage:
     def commit(self) -> list[FileRecord]:
         """Rename every out to its final name; the records of what was written."""
         for path, temporary in self.pending.items():
-            _remove(path)
+            remove(path)
             temporary.replace(path)
         return [_record(file) for path in self.pending for file in _files(path)]
 
     def discard(self) -> None:
         """Remove what was not committed."""
         for temporary in self.pending.values():
-            _remove(temporary)
+            remove(temporary)
 
     def receipt(self, writes: list[FileRecord]) -> Receipt:
         """The receipt of this execution."""
@@ -247,13 +246,6 @@ def _files(path: Path) -> list[Path]:
 
 def _record(path: Path) -> FileRecord:
     return FileRecord(path=path.as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _lookup(raw: dict[str, Any], key: str) -> Any:

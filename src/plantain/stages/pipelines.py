@@ -4,14 +4,13 @@ DVC rewrites a lock whole after every stage, so that one lock for a hundred prob
 runs them all, since the stages over all cells in the top-level ``dvc.yaml`` depend on what they make.
 """
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.files import write_atomic
+from plantain.base.files import remove, write_atomic
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_plain
 
@@ -63,21 +62,11 @@ def remove_pipeline(probe: str) -> None:
     remove(places.pipeline(probe).parent)
 
 
-def outs_of(lock: Path, stages: Iterable[str] | None = None) -> list[Path]:
-    """The outs that a lock file names, of all stages or of some; none where there is no such file."""
-    if not lock.exists():
-        return []
-    held = read_plain(lock).get("stages") or {}
-    chosen = held if stages is None else stages
-    return sorted({Path(out["path"]) for name in chosen for out in held[name].get("outs", [])})
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def outs_of(lock: Path, wanted: Callable[[str], bool] = lambda stage: True) -> list[Path]:
+    """The outs of the stages that are ``wanted``, as a lock file names them; none where there is no such file."""
+    held = (read_plain(lock).get("stages") or {}) if lock.exists() else {}
+    outs = {out["path"] for stage, entry in held.items() if wanted(stage) for out in entry.get("outs", [])}
+    return sorted(map(Path, outs))
 
 
 def _check_untouched(probe: str) -> None:

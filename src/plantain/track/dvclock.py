@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml  # libyaml: fifty times faster than a parser in Python
-
 from plantain.base import places
 from plantain.base.errors import reading
+from plantain.base.yaml import plain
 from plantain.records.receipt import Receipt
 from plantain.track.results import Digests, Reader
 
 LOCK: Final = places.LOCK.as_posix()
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class DvcLocks:
     def _stages(self, lock: str) -> dict[str, tuple[Credit, ...]]:
         if lock not in self._parsed:
             with reading(Path(lock), "a lock of DVC", lock_fix(lock)):
-                data: dict[str, Any] = yaml.load(self.reader.read(lock) or b"", Loader=_LOADER) or {}
+                data: dict[str, Any] = plain(self.reader.read(lock) or b"") or {}
                 self._parsed[lock] = {name: _credits(entry) for name, entry in (data.get("stages") or {}).items()}
         return self._parsed[lock]
 

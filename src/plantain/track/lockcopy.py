@@ -6,20 +6,18 @@ needed more than ever: it names the outs that the cache still holds.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import yaml  # as in track/dvclock
-
+from plantain.base import places
 from plantain.base.errors import InputError, PlantainError, reading
 from plantain.base.files import write_atomic
+from plantain.base.yaml import plain
 from plantain.track.dvclock import LOCK, lock_fix
-
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def locks(root: Path) -> Iterator[str]:
     """Every lock of DVC below ``root``, by path: the one at the top, and one a pipeline."""
-    for path in (root / LOCK, *sorted(root.glob(f"pipelines/*/{LOCK}"))):
+    for path in (root / LOCK, *sorted(root.glob(f"{places.PIPELINES}/*/{LOCK}"))):
         if path.is_file():
             yield path.relative_to(root).as_posix()
 
@@ -69,7 +67,7 @@ def _check(path: str, content: bytes) -> None:
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 
     with reading(Path(path), "a lock of DVC", lock_fix(path)):
-        data: Any = yaml.load(content, Loader=_LOADER)
+        data: Any = plain(content)
         if not data:
             raise ValueError("it is empty")
         if not content.endswith(b"\n"):
