@@ -14,11 +14,12 @@ from plantain.base import places
 from plantain.base.environment import observed_versions, write_declared
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.params import RunParams
+from plantain.base.yaml import read_plain
 from plantain.records import journal
 from plantain.records.receipt import read_receipt
 from plantain.stages.cells import stale_outs
 from plantain.stages.frame import run, stage
-from plantain.stages.pipelines import add_pipeline, follow, pipeline_text
+from plantain.stages.pipelines import add_pipeline, check_pictures, follow, pipeline_text
 from plantain.stages.rooms import code_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,6 +242,40 @@ def test_pipelines_follow_run_probes_and_results_of_a_probe_that_left_go_with_it
     assert places.pipeline("fresh").read_bytes() == pipeline_text("fresh")
     assert follow(RunParams(probes=["fresh"], models=["tiny"])) == ([], ["kept"])
     assert (page.exists(), shared.exists(), places.pipeline("kept").parent.exists()) == (False, True, False)
+
+
+PICTURED = """
+probe: kept
+references:
+  plain: {file: prompts/pictures/one.png}
+  "{event}_before": {file: "more/{event}/before.png"}
+conditions:
+  a: {prompt: "Show {event}", reference: plain}
+  b: {prompt: "Show {event} before", reference: "{event}_before"}
+contrasts:
+  target: {a: a, b: b, role: target}
+items:
+  - {id: flood, event: flood}
+  - {id: fire, event: fire}
+"""
+
+
+def test_dvc_watches_the_pictures_that_a_probe_names(locked):
+    run = RunParams(probes=["kept"], models=["tiny"])
+    places.probe_file("kept").parent.mkdir(exist_ok=True)
+    places.probe_file("kept").write_text(PICTURED)
+    pictures = [Path("prompts/pictures/one.png"), Path("more/flood/before.png")]
+    with pytest.raises(InputError, match="no dependency"):
+        check_pictures("kept", pictures)
+    follow(run)
+    check_pictures("kept", pictures)
+    stages = read_plain(places.pipeline("kept"))["stages"]
+    assert stages["prompts"]["deps"][:3] == ["prompts/${probe}.yaml", "more", "prompts/pictures/one.png"]
+    places.probe_file("kept").write_text(PICTURED.replace("more/{event}", "other/{event}"))
+    follow(run)
+    assert '- "other"' in places.pipeline("kept").read_text()
+    follow(RunParams(probes=["fresh"], models=["tiny"]))
+    assert not places.pipeline("kept").exists()
 
 
 def test_a_pipeline_that_was_edited_is_never_removed(locked):

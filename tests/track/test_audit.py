@@ -320,15 +320,40 @@ def test_a_lost_store_is_whole_again_after_sync_also_with_history(measured, tmp_
     assert answer["rev"] == repository.git("rev-parse", "HEAD~1").strip()
 
 
-def test_an_experiment_in_a_temporary_workspace_is_published_in_the_one_store(repository):
+def parents(repository):
+    """The rows that stand, by experiment; the workspace's has no name."""
+    found = runs(repository.path, "attributes.run_name = 'mini@tiny' and tags.superseded = 'false'")
+    return {run.data.tags.get("experiment", ""): run for run in found}
+
+
+def test_no_experiment_takes_the_row_of_the_workspace(repository):
+    before = parents(repository)[""]
     repository.dvc("exp", "run", "--temp", "--name", "other-measure", "-S", "analyses.heads.measure=rms")
+    repository.dvc("exp", "run", "--queue", "--name", "queued", "-S", "analyses.heads.flips=16")
+    repository.dvc("queue", "start")
+    repository.dvc("queue", "logs", "queued", "--follow")
     assert repository.git("status", "--porcelain") == ""
-    found = runs(repository.path, "tags.stage = 'analyze' and tags.analysis = 'heads'")
-    assert len(found) == 2
+    rows = parents(repository)
+    assert set(rows) == {"", "other-measure", "queued"}
+    assert (rows[""].info.run_id, rows[""].data.metrics) == (before.info.run_id, before.data.metrics)
+    assert rows["other-measure"].data.metrics["max_abs_t"] != before.data.metrics["max_abs_t"]
+    ok, answer = audit(repository)
+    assert ok, answer["first_broken"]
     ok, answer = audit(repository, "mini@tiny@other-measure", "--level", "hashes")
     assert ok, answer["first_broken"]
     text = plantain(repository, "diff", "HEAD", "other-measure")
     assert "params analyses.heads.measure: log_rms -> rms" in text
+    assert json.loads(plantain(repository, "sync", "--all", "--json"))["created"] == 0
+
+    repository.dvc("exp", "branch", "queued", "kept")
+    repository.dvc("exp", "apply", "other-measure")
+    repository.repro()
+    applied = parents(repository)
+    assert applied[""].data.metrics == rows["other-measure"].data.metrics
+    ok, answer = audit(repository)
+    assert ok, answer["first_broken"]
+    plantain(repository, "sync", "--all")
+    assert set(parents(repository)) == {"", "other-measure", "queued"}
 
 
 def test_a_clone_answers_from_the_ledger_and_verifies_after_a_pull(repository, tmp_path):

@@ -106,22 +106,25 @@ def test_the_marker_and_the_ledger_are_the_same_on_every_machine(published):
 def test_another_analysis_supersedes_and_a_restored_one_says_where_it_was_computed(published):
     make_cell(published, "dense", "tiny", seed=5.0, threshold=4.0, at=1_700_000_100.0)
     report = publish(published, parameters())
-    assert report.created == 5, "the analyses, and the parent with their profile; all else has the receipts it had"
+    assert report.created == PER_CELL, "another parent, with all its children: both settings can be compared"
     query = "tags.probe = 'dense' and tags.contrast = 'target' and tags.analysis = 'heads'"
     old = one(published, f"{query} and tags.superseded = 'true'")
     new = one(published, f"{query} and tags.superseded = 'false'")
     assert (old.data.metrics["heads_over_t3"], new.data.metrics["heads_over_t3"]) == (10.0, 15.0)
-    parent = one(published, "attributes.run_name = 'dense@tiny'")
-    assert parent.data.metrics["heads_over_t3"] == 15.0
+    parents = {run.data.tags["superseded"]: run for run in runs(published, "attributes.run_name = 'dense@tiny'")}
+    assert {name: run.data.metrics["heads_over_t3"] for name, run in parents.items()} == {"true": 10.0, "false": 15.0}
+    threshold = "analyses.heads.thresholds"
+    assert {name: run.data.params[threshold] for name, run in parents.items()} == {"true": "[3.0]", "false": "[4.0]"}
 
     make_cell(published, "dense", "tiny", executed=False)
     report = publish(published, parameters())
-    assert report.created == 1, "the parent alone"
+    assert report.created == 0, "what stood before stands again"
     back = one(published, f"{query} and tags.superseded = 'false'")
     assert back.info.run_id == old.info.run_id
     moment = datetime.fromtimestamp(1_700_000_000, UTC).isoformat()
     assert back.data.tags["cached_from"] == f"execution of {moment} at commit {'c' * 40}"
-    assert one(published, "attributes.run_name = 'dense@tiny'").data.metrics["heads_over_t3"] == 10.0
+    current = "attributes.run_name = 'dense@tiny' and tags.superseded = 'false'"
+    assert one(published, current).data.metrics["heads_over_t3"] == 10.0
 
     make_cell(published, "dense", "tiny")
     publish(published, parameters())

@@ -147,6 +147,14 @@ def home() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
+def experiment() -> str | None:
+    """The experiment that this process is part of, where DVC runs it in a copy of the workspace; None elsewhere.
+
+    One that runs in the workspace itself changes the workspace's files, so its results are the workspace's.
+    """
+    return os.environ.get("DVC_EXP_NAME") if home() != Path.cwd() else None
+
+
 def state_dir() -> Path:
     """``.plantain/`` at home, or where ``PLANTAIN_CACHE`` points.
 

@@ -98,4 +98,5 @@ def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) 
 
 
 def _dvc(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode
+    """0, or 1 where anything failed: DVC ends with 255 for all that can be wrong, and shells read more into that."""
+    return int(subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode != 0)

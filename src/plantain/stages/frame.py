@@ -163,7 +163,7 @@ def stage(
             dirty=state.dirty,
             diff_sha256=state.diff_sha256,
             dvc_stage=os.environ.get("DVC_STAGE"),
-            experiment=os.environ.get("DVC_EXP_NAME"),
+            experiment=places.experiment(),
         )
     )
     if params.tracking.live and probe and model:

@@ -4,8 +4,11 @@ DVC rewrites a lock whole after every stage, so that one lock for a hundred prob
 runs them all, since the stages over all cells in the top-level ``dvc.yaml`` depend on what they make.
 """
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 
 from plantain.base import places
@@ -13,19 +16,56 @@ from plantain.base.errors import InputError
 from plantain.base.files import remove, write_atomic
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_plain
+from plantain.probe.spec import read_probe
 
 _NAME = "@PROBE@"
+_FIRST = "      - prompts/${probe}.yaml\n"
+"""The first dependency of the first stage; pictures that the probe names follow it."""
 
 
-def pipeline_text(probe: str) -> bytes:
+def pipeline_text(probe: str, pictures: Sequence[str] = ()) -> bytes:
     """The stages of ``probe``, as ``pipelines/<probe>/dvc.yaml`` holds them."""
-    return files("plantain.stages").joinpath("pipeline.yaml").read_bytes().replace(_NAME.encode(), probe.encode())
+    text = files("plantain.stages").joinpath("pipeline.yaml").read_text(encoding="utf-8").replace(_NAME, probe)
+    return text.replace(_FIRST, _FIRST + "".join(f"      - {path}\n" for path in pictures), 1).encode()
+
+
+def pictures_of(probe: str) -> list[str]:
+    """What the ``prompts`` stage reads beside the probe: files of its references, or the folder of templated ones.
+
+    Raises:
+        InputError: see `plantain.probe.spec.read_probe`.
+    """
+    path = places.probe_file(probe)
+    if not path.exists() or b"file:" not in path.read_bytes():
+        return []
+    named = [one.file for one in read_probe(path).references.values() if one.file]
+    return sorted({_without_fields(name) for name in named})
+
+
+def _without_fields(name: str) -> str:
+    """The path up to the first part that depends on the item, in quotes."""
+    parts = takewhile(lambda part: "{" not in part, Path(name).parts)
+    return json.dumps(Path(*parts).as_posix(), ensure_ascii=False)
+
+
+def check_pictures(probe: str, pictures: Iterable[Path]) -> None:
+    """A picture that DVC does not watch may change unseen.
+
+    Raises:
+        InputError: one is no dependency of the ``prompts`` stage.
+    """
+    path = places.pipeline(probe)
+    watched = {Path(name) for name in read_plain(path)["stages"]["prompts"]["deps"]} if path.exists() else set()
+    for picture in pictures if path.exists() else ():
+        if watched.isdisjoint((picture, *picture.parents[:-1])):
+            fix = "run `plantain run` once, which writes it there; keep pictures in a folder."
+            raise InputError(f"{picture} is no dependency of the stage 'prompts'.", file=path, fix=fix)
 
 
 def add_pipeline(probe: str) -> Path:
     """Write the pipeline of ``probe``."""
     path = places.pipeline(probe)
-    write_atomic(path, pipeline_text(probe))
+    write_atomic(path, pipeline_text(probe, pictures_of(probe)))
     return path
 
 
@@ -48,6 +88,9 @@ def follow(run: RunParams) -> tuple[list[str], list[str]]:
     for probe in gone:
         _check_untouched(probe)
     new = [probe for probe in run.probes if not places.pipeline(probe).exists()]
+    for probe in run.probes:
+        if probe not in new and _other_pictures(probe):
+            add_pipeline(probe)
     for probe in new:
         add_pipeline(probe)
     for probe in gone:
@@ -69,8 +112,20 @@ def outs_of(lock: Path, wanted: Callable[[str], bool] = lambda stage: True) -> l
     return sorted(map(Path, outs))
 
 
+def _is_ours(probe: str) -> bool:
+    """Whether a pipeline is as it was written, whatever pictures it names."""
+    head, _, tail = pipeline_text(probe).decode().partition(_FIRST)
+    form = re.escape(head + _FIRST) + r"(?:      - \".*\"\n)*" + re.escape(tail)
+    return re.fullmatch(form, places.pipeline(probe).read_text(encoding="utf-8")) is not None
+
+
+def _other_pictures(probe: str) -> bool:
+    wanted = pipeline_text(probe, pictures_of(probe))
+    return _is_ours(probe) and places.pipeline(probe).read_bytes() != wanted
+
+
 def _check_untouched(probe: str) -> None:
     path = places.pipeline(probe)
-    if path.read_bytes() != pipeline_text(probe):
+    if not _is_ours(probe):
         fix = f"add '{probe}' to run.probes again, or remove the folder yourself."
         raise InputError("the pipeline of a probe that is not in run.probes was edited.", file=path, fix=fix)

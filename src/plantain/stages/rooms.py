@@ -22,7 +22,7 @@ _REPORT: Final = ("base", "probe", "records", "report")
 
 ROOMS: Final[dict[str, tuple[str, ...]]] = {
     "model": ("base", "probe", "records", "model"),
-    "prompts": ("base", "probe", "records"),
+    "prompts": ("base", "probe", "records", "stats", "analysis"),
     "reference": _CAPTURE,
     "capture": _CAPTURE,
     "analyze": ("base", "probe", "records", "measure", "stats", "analysis"),
@@ -38,6 +38,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
 
 SHARED: Final[dict[str, tuple[str, ...]]] = {
     "cells": ("pipelines",),
+    "prompts": ("pipelines",),
     "verdict": ("beside",),
     "nulls": ("beside",),
     "replicate": ("beside",),

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,6 +25,8 @@ class Revision:
     """Seconds since the epoch when it was committed."""
     label: str
     """A ref that points at it, or its short name."""
+    experiment: str | None = None
+    """Its name, for a commit that an experiment of DVC alone points at."""
 
 
 @dataclass
@@ -85,6 +88,9 @@ class RevisionReader:
         return sorted(str(path).lstrip("/") for path in found)
 
 
+_EXPERIMENT: Final = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/[^/]+")
+
+
 def resolve_revision(root: Path, revision: str) -> str:
     """The full commit of ``revision``, which may be an experiment's name.
 
@@ -102,27 +108,38 @@ def resolve_revision(root: Path, revision: str) -> str:
 def revisions(root: Path, *paths: str) -> list[Revision]:
     """Commits of every ref, experiments included, in which one of ``paths`` changed; oldest first.
 
-    Commits that hold the same content of all ``paths`` are listed once, at the oldest.
+    Commits that hold the same content of all ``paths`` are listed once, at the oldest; those of experiments apart.
     """
     layout = "--format=%H%x09%ct%x09%D"
     log = run_git(root, "log", "--all", "--full-history", "--date-order", "--reverse", layout, "--", *paths).decode()
-    seen: set[str] = set()
-    return [revision for revision in _parsed(log) if not _seen(root, revision, paths, seen)]
+    names = _experiments(root)
+    seen: set[tuple[bool, bytes]] = set()
+    return [revision for revision in _parsed(log, names) if not _seen(root, revision, paths, seen)]
 
 
-def _parsed(log: str) -> Iterator[Revision]:
+def _parsed(log: str, experiments: Mapping[str, str]) -> Iterator[Revision]:
     for line in log.splitlines():
         sha, time, refs = line.split("\t")
-        name = refs.split(", ")[0].removeprefix("HEAD -> ").removeprefix("tag: ")
-        yield Revision(sha, float(time), name.rsplit("/", 1)[-1] if name.startswith("refs/exps") else name or sha[:10])
+        own = [name for name in refs.split(", ") if name and not name.startswith("refs/exps")]
+        label = own[0].removeprefix("HEAD -> ").removeprefix("tag: ") if own else sha[:10]
+        name = None if own else experiments.get(sha)
+        yield Revision(sha, float(time), name or label, name)
 
 
-def _seen(root: Path, revision: Revision, paths: tuple[str, ...], seen: set[str]) -> bool:
-    content = hashlib.sha256(run_git(root, "ls-tree", revision.sha, "--", *paths)).hexdigest()
+def _seen(root: Path, revision: Revision, paths: tuple[str, ...], seen: set[tuple[bool, bytes]]) -> bool:
+    listed = run_git(root, "ls-tree", revision.sha, "--", *paths)
+    content = (revision.experiment is not None, hashlib.sha256(listed).digest())
     if content in seen:
         return True
     seen.add(content)
     return False
+
+
+def _experiments(root: Path) -> dict[str, str]:
+    """Commit to name of every experiment: DVC keeps them as ``refs/exps/<baseline in two parts>/<name>``."""
+    listed = run_git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode().splitlines()
+    pairs = [line.split(" ", 1) for line in listed]
+    return {sha: ref.rsplit("/", 1)[-1] for sha, ref in pairs if _EXPERIMENT.fullmatch(ref)}
 
 
 def _experiment_refs(root: Path, name: str) -> list[str]:
@@ -144,14 +161,19 @@ class Times:
     """What stands for the time of a receipt that the journal does not know."""
     revision: Revision | None
     """Where the results were found; None for the workspace."""
+    experiment: str | None = None
+    """Whose results they are, where they are those of an experiment of DVC."""
 
     @classmethod
-    def of(cls, journal: Iterable[Execution], revision: Revision | None = None) -> "Times":
+    def of(
+        cls, journal: Iterable[Execution], revision: Revision | None = None, experiment: str | None = None
+    ) -> "Times":
         """Index ``journal``; of several executions of one receipt the last counts."""
         lines = list(journal)
         by_receipt = {line.receipt_sha256: line for line in lines}
-        last_at = {line.receipt_path: line.receipt_sha256 for line in lines}
-        return cls(by_receipt, last_at, revision.time if revision else datetime.now(UTC).timestamp(), revision)
+        last_at = {line.receipt_path: line.receipt_sha256 for line in lines if line.experiment == experiment}
+        now = revision.time if revision else datetime.now(UTC).timestamp()
+        return cls(by_receipt, last_at, now, revision, experiment)
 
     def span(self, held: Held) -> tuple[float, float]:
         """Start and end in seconds since the epoch; for a receipt unknown to the journal, when it was found."""

@@ -42,7 +42,7 @@ def _accepted(name: str) -> str:
     return _FOREIGN.sub(lambda match: f":{ord(match.group()):x}:", name)
 
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Raise it when runs change shape, so that ``sync`` makes them anew."""
 
 
@@ -98,21 +98,43 @@ class RunSpec:
 
 
 def project(
-    results: Results, reader: Reader, journal: list[Execution], root: Path, revision: Revision | None = None
+    results: Results,
+    reader: Reader,
+    journal: list[Execution],
+    root: Path,
+    revision: Revision | None = None,
+    *,
+    analyses: Mapping[str, Any] | None = None,
 ) -> list[RunSpec]:
-    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
-    times = Times.of(journal, revision)
+    """Every run that ``results`` call for, parents before their children.
+
+    Args:
+        results: what stands.
+        reader: where it stands.
+        journal: when it was made.
+        root: the repository.
+        revision: the commit that `results` were found at; None for a workspace.
+        analyses: the declared analyses, for cells that have not been analysed yet.
+    """
+    experiment = revision.experiment if revision else places.experiment()
+    times = Times.of(journal, revision, experiment)
     runs = [
         run
         for cell in results.cells
         if cell.capture_key
-        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times)
+        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times, analyses or {})
     ]
-    runs += [_single(stage, held, results, times) for stage, held in results.singles.items()]
+    runs += [_of(experiment, _single(stage, held, results, times)) for stage, held in results.singles.items()]
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
     common |= {"mlflow.source.git.repoURL": url} if url else {}
     return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
+
+
+def _of(experiment: str | None, run: RunSpec) -> RunSpec:
+    """``run`` as one of an experiment's, which never takes the place of the workspace's."""
+    own = {"experiment": experiment} if experiment else {}
+    return replace(run, key=run.key | own, slot=run.slot | own, tags=run.tags | own)
 
 
 def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
@@ -138,21 +160,33 @@ def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
     return held.receipt.metrics.get(cell.probe, {}).get(cell.model, {}) if same else {}
 
 
-def _cell_runs(cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times) -> list[RunSpec]:
+def _cell_runs(
+    cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times, analyses: Mapping[str, Any]
+) -> list[RunSpec]:
     blocks = profiles(cell, reader)
-    parent = _parent(cell, verdict, blocks, reader, times)
+    parent = _of(times.experiment, _parent(cell, verdict, blocks, reader, times, analyses))
     stages = [stage for stage in (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES) if stage in cell.held]
     children = [
         replace(run, series=blocks.get((run.tags.get("contrast", ""), run.tags.get("analysis", "")), {}))
         for stage in stages
         for run in _children(cell, stage, reader, times)
     ]
-    return [parent, *(replace(run, parent=parent.identity) for run in children)]
+    own = {"parent": parent.identity}
+    return [
+        parent,
+        *(_of(times.experiment, replace(run, parent=parent.identity, key=run.key | own)) for run in children),
+    ]
 
 
 def _parent(
-    cell: Cell, verdict: Mapping[str, float], blocks: Mapping[tuple[str, str], Series], reader: Reader, times: Times
+    cell: Cell,
+    verdict: Mapping[str, float],
+    blocks: Mapping[tuple[str, str], Series],
+    reader: Reader,
+    times: Times,
+    analyses: Mapping[str, Any],
 ) -> RunSpec:
+    asked = _analyses(cell) or analyses
     spans = [times.span(held) for held in cell.held.values()]
     own = {"probe": cell.probe, "model": cell.model}
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
@@ -164,12 +198,12 @@ def _parent(
     return RunSpec(
         kind="cell",
         name=cell.name,
-        key={**own, "capture_key": str(cell.capture_key)},
+        key={**own, "capture_key": str(cell.capture_key), "analyses": digest(asked)},
         slot=own,
         tags={**_tags(cell), **tags, "mlflow.source.name": f"dvc repro ({cell.name})"},
         started=min(start for start, _ in spans),
         ended=max(end for _, end in spans),
-        params=_parent_params(cell),
+        params=_parent_params(cell, asked),
         metrics=numbers,
         series=blocks.get((main or "", VERDICT_ANALYSIS), {}),
         datasets=_datasets(cell),
@@ -179,8 +213,13 @@ def _parent(
     )
 
 
-def _parent_params(cell: Cell) -> dict[str, str]:
-    declared = flat(cell.held["capture"].receipt.params)
+def _analyses(cell: Cell) -> dict[str, Any]:
+    """The parameters that the cell was analysed with; none where it was not."""
+    return cell.held["analyze"].receipt.params.get("analyses", {}) if "analyze" in cell.held else {}
+
+
+def _parent_params(cell: Cell, analyses: Mapping[str, Any]) -> dict[str, str]:
+    declared = flat({**cell.held["capture"].receipt.params, "analyses": dict(analyses)})
     return {key: value for key, value in declared.items() if not key.startswith("environment")}
 
 
