@@ -13,9 +13,6 @@ import tiktoken
 
 from plantain.probe.tokens import Encode, TokenCount
 
-LIMIT: Final = 512
-"""Tokens that Klein reads unless ``max_sequence_length`` says otherwise."""
-
 _PIECES: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
