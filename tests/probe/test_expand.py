@@ -162,6 +162,21 @@ def test_files_round_trip_and_equal_inputs_give_equal_bytes(tmp_path):
     assert [fields.get("height") for fields in contrasts.fields] == [1.0, 1.5, None]
 
 
+def test_contrasts_of_an_older_revision_can_be_read(tmp_path):
+    expansion = build(tmp_path)
+    write_expansion(expansion, tmp_path)
+    path = tmp_path / "events.contrasts.json"
+    data = json.loads(path.read_bytes())
+    for contrast in data["contrasts"]:
+        for name in ("frames", "clusters", "ties", "decides"):
+            del contrast[name]
+    del data["neutral"]
+    path.write_text(json.dumps(data))
+    for one in read_contrasts(path).contrasts:
+        size = len(one.a) + len(one.b)
+        assert (one.frames, one.clusters, one.ties, one.decides) == ((None,) * size, tuple(range(size)), (), None)
+
+
 def test_the_parquet_has_the_documented_columns(tmp_path):
     write_expansion(build(tmp_path), tmp_path / "out")
     table = pl.read_parquet(tmp_path / "out" / "events.parquet")

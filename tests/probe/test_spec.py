@@ -5,7 +5,7 @@ import pytest
 
 from plantain.base.errors import InputError
 from plantain.probe.expand import expand
-from plantain.probe.spec import Role, read_probe
+from plantain.probe.spec import Decides, Role, read_probe
 
 GOOD = """\
 probe: mine
@@ -95,6 +95,13 @@ CASES = [
     ('{prompt: "A room"}', "{file: x.png}", 4, "references.room.file", "no file 'x.png'", "repository root"),
     ('{prompt: "A room"}', "{prompt: x, file: x.png}", 4, "references.room", "both a prompt and a file", "one of"),
     ('{prompt: "A room"}', '{prompt: "A {who} room"}', 4, "references.room", "name does not", "room_{who}"),
+    ("stratum: short", "role: spare", 7, "conditions.shown.role", "'spare' is not a role of a condition", "neutral"),
+    ("stratum: short", "role: neutral", 7, "conditions.shown.role", "'target' holds 'shown', which is neutral", "out"),
+    ("stratum: short", "frame: One", 7, "conditions.shown.frame", "'One' is not a valid name", "lower-case"),
+    ("  alone:", "  spare: {prompt: Empty, role: neutral}\n  alone:", 8, "conditions.spare", "without 'who'", "{who}"),
+    ("  alone:", '  spare: {prompt: "{who} {kind}", role: neutral}\n  alone:', 8, "conditions.spare", "kind", "alone"),
+    ("role: target", "role: target, decides: words", 10, "contrasts.target.decides", "decides nothing", "control"),
+    ("role: control", "role: control, decides: all", 11, "contrasts.other.decides", "'all'", "words, picture"),
     ("  room:", "  unused: {prompt: x}\n  room:", 4, "references.unused", "no condition uses", "remove"),
 ]  # fmt: skip
 
@@ -130,3 +137,18 @@ def test_a_key_merged_from_an_anchor_still_has_a_line(tmp_path):
 def test_joiners_that_languages_need_are_kept(tmp_path):
     text = GOOD.replace("a cat", '"\\u0645\\u06cc\\u200c\\u062e\\u0648\\u0627\\u0647\\u0645"')
     assert "\u200c" in str(read_probe(write(tmp_path, text)).items["cat"].fields["who"])
+
+
+def test_a_control_says_what_it_decides_and_a_wording_its_frame(tmp_path):
+    text = GOOD.replace("role: control", "role: control, decides: words").replace("stratum: short", "frame: one")
+    probe = read_probe(write(tmp_path, text))
+    assert (probe.contrasts["other"].decides, probe.contrasts["target"].decides) == (Decides.words, None)
+    assert (probe.conditions["shown"].frame, probe.conditions["seen"].frame) == ("one", None)
+
+
+def test_what_is_neutral_needs_a_target(tmp_path):
+    text = GOOD.replace("  target:", "  published:").replace("role: target", "role: published")
+    text = text.replace("  alone:", '  spare: {prompt: "{who}", role: neutral}\n  alone:')
+    with pytest.raises(InputError, match="no target that it could be neutral to") as caught:
+        read_probe(write(tmp_path, text))
+    assert (caught.value.line, caught.value.field) == (8, "conditions.spare.role")

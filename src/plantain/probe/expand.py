@@ -8,6 +8,7 @@ from plantain.base.config import NAME
 from plantain.base.errors import InputError
 from plantain.base.files import digest, normalise
 from plantain.base.yaml import Key
+from plantain.probe.clusters import clustered
 from plantain.probe.copies import refuse_copies
 from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import (
@@ -58,7 +59,8 @@ def expand_with(probe: Probe, file_digest: Callable[[str], str]) -> Expansion:
     _check_used(probe, references, records)
     contrasts = tuple(_contrast(probe, contrast) for contrast in probe.contrasts.values())
     expanded = tuple(record for record, _ in references.values())
-    return Expansion(probe.name, records, expanded, contrasts, set_digest(records))
+    neutral = tuple(name for name, condition in probe.conditions.items() if condition.neutral)
+    return Expansion(probe.name, records, expanded, contrasts, set_digest(records), neutral)
 
 
 _References = Mapping[str, tuple[ReferenceRecord, str]]
@@ -80,7 +82,7 @@ def _settings(probe: Probe, reference: Reference) -> list[dict[str, Field]]:
     """The values that fill a reference's fields: those of every item, or none where it has no fields."""
     inner = fields(reference.prompt or reference.file or "")
     if fields(reference.name):
-        return [_values(item) for item in probe.items.values()]
+        return [item.values for item in probe.items.values()]
     if inner:
         fix = f'put the field into the name too: "{reference.name}_{{{inner[0]}}}".'
         problem = f"the image differs from item to item ('{inner[0]}') and its name does not."
@@ -110,7 +112,7 @@ def _reference(
 
 
 def _record(probe: Probe, item: Item, condition: Condition, references: _References) -> Record:
-    values = _values(item)
+    values = item.values
     prompt = normalise(substitute(condition.prompt, values))
     names = tuple(substitute(name, values) for name in condition.reference)
     for name in names:
@@ -135,15 +137,23 @@ def _check_used(probe: Probe, references: _References, records: tuple[Record, ..
 
 
 def _contrast(probe: Probe, contrast: Contrast) -> ExpandedContrast:
-    strata = tuple(probe.conditions[name].stratum for name in (*contrast.a, *contrast.b))
+    wordings = [probe.conditions[name] for name in (*contrast.a, *contrast.b)]
     blocks = None
     if contrast.flip_blocks:
-        blocks = tuple(str(_values(item)[contrast.flip_blocks]) for item in probe.items.values())
-    return ExpandedContrast(contrast.name, contrast.a, contrast.b, contrast.role, strata, blocks)
-
-
-def _values(item: Item) -> dict[str, Field]:
-    return {"id": item.id, **item.fields}
+        blocks = tuple(str(item.values[contrast.flip_blocks]) for item in probe.items.values())
+    clusters, ties = clustered(probe, contrast)
+    return ExpandedContrast(
+        name=contrast.name,
+        a=contrast.a,
+        b=contrast.b,
+        role=contrast.role,
+        strata=tuple(wording.stratum for wording in wordings),
+        flip_blocks=blocks,
+        frames=tuple(wording.frame for wording in wordings),
+        clusters=clusters,
+        ties=ties,
+        decides=contrast.decides,
+    )
 
 
 def _error(probe: Probe, problem: str, *keys: Key, fix: str) -> InputError:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from plantain.base.files import digest
 from plantain.probe.node import Field
-from plantain.probe.spec import Role
+from plantain.probe.spec import Decides, Role
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,29 @@ class ReferenceRecord:
     """Over name, prompt and file bytes: where the file lies does not count."""
 
 
+class Reason(StrEnum):
+    """Why wordings of one side are one piece of evidence."""
+
+    word = "word"
+    """They share a word that the other side uses in fewer wordings, by two or more."""
+    copy = "copy"
+    """Their words are the same, or nearly so."""
+    frame = "frame"
+    """They declare one frame."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Wordings of one side that are one piece of evidence, and why."""
+
+    reason: Reason
+    wordings: tuple[str, ...]
+    shared: str
+    """The word as the side writes it, or the frame; empty for copies."""
+    opposite: int = 0
+    """Wordings of the other side that use the word."""
+
+
 @dataclass(frozen=True)
 class ExpandedContrast:
     """Side ``a`` minus side ``b``."""
@@ -45,6 +69,20 @@ class ExpandedContrast:
     """The stratum of each wording of ``a``, then of ``b``; ``None`` where a wording has none."""
     flip_blocks: tuple[str, ...] | None
     """A label an item, in item order; items of one label share one sign. ``None``: each its own."""
+    frames: tuple[str | None, ...] = ()
+    """The frame of each wording of ``a``, then of ``b``; where left out, none has one."""
+    clusters: tuple[int, ...] = ()
+    """Which wordings are one piece of evidence: a label each, of ``a`` then ``b``, none on both sides; where left out,
+    each is its own. See :mod:`plantain.probe.clusters`."""
+    ties: tuple[Tie, ...] = ()
+    """Why."""
+    decides: Decides | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in what older files do not hold."""
+        wordings = len(self.a) + len(self.b)
+        object.__setattr__(self, "frames", self.frames or (None,) * wordings)
+        object.__setattr__(self, "clusters", self.clusters or tuple(range(wordings)))
 
 
 @dataclass(frozen=True)
@@ -55,6 +93,8 @@ class Contrasts:
     items: tuple[str, ...]
     fields: tuple[dict[str, Field], ...]
     contrasts: tuple[ExpandedContrast, ...]
+    neutral: tuple[str, ...] = ()
+    """Conditions that belong to no side."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +106,8 @@ class Expansion:
     references: tuple[ReferenceRecord, ...]
     contrasts: tuple[ExpandedContrast, ...]
     set_sha256: str
+    neutral: tuple[str, ...] = ()
+    """Conditions that belong to no side. They are run as all others."""
 
 
 def set_digest(records: Iterable[Record]) -> str:

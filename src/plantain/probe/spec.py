@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.probe import node as templates
@@ -34,6 +35,11 @@ class Item:
 
     id: str
     fields: dict[str, Field]
+
+    @property
+    def values(self) -> dict[str, Field]:
+        """What a template may name: the fields, and the id."""
+        return {"id": self.id, **self.fields}
 
 
 def read_items(node: Node) -> dict[str, Item]:
@@ -87,6 +93,19 @@ class Role(StrEnum):
     control = "control"
 
 
+class Decides(StrEnum):
+    """What a control keeps of the target, so that its outcome tells the idea from its words."""
+
+    words = "words"
+    """The target's own words, where they change no picture: it has to fail."""
+    picture = "picture"
+    """The target's change of the picture, without its words: it has to pass."""
+
+
+NEUTRAL: Final = "neutral"
+"""The role of a condition that belongs to no side: what heads of either side are put into."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """A conditioning image: generated from ``prompt``, or read from ``file``. Name and both may be templates."""
@@ -104,6 +123,10 @@ class Condition:
     prompt: str
     reference: tuple[str, ...]
     stratum: str | None
+    frame: str | None = None
+    """Wordings of both sides with one frame are one sentence with a phrase exchanged."""
+    neutral: bool = False
+    """Whether it belongs to no side."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +138,7 @@ class Contrast:
     b: tuple[str, ...]
     role: Role
     flip_blocks: str | None
+    decides: Decides | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +197,7 @@ def parse_probe(source: YamlFile) -> Probe:
     )
     _check_size(probe, top["items"])
     _check_fields(probe, top)
+    _check_neutral(probe, top["conditions"])
     return probe
 
 
@@ -210,14 +235,23 @@ def _conditions(node: Node) -> dict[str, Condition]:
 
 def _condition(name: str, node: Node) -> Condition:
     node.check_name(name)
-    parts = node.record(("prompt",), ("reference", "stratum"))
+    parts = node.record(("prompt",), ("reference", "stratum", "frame", "role"))
     references = parts["reference"].one_or_more() if "reference" in parts else []
     return Condition(
         name=name,
         prompt=parts["prompt"].template(),
         reference=_distinct(references, [child.template() for child in references]),
         stratum=parts["stratum"].name() if "stratum" in parts else None,
+        frame=parts["frame"].name() if "frame" in parts else None,
+        neutral="role" in parts and _neutral(parts["role"]),
     )
+
+
+def _neutral(node: Node) -> bool:
+    if (value := node.text()) != NEUTRAL:
+        fix = f"write `role: {NEUTRAL}` for a wording of no side, or leave it out; contrasts say what is on a side."
+        raise node.error(f"'{value}' is not a role of a condition.", fix)
+    return True
 
 
 def _distinct(nodes: list[Node], names: list[str]) -> tuple[str, ...]:
@@ -234,7 +268,7 @@ def _contrasts(node: Node, conditions: Node) -> dict[str, Contrast]:
 
 def _contrast(name: str, node: Node, known: tuple[str, ...]) -> Contrast:
     node.check_name(name)
-    parts = node.record(("a", "b", "role"), ("flip_blocks",))
+    parts = node.record(("a", "b", "role"), ("flip_blocks", "decides"))
     a, b = _side(parts["a"], known), _side(parts["b"], known)
     if shared := [condition for condition in a if condition in b]:
         fix = "give each side conditions of its own; a shared one would be subtracted from itself."
@@ -243,7 +277,17 @@ def _contrast(name: str, node: Node, known: tuple[str, ...]) -> Contrast:
         problem = f"{len(a)} and {len(b)} wordings are more than the {MOST_WORDINGS} that a contrast may compare."
         raise node.error(problem, "take some out, or make two contrasts of it.")
     blocks = parts["flip_blocks"].name() if "flip_blocks" in parts else None
-    return Contrast(name, a, b, _role(name, parts["role"]), blocks)
+    role = _role(name, parts["role"])
+    return Contrast(name, a, b, role, blocks, _decides(role, parts["decides"]) if "decides" in parts else None)
+
+
+def _decides(role: Role, node: Node) -> Decides:
+    value = node.text()
+    if value not in tuple(Decides):
+        raise node.error(f"'{value}' is nothing that a control can decide.", f"use: {', '.join(Decides)}.")
+    if role is not Role.control:
+        raise node.error(f"a contrast of the role {role} decides nothing.", "say it of a control, or take it out.")
+    return Decides(value)
 
 
 def _side(node: Node, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -273,11 +317,45 @@ def _check_fields(probe: Probe, top: dict[str, Node]) -> None:
         names = _fields((name, reference.prompt or "", reference.file or ""))
         _check_template(probe, top["references"].child(name), top["items"], names)
     for name, condition in probe.conditions.items():
-        names = _fields((condition.prompt, *condition.reference))
+        names = _fields_of(condition)
         _check_template(probe, top["conditions"].child(name), top["items"], names)
     for name, contrast in probe.contrasts.items():
         if contrast.flip_blocks:
             _check_template(probe, top["contrasts"].child(name), top["items"], [contrast.flip_blocks])
+
+
+def _check_neutral(probe: Probe, conditions: Node) -> None:
+    """A neutral wording is on no side, and takes the items as the wordings of the target do."""
+    neutral = [name for name, condition in probe.conditions.items() if condition.neutral]
+    for contrast in probe.contrasts.values():
+        for name in neutral:
+            if name in (*contrast.a, *contrast.b):
+                problem = f"the contrast '{contrast.name}' holds '{name}', which is neutral."
+                raise (
+                    conditions.child(name).child("role").error(problem, "take it out of the contrast, or of its role.")
+                )
+    for name in neutral:
+        _check_neutral_fields(probe, conditions.child(name))
+
+
+def _check_neutral_fields(probe: Probe, node: Node) -> None:
+    """The fields that all wordings of the target use, and none that no wording of it uses."""
+    target = probe.contrasts.get(Role.target)
+    if target is None:
+        raise node.child("role").error("there is no target that it could be neutral to.", "add the contrast `target`.")
+    used: list[set[str]] = [set(_fields_of(probe.conditions[name])) for name in (*target.a, *target.b)]
+    own = set(_fields_of(probe.conditions[str(node.keys[-1])]))
+    if missing := sorted(set.intersection(*used) - own):
+        problem = f"it does without '{missing[0]}', which every wording of the target uses."
+        raise node.error(problem, f"use {{{missing[0]}}}: a neutral wording differs from the target's in no item.")
+    if foreign := [name for name in sorted(own) if not any(name in one for one in used)]:
+        raise node.error(
+            f"it uses '{foreign[0]}', and no wording of the target does.", "use the target's fields alone."
+        )
+
+
+def _fields_of(condition: Condition) -> list[str]:
+    return _fields((condition.prompt, *condition.reference))
 
 
 def _fields(texts: Iterable[str]) -> list[str]:

@@ -46,6 +46,7 @@ def write_expansion(expansion: Expansion, folder: Path) -> None:
         "probe": expansion.probe,
         "items": [{"id": name, "fields": fields} for name, fields in items_of(expansion.records).items()],
         "contrasts": [asdict(contrast) for contrast in expansion.contrasts],
+        "neutral": list(expansion.neutral),
     }
     write_atomic(folder / f"{expansion.probe}.contrasts.json", readable_json(contrasts))
 
@@ -88,13 +89,16 @@ def read_contrasts(path: Path) -> Contrasts:
         contrasts = _CONTRASTS.validate_python(data["contrasts"])
         for one in contrasts:
             _check_labels(one, len(items))
-        return Contrasts(str(data["probe"]), tuple(items), tuple(items.values()), contrasts)
+        neutral = tuple(map(str, data.get("neutral", ())))
+        return Contrasts(str(data["probe"]), tuple(items), tuple(items.values()), contrasts, neutral)
 
 
 def _check_labels(contrast: ExpandedContrast, items: int) -> None:
-    """A stratum a template and a flip block an item."""
+    """A stratum, a frame and a cluster a template, and a flip block an item."""
     if not contrast.a or not contrast.b or len(contrast.strata) != len(contrast.a) + len(contrast.b):
         raise ValueError(f"contrast {contrast.name} has a side without templates, or a template without stratum")
+    if not len(contrast.frames) == len(contrast.clusters) == len(contrast.strata):
+        raise ValueError(f"contrast {contrast.name} has a template without frame or cluster")
     if contrast.flip_blocks is not None and len(contrast.flip_blocks) != items:
         raise ValueError(f"contrast {contrast.name} has {len(contrast.flip_blocks)} flip blocks for {items} items")
 

@@ -108,11 +108,14 @@ def diff(before: Expansion, after: Expansion) -> SetDiff:
 
 
 def _contrasts(expansion: Expansion) -> dict[str, tuple[ExpandedContrast, dict[str, str]]]:
-    """Every contrast with its flip-block labels by item, so that the order of items does not count."""
+    """Every contrast with its flip-block labels by item, so that the order of items does not count.
+
+    Clusters follow from the wordings, whose edits are listed by themselves.
+    """
     items = list(items_of(expansion.records))
     return {
         contrast.name: (
-            replace(contrast, flip_blocks=None),
+            replace(contrast, flip_blocks=None, clusters=(), ties=()),
             dict(zip(items, contrast.flip_blocks or (), strict=False)),
         )
         for contrast in expansion.contrasts
