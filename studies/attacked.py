@@ -20,7 +20,7 @@ from plantain.stats.pivot import largest_pivot
 from plantain.stats.scenarios import Random, factors, fresh
 from plantain.stats.template import concept_information, template_test
 from plantain.stats.validate import Floats
-from studies.scoring import BETWEEN_ITEMS, FACTORS, HEADS, SHARED, SIDE, network, pooled_t
+from studies.scoring import BETWEEN_ITEMS, FACTORS, HEADS, SHARED, SIDE, _network, pooled_t
 
 DATA_SETS = 200
 LEVEL = 0.05
@@ -221,7 +221,7 @@ def networks(plant: Plant, number: int, random: Random) -> Iterator[Floats]:
     """The trained network and draws that are not, wordings ``(2 SIDE, heads)``."""
     text = random.normal(size=(2 * SIDE, len(FACTORS)))
     for at in range(number + 1):
-        draw = network(random, plant.shared)
+        draw = _network(random, plant.shared)
         values = draw(2 * SIDE, text) + BETWEEN_ITEMS / math.sqrt(10) * draw(2 * SIDE)
         if at == 0 and plant.heads:
             heads = random.choice(HEADS, plant.heads, replace=False)

@@ -90,7 +90,7 @@ def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
     """
     rng = np.random.Generator(np.random.Philox(seed))
     text = rng.normal(size=(2 * SIDE, len(FACTORS)))
-    draw = network(rng, truth.shared)
+    draw = _network(rng, truth.shared)
     templates = truth.templates * draw(2 * SIDE, text) + _planted(truth, rng, trained=True)
     noise = BETWEEN_ITEMS * np.stack([draw(2 * SIDE) for _ in range(ITEMS)])
     passes = templates + noise
@@ -127,7 +127,7 @@ def rung_five_alone(rules: VerdictParams, seed: int) -> bool:
     """
     rng = np.random.Generator(np.random.Philox(seed))
     noise = BETWEEN_ITEMS / np.sqrt(ITEMS)
-    draw = network(rng)
+    draw = _network(rng)
     long = np.array([label == "long" for label in MIXED])[:, None]
     heads = LENGTH_EFFECT * (rng.permutation(HEADS) < LENGTH_HEADS)
     means = draw(2 * SIDE) + noise * draw(2 * SIDE) + long * heads
@@ -145,7 +145,7 @@ class _Draw(Protocol):
     def __call__(self, number: int, text: Floats | None = None) -> Floats: ...
 
 
-def network(rng: np.random.Generator, shared: float = SHARED) -> _Draw:
+def _network(rng: np.random.Generator, shared: float = SHARED) -> _Draw:
     """Loadings of one network; each call draws rows of heads with unit variance, partly from the text's own scores."""
     loadings = rng.normal(size=(len(FACTORS), HEADS)) * np.sqrt(FACTORS)[:, None]
     loadings /= np.sqrt(np.square(loadings).sum(axis=0))
@@ -174,7 +174,7 @@ def _untrained(truth: Truth, rules: VerdictParams, rng: np.random.Generator, tex
     counts = []
     for _ in range(rules.untrained_draws):
         noise = BETWEEN_ITEMS / np.sqrt(rules.items)
-        draw = network(rng, truth.shared)
+        draw = _network(rng, truth.shared)
         means = truth.templates * draw(2 * SIDE, text) + noise * draw(2 * SIDE) + _planted(truth, rng, trained=False)
         counts.append(int(np.count_nonzero(np.abs(pooled_t(means[:SIDE], means[SIDE:])) > rules.threshold)))
     return tuple(counts)

@@ -9,7 +9,7 @@ from studies.scoring import (
     HEADS,
     MIXED,
     TRUTHS,
-    network,
+    _network,
     participation_ratio,
     pooled_t,
     rung_five_alone,
@@ -24,11 +24,11 @@ BY_NAME = {truth.name: truth for truth in TRUTHS}
 def test_the_simulated_geometry_is_the_measured_one():
     ratios = []
     for seed in range(30):
-        templates = network(np.random.default_rng(seed))(12)
+        templates = _network(np.random.default_rng(seed))(12)
         ratios.append(participation_ratio(templates))
     assert 4.4 < np.mean(ratios) < 5.1
     assert templates.shape == (12, HEADS)
-    many = network(np.random.default_rng(0))(4000)
+    many = _network(np.random.default_rng(0))(4000)
     np.testing.assert_allclose(many.std(axis=0), 1, atol=0.06)
     assert participation_ratio(np.eye(5)) == pytest.approx(4)
     assert len(FACTORS) > 12
