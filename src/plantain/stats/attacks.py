@@ -210,7 +210,7 @@ ATTACKS = (
     ),
     Scenario(
         "a control of the same words",
-        1_000,
+        500,
         _control,
         _held([], ["words alone: bound > 0"], ["concept of 4 SD: bound > 0"]),
     ),
