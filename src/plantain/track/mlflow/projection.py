@@ -14,6 +14,7 @@ from plantain.base.files import canonical_json, digest
 from plantain.base.git import remote_url
 from plantain.probe.speaking import repeating, speaking
 from plantain.records.journal import Execution
+from plantain.track.asked import Asked
 from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
@@ -98,9 +99,17 @@ class RunSpec:
 
 
 def project(
-    results: Results, reader: Reader, journal: list[Execution], root: Path, revision: Revision | None = None
+    results: Results,
+    reader: Reader,
+    journal: list[Execution],
+    root: Path,
+    revision: Revision | None = None,
+    counts: Mapping[str, Asked] | None = None,
 ) -> list[RunSpec]:
-    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found."""
+    """Every run that ``results`` call for, parents before their children; ``revision`` is where they were found.
+
+    ``counts`` says by model how often it was asked, for the parents: without it, runs keep what they say of that.
+    """
     times = Times.of(journal, revision)
     runs = [
         run
@@ -112,7 +121,12 @@ def project(
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
     common |= {"mlflow.source.git.repoURL": url} if url else {}
-    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
+    return [replace(run, tags={**run.tags, **_asked(run, counts or {}), **common}, reader=reader) for run in runs]
+
+
+def _asked(run: RunSpec, counts: Mapping[str, Asked]) -> dict[str, str]:
+    found = counts.get(run.tags["model"]) if run.kind == "cell" else None
+    return found.tags if found else {}
 
 
 def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
