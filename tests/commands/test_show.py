@@ -88,9 +88,7 @@ def test_compare_says_how_often_each_model_was_asked(call, repository):
     counts = (
         "tiny was asked at least 2 probes in 3 prompt sets; tiny-untrained was asked at least 1 probe in 1 prompt set"
     )
-    assert (
-        f"{counts}; where there is nothing to find, up to one prompt set in twenty still passes a test at 5%." in said
-    )
+    assert f"{counts}; where there is nothing to find, up to one prompt set in twenty" in said
     assert counts in (repository / ".plantain" / "compare.html").read_text(encoding="utf-8")
     assert "tiny was asked at least 2 probes in 3 prompt sets" in (repository / "reports" / "asked.js").read_text()
     found = json.loads(call("compare", "otherview@tiny", "otherview@tiny-untrained", "--json"))["asked"]

@@ -120,7 +120,7 @@ def test_what_an_experiment_tried_counts_and_what_came_after_a_revision_does_not
 
 @pytest.fixture
 def results(checkout, git):
-    """A result, and the commit after a wording of it was dropped; gives the lines of `plantain diff` between the two."""
+    """A result, and another after a wording was dropped, each committed; gives the difference between the two."""
     (checkout / "prompts").mkdir()
 
     def run(*, published):
