@@ -57,5 +57,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:  ## remove what a run makes, and keep the cache that results can be restored from
-	rm -rf data models receipts mlflow reports/*/*/figures reports/*/*/index.html reports/index.html reports/plots
+	rm -rf data models receipts mlflow reports/*/*/figures reports/*/*/index.html reports/index.html reports/asked.js reports/plots
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

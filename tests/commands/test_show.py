@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 from helpers.report_fixture import Cell, write_cell, write_verdict
+from helpers.track_helpers import write_ledger
 from typer.testing import CliRunner
 
 from plantain.base.errors import InputError
@@ -79,6 +80,20 @@ def test_compare_answers_programs(call):
     found = json.loads(call("compare", "otherview@tiny", "otherview@tiny-untrained:published", "--json"))
     assert [one["analysis"] for one in found["results"]] == ["target.heads", "published.heads"]
     assert [one["untrained"] for one in found["results"]] == [False, True]
+
+
+def test_compare_says_how_often_each_model_was_asked(call, repository):
+    write_ledger(repository, ("otherview", "tiny", "1" * 64), ("dense", "tiny", "2" * 64))
+    said = call("compare", "otherview@tiny", "otherview@tiny-untrained")
+    counts = (
+        "tiny was asked at least 2 probes in 3 prompt sets; tiny-untrained was asked at least 1 probe in 1 prompt set"
+    )
+    assert f"{counts}; where there is nothing to find, up to one prompt set in twenty" in said
+    assert counts in (repository / ".plantain" / "compare.html").read_text(encoding="utf-8")
+    assert "tiny was asked at least 2 probes in 3 prompt sets" in (repository / "reports" / "asked.js").read_text()
+    found = json.loads(call("compare", "otherview@tiny", "otherview@tiny-untrained", "--json"))["asked"]
+    assert found["tiny"] == {"model": "tiny", "probes": 2, "prompt_sets": 3, "whole": False}
+    (repository / "reports" / "ledger.json").unlink()
 
 
 def test_compare_needs_two(call):

@@ -12,6 +12,7 @@ from plantain.base import places
 from plantain.base.files import digest, sha256_file
 from plantain.base.params import TrackingParams
 from plantain.records.journal import Execution, append
+from plantain.records.ledger import LEDGER, Ledger, LedgerEntry
 from plantain.records.receipt import FileRecord, PromptSet, Receipt, write_receipt
 from plantain.records.summary import BlockRow, Summary
 
@@ -143,6 +144,20 @@ def judge(root: Path, rung: float = 3.0) -> None:
     reads = [record(root, f"data/stats/tiny/{probe}/summary.json") for probe in ("otherview", "dense")]
     found = {probe: {"tiny": numbers} for probe in ("otherview", "dense")}
     write(root, empty("verdict", reads=reads, metrics=found))
+
+
+def write_ledger(root: Path, *asked: tuple[str, str, str]) -> None:
+    """A ledger with a number for each (probe, model, digest of the prompt set)."""
+    rows = [
+        LedgerEntry(
+            probe=probe, model=model, contrast="target", analysis="heads", prompts_sha256=sha256, capture_key=None,
+            receipt_sha256="0" * 64, metrics={"pairs": 3.0},
+        )
+        for probe, model, sha256 in asked
+    ]  # fmt: skip
+    path = root / LEDGER
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(Ledger(prompt_sets={}, numbers=rows).to_bytes())
 
 
 @dataclass

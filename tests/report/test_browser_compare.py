@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import polars as pl
 import pytest
 from helpers.browser import WELL_FORMED, Visit
@@ -5,6 +8,7 @@ from helpers.report_fixture import Cell, write_cell
 
 from plantain.report.compare.write import write_compare
 from plantain.report.result import load_result
+from plantain.track.asked import CHANCE, Asked, write
 
 CELLS = (
     Cell(nasty=True), Cell(model="tiny-untrained", of="tiny", seed=1, nasty=True),
@@ -19,6 +23,7 @@ def root(tmp_path_factory):
     for cell in CELLS:
         write_cell(root, cell)
     write_compare([load_result(root, cell.probe, cell.model) for cell in CELLS], root / "reports" / "index.html")
+    write(root, {model: Asked(model, 2, 5, whole=True) for model in ("tiny", "tiny-untrained", "not-shown")})
     return root
 
 
@@ -27,10 +32,35 @@ def visit(opened, root):
     return Visit(opened, root / "reports" / "index.html")
 
 
-def test_the_page_opens_without_network_and_without_complaint(visit):
-    assert visit.outside() == []
+def test_the_page_opens_without_network_and_without_complaint(visit, root):
+    assert visit.outside() == [(root / "reports" / "asked.js").as_uri()]
     assert visit.complaints == []
     assert visit.page.evaluate("typeof window.pwned") == "undefined"
+
+
+def test_how_often_each_model_was_asked_comes_from_the_file_beside_the_page(visit):
+    asked = "{0} was asked 2 probes in 5 prompt sets; "
+    said = asked.format("tiny") + asked.format("tiny-untrained") + f"{CHANCE}."
+    assert visit.page.inner_text("#asked") == said
+
+
+def test_a_page_without_the_file_says_what_counts_and_works(opened, root, tmp_path):
+    page = shutil.copy(root / "reports" / "index.html", tmp_path)
+    visit = Visit(opened, Path(page))
+    assert visit.page.inner_text("#asked") == (
+        "How often each model was asked is counted by plantain compare, and not known to this page yet."
+    )
+    assert visit.page.locator("canvas[data-map='dense@tiny']").first.bounding_box()["height"] > 10
+    visit.page.close()
+
+
+def test_a_page_that_knows_the_count_asks_for_no_file(opened, root, tmp_path):
+    results = [load_result(root, cell.probe, cell.model) for cell in CELLS[:2]]
+    write_compare(results, tmp_path / "compare.html", "tiny was asked & answered")
+    visit = Visit(opened, tmp_path / "compare.html")
+    assert (visit.outside(), visit.complaints) == ([], [])
+    assert visit.page.inner_text("#asked") == "tiny was asked & answered"
+    visit.page.close()
 
 
 def test_the_overview_has_the_difference_first_and_links_to_every_report(visit):

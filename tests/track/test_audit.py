@@ -130,6 +130,21 @@ def test_rules_changed_after_looking_and_an_edited_table_show(repository):
     assert "there is no receipt beside it" in answer["first_broken"]["problem"]
 
 
+def test_wordings_dropped_after_looking_and_the_number_of_questions_show(repository):
+    (set_sha256,) = json.loads((repository.path / "reports/ledger.json").read_text())["prompt_sets"]
+    dropped = "Render this kitchen with {creature} in it"
+    repository.replace("prompts/mini.yaml", dropped, "A kitchen with {creature} in it")
+    output = plantain(repository, "audit", "mini@tiny", "--level", "hashes", check=False)
+    commit = repository.git("log", "-1", "--format=%H", "--", "reports/ledger.json").strip()
+    said = f"wordings dropped since set {set_sha256[:12]} whose numbers were published (commit {commit[:10]})"
+    assert f'NOTE    mini@tiny: {said}: published b: mention "{dropped}"' in output
+    assert "NOTE    tiny was asked 1 probe in 1 prompt set; where there is nothing to find" in output
+    _, answer = audit(repository, "mini@tiny", "--level", "hashes")
+    assert answer["asked"] == {"tiny": {"model": "tiny", "probes": 1, "prompt_sets": 1, "whole": True}}
+    (found,) = answer["results"][0]["dropped_wordings"]
+    assert (found["prompts_sha256"], [one["contrast"] for one in found["sides"]]) == (set_sha256, ["published"])
+
+
 def test_a_flipped_byte_of_the_activations_is_named_with_the_numbers_it_undermines(repository):
     flip(repository.path / "data/activations/tiny/mini.safetensors")
     broken = first(repository)

@@ -3,9 +3,11 @@
 import hashlib
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from plantain.base.secrets import redacted_address
 
@@ -51,12 +53,42 @@ def remote_url(root: Path) -> str | None:
 
 def run_git(root: Path, *arguments: str) -> bytes:
     """Standard output of a git command at ``root``; empty where it fails or git is absent."""
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env=environment)
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env=_environment())
     except FileNotFoundError:
         return b""
     return done.stdout if done.returncode == 0 else b""
+
+
+def git_objects(root: Path, names: Sequence[str], *, content: bool = True) -> Iterator[tuple[str, bytes] | None]:
+    """Id and bytes of each object of ``names`` (ids, or ``commit:path``), in order; None for one that git lacks.
+
+    One process reads them all, and one object is held at a time. Without ``content`` the bytes are empty.
+    """
+    if not names:
+        return
+    with tempfile.TemporaryFile() as wanted:
+        wanted.write("".join(f"{name}\n" for name in names).encode())
+        wanted.seek(0)
+        command = ["git", "cat-file", "--batch" if content else "--batch-check"]
+        with subprocess.Popen(
+            command, cwd=root, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
+        ) as process:
+            assert process.stdout is not None
+            for _ in names:
+                yield _object(process.stdout, content)
+
+
+def _object(stream: IO[bytes], content: bool) -> tuple[str, bytes] | None:
+    head = stream.readline().rsplit(maxsplit=2)
+    if len(head) < 3 or not head[2].isdigit():
+        return None
+    data = stream.read(int(head[2]) + 1)[:-1] if content else b""
+    return head[0].decode(), data
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def _text(root: Path, *arguments: str) -> str:

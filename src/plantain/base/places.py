@@ -24,6 +24,8 @@ CELLS: Final = REPORTS / "cells.json"
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
 INDEX: Final = REPORTS / "index.html"
+ASKED: Final = REPORTS / "asked.js"
+"""How often each model was asked, for the index page. It follows from history: neither git nor DVC holds it."""
 PLOTS: Final = REPORTS / "plots"
 """Tables over all cells that ``dvc plots`` draws."""
 PUBLISHED: Final = REPORTS / "published"
@@ -32,7 +34,7 @@ STUDY: Final = REPORTS / "study"
 MARKER: Final = Path("mlflow", "published.json")
 VERDICT_FOLDER: Final = Path("data", "verdicts")
 
-RESERVED: Final = frozenset(path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, PLOTS, PUBLISHED, STUDY))
+RESERVED: Final = frozenset(path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, ASKED, PLOTS, PUBLISHED, STUDY))
 """Names under ``reports/`` that no model may have."""
 
 

@@ -14,6 +14,7 @@ from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.track import search
 from plantain.track.address import Found, everything, find, parse
+from plantain.track.asked import sentence
 from plantain.track.audit.audit import Audit, CellAudit, Level, total
 from plantain.track.audit.audit import audit as follow
 from plantain.track.lineage import Step, kind
@@ -31,6 +32,10 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
         yield from _cell(cell, audit, detail)
     for broken in audit.broken:
         yield f"BROKEN  {broken}"
+    for cell in audit.cells:
+        yield from (f"NOTE    {cell.cell.name}: {one}" for one in cell.dropped)
+    if audit.asked:
+        yield f"NOTE    {sentence(audit.asked)}"
     for change in audit.rules:
         yield f"NOTE    {change}"
     if not audit.rev and (torn := torn_journal()):

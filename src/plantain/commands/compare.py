@@ -1,6 +1,7 @@
 """``plantain compare``: a page with results side by side."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from plantain.commands.opening import opened
 from plantain.commands.show import as_data
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.write import write_compare
+from plantain.report.result import Result
+from plantain.track import asked as asking
 
 Addresses = Annotated[list[str], typer.Argument(help="Two or more of PROBE@MODEL[@REV][:CONTRAST], or run ids.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the page goes; .plantain/compare.html if left out.")]
@@ -20,7 +23,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON in
 
 
 def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: Json = False) -> None:
-    """Compare results on one scale, and say what makes the comparison unfair."""
+    """Compare results on one scale, and say what makes the comparison unfair.
+
+    Says too how often each model was ever asked: how many probes, in how many prompt sets. The count comes from every
+    ledger that git holds, of all branches and experiments, and from the workspace's. Each verdict is made at a level of
+    5% as if it were the only one, so whoever asks often passes by chance. The count is written to reports/asked.js for
+    reports/index.html to show.
+    """
     if len(results) < 2:
         raise InputError("one result has nothing to be compared with.", fix="name two or more, as PROBE@MODEL.")
     twice = next((address for address in results if results.count(address) > 1), None)
@@ -30,13 +39,23 @@ def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: 
     if path.is_dir():
         raise InputError("this is a folder.", file=path, fix="give --out the name of an HTML file.")
     with opened(results) as found:
-        reasons = comparing.unfair(found)
+        reasons, counts = comparing.unfair(found), _asked(found)
         if as_json:
-            print(json.dumps({"unfair": reasons, "results": [as_data(one) for one in found]}, indent=2))
+            asked = {one.model: one.to_json() for one in counts}
+            print(json.dumps({"unfair": reasons, "asked": asked, "results": [as_data(one) for one in found]}, indent=2))
             return
-        write_compare(found, path)
+        write_compare(found, path, asking.sentence(counts))
     for reason in reasons:
         print(f"Not a fair comparison: {reason}")
+    print(asking.sentence(counts))
     print(f"Wrote {path}")
     if browse:
         typer.launch(path.resolve().as_uri())
+
+
+def _asked(results: Sequence[Result]) -> list[asking.Asked]:
+    """What the models of ``results`` were asked; what all models were is written for the index page."""
+    own = [asking.Question(one.model, one.probe, one.prompts_sha256) for one in results]
+    counts = asking.asked(Path(), own)
+    asking.write(Path(), counts)
+    return [counts[model] for model in dict.fromkeys(one.model for one in own)]

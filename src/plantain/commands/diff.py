@@ -76,11 +76,22 @@ def _lines(found: Difference, most: int | None) -> Iterator[str]:
         yield f"  prompt {word}: {prompt.record}"
         yield from (f"    - {prompt.before}",) if prompt.before is not None else ()
         yield from (f"    + {prompt.after}",) if prompt.after is not None else ()
+    yield from _wordings(found)
     for change in found.changes:
         yield f"  {_change(change)}"
     if found.numbers and found.same_activations:
         yield "  The activations are the same bytes: nothing before the analysis caused a change."
     yield from _numbers(found, most)
+
+
+def _wordings(found: Difference) -> Iterator[str]:
+    for side in found.wordings:
+        for word, wordings in (("dropped", side.dropped), ("added", side.added)):
+            if wordings:
+                yield f"  wording {word}, {side.contrast} {side.side}: {', '.join(map(str, wordings))}"
+    if any(side.dropped for side in found.wordings):
+        had = "had been published" if found.published else "are in no ledger there"
+        yield f"  Numbers of the set with what was dropped {had} ({found.before})."
 
 
 def _change(change: Change) -> str:

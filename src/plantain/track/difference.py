@@ -8,11 +8,13 @@ from typing import Any, Final
 import polars as pl
 
 from plantain.base import places
+from plantain.records.ledger import LEDGER
 from plantain.records.receipt import Receipt
 from plantain.track.audit.checks import differences
 from plantain.track.lineage import ORDER
 from plantain.track.mlflow.projection import flat
 from plantain.track.results import Cell, Reader
+from plantain.track.wordings import SideChange, changes, is_published, probe_at
 
 SILENT: Final = ("report",)
 """Stages that no number comes from."""
@@ -70,19 +72,25 @@ class Difference:
     prompts: list[PromptChange] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     numbers: list[NumberChange] = field(default_factory=list)
+    wordings: tuple[SideChange, ...] = ()
+    """Sides of contrasts that do not hold the same wordings."""
+    published: bool = False
+    """Whether numbers of the earlier set of prompts stood in the ledger, where the earlier result was found."""
     same_activations: bool = False
     """Whether both analyses read the same bytes, so that nothing upstream of them caused a change."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing differs."""
-        return not (self.prompts or self.changes or self.numbers)
+        return not (self.prompts or self.wordings or self.changes or self.numbers)
 
 
 def compare(before: Side, after: Side, names: tuple[str, str], contrast: str | None = None) -> Difference:
     """What differs between two results, of one contrast or of all."""
     found = Difference(*names)
     found.prompts = list(_prompts(before, after))
+    found.wordings = tuple(one for one in _wordings(before, after) if contrast in (None, one.contrast))
+    found.published = is_published(before.reader.read(LEDGER), before.cell)
     found.same_activations = _activations(before.cell) == _activations(after.cell) is not None
     found.changes = _changes(before, after, bool(found.prompts))
     left, right = (_metrics(side.cell, contrast) for side in (before, after))
@@ -122,6 +130,14 @@ def _prompts(before: Side, after: Side) -> Iterator[PromptChange]:
     for name in names:
         said = left.get(name, old[name]) if name in old else None
         yield PromptChange(name, said, right.get(name, new[name]) if name in new else None)
+
+
+def _wordings(before: Side, after: Side) -> tuple[SideChange, ...]:
+    """By the probe files; none where the two results are of different probes."""
+    if before.cell.probe != after.cell.probe:
+        return ()
+    old, new = (probe_at(side.reader, side.cell.probe) for side in (before, after))
+    return changes(old, new) if old and new else ()
 
 
 def _texts(side: Side) -> dict[str, str]:

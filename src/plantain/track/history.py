@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plantain.base.errors import InputError
-from plantain.base.git import run_git
+from plantain.base.git import git_objects, run_git
 from plantain.records.journal import Execution
 from plantain.track.results import Digests, Held, digests_of
 
@@ -115,6 +115,37 @@ def revisions(root: Path, *paths: str) -> list[Revision]:
     names = _experiments(root)
     seen: set[tuple[bool, bytes]] = set()
     return [revision for revision in _parsed(log, names) if not _seen(root, revision, paths, seen)]
+
+
+@dataclass(frozen=True)
+class State:
+    """What git holds of some paths at one commit."""
+
+    commit: str
+    blobs: tuple[str | None, ...]
+    """Object ids, in the order of the paths; None for a path that is not there."""
+
+
+def states(root: Path, *paths: str, until: str | None = None) -> list[State]:
+    """Every content that ``paths`` ever had together, each at the oldest commit that holds it; oldest first.
+
+    Of every ref, experiments included; with ``until`` of that commit and its ancestors. Two git processes in all.
+    """
+    which = ("--all",) if until is None else (until,)
+    log = run_git(root, "log", *which, "--full-history", "--date-order", "--reverse", "--format=%H", "--", *paths)
+    commits, prefix = log.decode().split(), run_git(root, "rev-parse", "--show-prefix").decode().strip()
+    names = [f"{commit}:{prefix}{path}" for commit in commits for path in paths]
+    found = [one and one[0] for one in git_objects(root, names, content=False)]
+    blobs = [tuple(found[start : start + len(paths)]) for start in range(0, len(found), len(paths))]
+    first: dict[tuple[str | None, ...], str] = {}
+    for commit, held in zip(commits, blobs, strict=True):
+        first.setdefault(held, commit)
+    return [State(commit, held) for held, commit in first.items()]
+
+
+def is_whole(root: Path) -> bool:
+    """Whether git holds the history of ``root`` from its beginning: false for a shallow clone and outside git."""
+    return run_git(root, "rev-parse", "--is-shallow-repository").strip() == b"false"
 
 
 def _parsed(log: str, experiments: Mapping[str, str]) -> Iterator[Revision]:

@@ -32,12 +32,12 @@ def load_expansion(address: str, root: Path) -> Expansion:
         return expand_with(probe, lambda file: sha256_file(root / file))
     name, revision = address.rsplit("@", 1)
     path = probe_path(name, root)
-    source = _parse(_show(revision, path, root), f"{path}@{revision}")
+    source = parse_bytes(_show(revision, path, root), f"{path}@{revision}")
     return expand_with(parse_probe(source), lambda file: sha256_bytes(_show_file(revision, root / file, root)))
 
 
-def _parse(data: bytes, label: str) -> YamlFile:
-    """Parse what git holds; errors name the revision in place of the temporary file."""
+def parse_bytes(data: bytes, label: str) -> YamlFile:
+    """Parse what git holds; errors say ``label`` in place of the temporary file."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "probe.yaml")
         copy.write_bytes(data)

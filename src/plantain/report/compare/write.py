@@ -52,13 +52,17 @@ class Pair:
     profile: Markup
 
 
-def write_compare(results: Sequence[Result], path: Path) -> None:
-    """Render ``results`` into ``path``; needs no network to be read."""
+def write_compare(results: Sequence[Result], path: Path, asked: str | None = None) -> None:
+    """Render ``results`` into ``path``; needs no network to be read.
+
+    ``asked`` says how often the models were asked. Without it the page takes that from ``asked.js`` beside it: it
+    follows from git's history, so no page that DVC tracks may hold it.
+    """
     maps = {result.address: _map(result.main.table, result.main.table["t"]) for result in results}
     pairs = [_pair(a, b, maps) for a, b in comparing.pairs(results)]
     probes = list(dict.fromkeys(result.probe for result in results))
     models = list(dict.fromkeys(result.model for result in results))
-    text: str = template("compare.html.j2", ("units.js", "compare.js")).render(
+    text: str = template("compare.html.j2", ("units.js", "compare.js"), beside=asked is None).render(
         results=results,
         cells=_cells(results),
         probes=probes,
@@ -71,7 +75,14 @@ def write_compare(results: Sequence[Result], path: Path) -> None:
         table=_table(results),
         cards=abreast(_one_each(results)),
         links=_links(results, path),
-        data={"maps": maps, "limits": _limits(results, maps), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
+        asked=asked,
+        asked_file=places.ASKED.name,
+        data={
+            "maps": maps,
+            "models": models,
+            "limits": _limits(results, maps),
+            "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS},
+        },
     )
     write_atomic(path, text.encode())
 

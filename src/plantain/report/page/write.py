@@ -44,8 +44,11 @@ def render(result: Result) -> str:
     return text
 
 
-def template(name: str, scripts: tuple[str, ...]) -> Any:
-    """A template with the stylesheet, its scripts, and a content policy that lets no other script run."""
+def template(name: str, scripts: tuple[str, ...], *, beside: bool = False) -> Any:
+    """A template with the stylesheet, its scripts, and a content policy that lets no other script run.
+
+    With ``beside`` files of the same place may be loaded too.
+    """
     environment = Environment(
         loader=PackageLoader("plantain.report"),
         autoescape=True,
@@ -55,8 +58,9 @@ def template(name: str, scripts: tuple[str, ...]) -> Any:
     )
     script = "\n".join(_text(script) for script in scripts)
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    others = " 'self' file:" if beside else ""
     policy = (
-        f"default-src 'none'; script-src 'sha256-{seal}'; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src 'sha256-{seal}'{others}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     known = {"wording": wording, "sections": sections, "ladder": ladder, "lineage": lineage, "policy": policy}

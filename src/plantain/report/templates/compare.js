@@ -29,6 +29,13 @@ function where(entry, unit) {
   return `${row.kind} ${row.block} \u00b7 place ${place + 1}`;
 }
 
+/* How often each model was asked: in a file beside the page, which may be missing. */
+function tellAsked() {
+  if (typeof ASKED === "undefined") return;
+  const said = DATA.models.filter((model) => Object.hasOwn(ASKED.models, model)).map((model) => ASKED.models[model]);
+  if (said.length) document.getElementById("asked").textContent = `${said.join("; ")}; ${ASKED.chance}.`;
+}
+
 function scales() {
   const stripes = palette().filter((_, i) => i % 14 === 0).map((colour) => `rgb(${colour.map(Math.round).join(" ")})`);
   for (const bar of document.querySelectorAll(".bar")) bar.style.background = `linear-gradient(90deg, ${stripes.join(",")})`;
@@ -44,5 +51,6 @@ const repaint = () => { scales(); maps.forEach((map) => map.paint()); };
 DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
 scales();
+tellAsked();
 document.documentElement.dataset.ready = "true";
 performance.mark("ready");

@@ -11,6 +11,7 @@ from plantain.base.params import Params
 from plantain.records import journal
 from plantain.records.receipt import Metrics
 from plantain.track.address import Found
+from plantain.track.asked import Asked, asked_of
 from plantain.track.audit.checks import Broken, Chain, check_ledger, count
 from plantain.track.audit.study import RuleChange, broken_tables, rule_changes
 from plantain.track.dvclock import DvcLocks, locks_of
@@ -18,6 +19,7 @@ from plantain.track.lineage import Step, chain
 from plantain.track.mlflow.check import check_runs
 from plantain.track.mlflow.projection import RunSpec, project
 from plantain.track.results import Cell
+from plantain.track.wordings import Dropped, dropped, probe_at
 
 
 class Level(StrEnum):
@@ -39,6 +41,8 @@ class CellAudit:
     broken: tuple[Broken, ...]
     recomputed: bool
     """Whether every number came out the same when computed again."""
+    dropped: tuple[Dropped, ...] = ()
+    """Wordings that were taken out after numbers with them were published: no broken link, but to be known."""
 
     @property
     def ok(self) -> bool:
@@ -57,6 +61,7 @@ class CellAudit:
             "numbers": self.metrics,
             "chain": [step.to_json() for step in self.steps],
             "broken": [asdict(one) for one in self.broken],
+            "dropped_wordings": [asdict(one) for one in self.dropped],
         }
 
 
@@ -75,6 +80,8 @@ class Audit:
     """Why MLflow was not asked; None where it was."""
     rules: tuple[RuleChange, ...] = ()
     """Changes of the verdict's rules after verdicts were published: no broken link, but to be known."""
+    asked: tuple[Asked, ...] = ()
+    """How often the models of the cells were asked."""
 
     @property
     def first(self) -> Broken | None:
@@ -94,6 +101,7 @@ class Audit:
             "broken": [asdict(one) for one in self.broken],
             "mlflow": self.tracker or "checked",
             "rule_changes": [asdict(one) for one in self.rules],
+            "asked": {one.model: one.to_json() for one in self.asked},
         }
 
 
@@ -121,20 +129,27 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         broken += again
         broken += [one for one in (*ledgered, *runs) if one.cell == cell.name]
         same = tried and not again
-        cells.append(CellAudit(cell, steps, _metrics(cell, found.contrast), tuple(broken), same))
+        numbers, gone = _metrics(cell, found.contrast), _dropped(root, found, cell)
+        cells.append(CellAudit(cell, steps, numbers, tuple(broken), same, gone))
         links += walk.checked
     rest = _rest(found, lock, {one.path for cell in cells for one in cell.broken})
     rest += [one for one in runs if one.cell not in {cell.name for cell in found.results.cells}]
     rest += [Broken("table", one.path, one.problem, "the verdicts", 0) for one in broken_tables(found.reader)]
     whole = len(found.cells) == len(found.results.cells)
     rules = () if found.rev else tuple(rule_changes(root))
-    return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker, rules)
+    counts = tuple(asked_of(root, found.cells))
+    return Audit(level, found.rev, tuple(cells), tuple(rest if whole else ()), links, tracker, rules, counts)
 
 
 def _rest(found: Found, lock: DvcLocks | None, said: set[str]) -> list[Broken]:
     """Broken links of the stages that see all cells, beyond those that were said of single cells."""
     walk = Chain(None, found.reader, lock)
     return [one for one in walk.broken(found.results.singles.values()) if one.path not in said]
+
+
+def _dropped(root: Path, found: Found, cell: Cell) -> tuple[Dropped, ...]:
+    now = probe_at(found.reader, cell.probe)
+    return tuple(dropped(root, cell, now, found.rev)) if now else ()
 
 
 def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunSpec]:

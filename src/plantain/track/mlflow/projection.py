@@ -14,6 +14,7 @@ from plantain.base.files import canonical_json, digest
 from plantain.base.git import remote_url
 from plantain.probe.speaking import repeating, speaking
 from plantain.records.journal import Execution
+from plantain.track.asked import Asked
 from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
@@ -105,6 +106,7 @@ def project(
     revision: Revision | None = None,
     *,
     analyses: Mapping[str, Any] | None = None,
+    counts: Mapping[str, Asked] | None = None,
 ) -> list[RunSpec]:
     """Every run that ``results`` call for, parents before their children.
 
@@ -115,6 +117,7 @@ def project(
         root: the repository.
         revision: the commit that `results` were found at; None for a workspace.
         analyses: the declared analyses, for cells that have not been analysed yet.
+        counts: by model how often it was asked, for the parents; without it runs keep what they say of that.
     """
     experiment = revision.experiment if revision else places.experiment()
     times = Times.of(journal, revision, experiment)
@@ -128,7 +131,12 @@ def project(
     url = remote_url(root)
     common = {"mlflow.source.type": "LOCAL", "host": socket.gethostname(), "pid": str(os.getpid())}
     common |= {"mlflow.source.git.repoURL": url} if url else {}
-    return [replace(run, tags={**run.tags, **common}, reader=reader) for run in runs]
+    return [replace(run, tags={**run.tags, **_asked(run, counts or {}), **common}, reader=reader) for run in runs]
+
+
+def _asked(run: RunSpec, counts: Mapping[str, Asked]) -> dict[str, str]:
+    found = counts.get(run.tags["model"]) if run.kind == "cell" else None
+    return found.tags if found else {}
 
 
 def _of(experiment: str | None, run: RunSpec) -> RunSpec:

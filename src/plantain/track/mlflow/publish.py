@@ -1,7 +1,7 @@
 """Publish the current results: the ledger first, then MLflow. A tracker that fails loses no result."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ from plantain.base.params import Params, TrackingParams
 from plantain.base.secrets import redacted
 from plantain.records import journal
 from plantain.records.ledger import Marker
+from plantain.track import asked as asking
 from plantain.track import ledger
+from plantain.track.asked import Asked
 from plantain.track.mlflow import store
 from plantain.track.mlflow.projection import project
 from plantain.track.results import FolderReader, Reader, Results, read_results
@@ -34,9 +36,14 @@ class PublishReport:
     seconds: float
     warning: str | None = None
     """Why the tracker was not reached; None where it was."""
+    asked: str = ""
+    """How often the models of these results were asked, and what follows."""
 
     def sentence(self) -> str:
-        """One line for the terminal."""
+        """A line for the terminal, and one on what was asked."""
+        return "\n".join((self._done(), *((f"publish: {self.asked}",) if self.asked else ())))
+
+    def _done(self) -> str:
         if self.warning:
             return f"publish: wrote {self.ledger}. Warning: {self.warning}"
         done = f"{self.created} made, {self.updated} brought up to date"
@@ -55,10 +62,13 @@ def publish(root: Path, params: Params, marker: Path | None = None) -> PublishRe
     reader = FolderReader(root)
     results = read_results(reader)
     path = ledger.write(root, results)
-    created, updated, total, warning = _track(root, params.tracking, results, reader)
+    counts = asking.asked(root)
+    asking.write(root, counts)
+    created, updated, total, warning = _track(root, params.tracking, results, reader, counts)
     if marker is not None:
         write_atomic(marker, Marker(receipts_sha256=results.sha256).to_bytes())
-    return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning)
+    said = asking.sentence([counts[model] for model in counts if model in {cell.model for cell in results.cells}])
+    return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning, said)
 
 
 @contextmanager
@@ -81,9 +91,11 @@ def describe_failure(error: Exception) -> str:
     return f"MLflow was not updated: {reason}. No result is lost; run `plantain sync` when it answers."
 
 
-def _track(root: Path, tracking: TrackingParams, results: Results, reader: Reader) -> tuple[int, int, int, str | None]:
+def _track(
+    root: Path, tracking: TrackingParams, results: Results, reader: Reader, counts: Mapping[str, Asked]
+) -> tuple[int, int, int, str | None]:
     try:
-        specs = project(results, reader, journal.executions(), root)
+        specs = project(results, reader, journal.executions(), root, counts=counts)
         with sink(tracking) as opened:
             opened.apply(specs)
             tally = opened.tally

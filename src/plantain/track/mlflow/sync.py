@@ -7,6 +7,7 @@ from pathlib import Path
 from plantain.base.errors import InputError
 from plantain.base.params import Params
 from plantain.records import journal
+from plantain.track.asked import Asked, asked
 from plantain.track.history import RevisionReader, revisions
 from plantain.track.mlflow import store
 from plantain.track.mlflow.faults import StoreError
@@ -39,9 +40,10 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
         StoreError: the tracker was not reached; nothing is lost.
     """
     started = time.monotonic()
-    found, skipped, specs = _history(root) if history else (0, [], [])
+    counts = asked(root)
+    found, skipped, specs = _history(root, counts) if history else (0, [], [])
     reader = FolderReader(root)
-    specs += project(read_results(reader), reader, journal.executions(), root)
+    specs += project(read_results(reader), reader, journal.executions(), root, counts=counts)
     try:
         with sink(params.tracking) as opened:
             opened.apply(specs)
@@ -63,7 +65,7 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
     )
 
 
-def _history(root: Path) -> tuple[int, list[str], list[RunSpec]]:
+def _history(root: Path, counts: dict[str, Asked]) -> tuple[int, list[str], list[RunSpec]]:
     lines = journal.executions()
     found, skipped, specs = 0, [], []
     for revision in revisions(root, *RESULTS):
@@ -75,7 +77,7 @@ def _history(root: Path) -> tuple[int, list[str], list[RunSpec]]:
             continue
         if reader.missing:
             skipped.append(f"{revision.label}: {len(reader.missing)} receipts are neither in the cache nor on a remote")
-        runs = project(results, reader, lines, root, revision)
+        runs = project(results, reader, lines, root, revision, counts=counts)
         found += bool(runs)
         specs += runs
     return found, skipped, specs
