@@ -13,7 +13,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
-from plantain.track import lockcopy
+from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
@@ -33,6 +33,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    dvcbusy.forget_the_dead(Path())
     lockcopy.keep(Path())
     _follow(params.run)
     everything = not probes and not model
