@@ -28,7 +28,7 @@ def main() -> int:
             made = small.whole if asked.long or part in ("cuts",) else small.brief
             began = time.process_time()
             subject = made(place) if part in ("kills", "cuts", "crowd") else place
-            limit = {"minutes": asked.minutes} if part == "kills" else {}
+            limit = {} if part == "crowd" else {"minutes": asked.minutes}
             tally = import_module(f"tests.campaign.{part}").campaign(
                 subject, sizes[part], asked.seed, asked.log, **limit
             )
@@ -47,7 +47,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="the whole campaign: about an hour of one core")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts alone")
     parser.add_argument("--seed", type=int, default=1, help="what every random choice follows")
-    parser.add_argument("--minutes", type=float, default=240, help="begin no further chain of kills after so many")
+    parser.add_argument("--minutes", type=float, default=240, help="of each part: nothing is begun after so many")
     parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir(), "campaign.log"), help="progress")
     return parser.parse_args()
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -61,8 +62,9 @@ class Counts:
         return Tally("cuts", rows, self.losses, {"cuts": str(self.cuts), **notes})
 
 
-def campaign(small: Small, count: int, seed: int, log: Path) -> Tally:
-    """Cut ``count`` times in a workspace whose command has run."""
+def campaign(small: Small, count: int, seed: int, log: Path, minutes: float = 1e9) -> Tally:
+    """Cut ``count`` times in a workspace whose command has run; begin none after ``minutes``."""
+    began = time.time()
     small.reset()
     made = attempt(small, Strike())
     assert made.code == 0, made.output
@@ -71,6 +73,8 @@ def campaign(small: Small, count: int, seed: int, log: Path) -> Tally:
     kinds = [kind for kind in KINDS if list(small.path.glob(kind))]
     draw.shuffle(kinds)
     for number in range(count):
+        if time.time() - began > 60 * minutes:
+            break
         kind = kinds[number % len(kinds)]
         path = draw.choice(sorted(file for file in small.path.glob(kind) if file.stat().st_size > 1))
         _cut(small, kind, path, draw, expected, counts)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,9 @@ items:
 """
 
 
-def campaign(folder: Path, count: int, seed: int, log: Path) -> Tally:
+def campaign(folder: Path, count: int, seed: int, log: Path, minutes: float = 1e9) -> Tally:
     """Write ``count`` files, one after the other, each under the name that a probe of that text would have."""
+    began = time.time()
     draw, answers = random.Random(seed), Answers("probes")
     path = folder / "hostile.yaml"
     Image.new("RGB", (64, 64), (90, 120, 40)).save(folder / "picture.png")
@@ -73,9 +75,11 @@ def campaign(folder: Path, count: int, seed: int, log: Path) -> Tally:
         content = generated(draw)
         path.write_bytes(content)
         answers.ask(lambda: expand(read_probe(path), folder), content, path)
-        if number % 5000 == 4999:
+        if number % 1000 == 999:
             with log.open("a") as stream:
                 print(f"{number + 1} probes: {answers.parsed} read, {answers.other} lost", file=stream)
+            if time.time() - began > 60 * minutes:
+                break
     return answers.tally("generated probe files")
 
 
