@@ -79,7 +79,8 @@ def campaign(small: Small, count: int, seed: int, log: Path, minutes: float = 1e
         path = draw.choice(sorted(file for file in small.path.glob(kind) if file.stat().st_size > 1))
         _cut(small, kind, path, draw, expected, counts)
         with log.open("a") as stream:
-            print(f"cut {number + 1}: {path.relative_to(small.path)}, {len(counts.losses)} losses", file=stream)
+            place = path.relative_to(small.path)
+            print(f"cut {number + 1}: {place}, {counts.named} named, {len(counts.losses)} losses", file=stream)
     return counts.tally()
 
 

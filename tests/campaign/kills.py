@@ -95,7 +95,8 @@ def campaign(small: Small, kills: int, seed: int, log: Path, minutes: float = 1e
         _chain(small, measured, kills, draw, record, log)
         _compare(small, expected, record)
         with log.open("a") as stream:
-            print(f"{time.time() - began:.0f} s: {record.kills} kills, {record.chains} chains", file=stream)
+            lost = f"{len(record.differing)} files differ, {len(record.unread)} lines lost, {len(record.stuck)} refused"
+            print(f"{time.time() - began:.0f} s: {record.kills} kills, {record.chains} chains, {lost}", file=stream)
     record.seconds = time.time() - began
     return record.tally()
 

@@ -42,25 +42,25 @@ def test_bytes_that_differ_are_found(workspace):
 
 
 def test_files_cut_short_are_named_or_harmless(workspace, tmp_path):
-    assert_nothing_lost(cuts.campaign(workspace, 6, 1, tmp_path / "log"))
+    assert_nothing_lost(cuts.campaign(workspace, 5, 1, tmp_path / "log"))
 
 
 def test_runs_at_once_leave_the_bytes_of_one(workspace, tmp_path):
-    assert_nothing_lost(crowd.campaign(workspace, 3, 1, tmp_path / "log"))
+    assert_nothing_lost(crowd.campaign(workspace, 2, 1, tmp_path / "log"))
 
 
 def test_hostile_probes_are_read_or_refused_by_name(tmp_path):
-    tally = probes.campaign(tmp_path, 300, 1, tmp_path / "log")
+    tally = probes.campaign(tmp_path, 250, 1, tmp_path / "log")
     assert_nothing_lost(tally)
     read = json.loads(tally.rows[0].remark.split(" ")[0].replace(",", ""))
-    assert 0 < read < 300, "some are read and some refused, or the generator tests nothing"
+    assert 0 < read < 250, "some are read and some refused, or the generator tests nothing"
 
 
 def test_hostile_tables_are_read_or_refused_by_name(tmp_path):
-    tally = tables.campaign(tmp_path, 50, 1, tmp_path / "log")
+    tally = tables.campaign(tmp_path, 40, 1, tmp_path / "log")
     assert_nothing_lost(tally)
     read = json.loads(tally.rows[0].remark.split(" ")[0].replace(",", ""))
-    assert 0 < read < 50
+    assert 0 < read < 40
 
 
 def test_another_exception_and_an_error_without_a_file_are_losses(tmp_path):
