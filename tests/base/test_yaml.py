@@ -42,6 +42,11 @@ def test_what_cannot_be_read_is_named_with_its_line(tmp_path, data, line, words)
     assert caught.value.fix
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_given_again_stands_for_the_later_value_without_a_word(tmp_path):
+    assert read_yaml(write(tmp_path, b"a: &x 1\nb: *x\nc: &x 2\nd: *x\n")).data == {"a": 1, "b": 1, "c": 2, "d": 2}
+
+
 def test_a_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_yaml(tmp_path / "nowhere.yaml")

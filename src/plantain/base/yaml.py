@@ -1,5 +1,6 @@
 """YAML read strictly and within bounds, with the line of every key, so that errors can point at it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
@@ -99,7 +100,10 @@ def _parsed(text: str, longest: int | None) -> tuple[Any, Any]:
     constructor, _ = parser.get_constructor_parser(text)
     parser.composer.longest = longest
     try:
-        tree = parser.composer.get_single_node()
+        with warnings.catch_warnings():
+            # An anchor may be given again, and stands for the later value from there on.
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            tree = parser.composer.get_single_node()
     except IndexError:  # a directive before any document
         raise _Unreadable("the text holds a directive and no document.", 1, "take out the lines with '%'.") from None
     return tree, None if tree is None else _constructed(constructor, tree)
