@@ -25,8 +25,11 @@ def test_plain_data_and_lines(tmp_path):
         (b"a: 1\nb: \xff\n", 2, "not valid UTF-8"),
         (b"a: [1\nb: 2\n", 2, "not valid YAML"),
         (b"a: \x07bell\n", None, "not valid YAML"),
-        (b"a: 2026-13-45\n", None, "a number or a date cannot be read (month"),
-        (b"a: " + 5000 * b"9" + b"\n", None, "a number or a date cannot be read (Exceeds"),
+        (b"a: 1\nb: 2026-13-45\n", 2, "a number or a date cannot be read (month"),
+        (b"a: " + 5000 * b"9" + b"\n", 1, "a number or a date cannot be read (Exceeds"),
+        (b"a: 1\nb:\n  - !!bool x\n", 3, "not of the kind that it is written as"),
+        (b"a: 1\n[[]]: x\n", 1, "not of the kind that it is written as"),
+        (b"%TAG ! x", 1, "a directive and no document"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line(tmp_path, data, line, words):
@@ -37,6 +40,11 @@ def test_what_cannot_be_read_is_named_with_its_line(tmp_path, data, line, words)
     assert caught.value.line == line
     assert caught.value.file == path
     assert caught.value.fix
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_given_again_stands_for_the_later_value_without_a_word(tmp_path):
+    assert read_yaml(write(tmp_path, b"a: &x 1\nb: *x\nc: &x 2\nd: *x\n")).data == {"a": 1, "b": 1, "c": 2, "d": 2}
 
 
 def test_a_missing_file_is_an_input_error(tmp_path):

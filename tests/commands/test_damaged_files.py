@@ -111,6 +111,14 @@ def test_a_journal_that_is_damaged_costs_its_lines_and_no_command(workspace):
     assert plantain("doctor")[0] == 0
 
 
+def test_a_run_clears_the_note_by_which_dvc_would_wait_for_the_dead(workspace):
+    note = workspace / ".dvc/tmp/rwlock"
+    note.parent.mkdir()
+    note.write_bytes(b'{"write": {"/work')
+    assert plantain("run")[0] == 0
+    assert not note.exists()
+
+
 def test_a_line_after_a_torn_one_is_not_lost(workspace):
     from plantain.records import journal
 

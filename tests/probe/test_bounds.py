@@ -61,3 +61,11 @@ def test_more_wordings_than_a_relabelling_can_hold_are_refused(tmp_path):
     assert (error.field, "33 and 32 wordings" in error.problem) == ("contrasts.target", True)
     path.write_text(text.replace("c_32, ", "").replace("[c_0, ", "[").replace(", c_32]", "]"))
     assert read_probe(path)
+
+
+@pytest.mark.parametrize("number", [".inf", ".nan", str(2**63), "9" * 400], ids=["inf", "nan", "2**63", "400 digits"])
+def test_numbers_that_fit_no_column_are_refused_at_their_line(tmp_path, number):
+    path = probe(tmp_path, 2)
+    path.write_text(path.read_text().replace("x: thing 1", f"x: {number}"))
+    error = refused(path)
+    assert (error.line, error.field, "beyond 64 bits" in error.problem) == (9, "items.1.x", True)

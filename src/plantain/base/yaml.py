@@ -1,5 +1,6 @@
 """YAML read strictly and within bounds, with the line of every key, so that errors can point at it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
@@ -86,10 +87,8 @@ def read_yaml(path: Path, longest: int | None = None) -> YamlFile:
         tree, data = _parsed(text, longest)
     except YAMLError as error:
         raise _explained(path, error) from None
-    except (ValueError, OverflowError) as error:
-        # Python's own parsers of numbers and dates say no line: 2026-13-01, or a number of five thousand digits.
-        problem, fix = f"a number or a date cannot be read ({error}).", "put the value in quotes."
-        raise InputError(problem, file=path, fix=fix) from None
+    except _Unreadable as error:
+        raise InputError(str(error), file=path, line=error.line, fix=error.fix) from None
     return YamlFile(path, data, tree, text)
 
 
@@ -100,8 +99,41 @@ def _parsed(text: str, longest: int | None) -> tuple[Any, Any]:
     parser.Composer = _Bounded
     constructor, _ = parser.get_constructor_parser(text)
     parser.composer.longest = longest
-    tree = parser.composer.get_single_node()
-    return tree, None if tree is None else constructor.construct_document(tree)
+    try:
+        with warnings.catch_warnings():
+            # An anchor may be given again, and stands for the later value from there on.
+            warnings.simplefilter("ignore", ReusedAnchorWarning)
+            tree = parser.composer.get_single_node()
+    except IndexError:  # a directive before any document
+        raise _Unreadable("the text holds a directive and no document.", 1, "take out the lines with '%'.") from None
+    return tree, None if tree is None else _constructed(constructor, tree)
+
+
+class _Unreadable(Exception):
+    """A value that is no such value; the message is a sentence."""
+
+    def __init__(self, problem: str, line: int, fix: str) -> None:
+        super().__init__(problem)
+        self.line = line
+        self.fix = fix
+
+
+def _constructed(constructor: Any, tree: Any) -> Any:
+    """The data of ``tree``. What Python's own parsers raise says no line, and gets that of the value."""
+    try:
+        return constructor.construct_document(tree)
+    except (ValueError, OverflowError) as error:  # 2026-13-01, or a number of five thousand digits
+        problem, fix = f"a number or a date cannot be read ({error}).", "put the value in quotes."
+        raise _Unreadable(problem, _begun(constructor, tree), fix) from None
+    except (LookupError, TypeError, AttributeError):  # `!!bool x`, or a list for a key
+        problem, fix = "a value or a key is not of the kind that it is written as.", "write it out as plain text."
+        raise _Unreadable(problem, _begun(constructor, tree), fix) from None
+
+
+def _begun(constructor: Any, tree: Any) -> int:
+    """One-based line of the innermost value whose construction has begun."""
+    node = next(reversed(constructor.recursive_objects), tree)
+    return int(node.start_mark.line) + 1
 
 
 def _explained(path: Path, error: YAMLError) -> InputError:

@@ -2,18 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 
 from plantain.base import places
 from plantain.base.config import read_params
-from plantain.base.errors import InputError
+from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
-from plantain.track import lockcopy
+from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
@@ -33,9 +36,33 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    with _alone():
+        code = _reproduce(params, cells, everything=not probes and not model, study=study)
+    raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """In turn: of two runs at once DVC would stop the later wherever both want the same stage."""
+    path = Path(".plantain", "run.lock")
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("plantain: another run works in this workspace; this one begins when it has ended.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _reproduce(params: Params, cells: list[tuple[str, str]], *, everything: bool, study: bool) -> int:
+    """The code that DVC ends with, its notes and locks looked after before and behind it."""
+    dvcbusy.forget_the_dead(Path())
     lockcopy.keep(Path())
     _follow(params.run)
-    everything = not probes and not model
     code = _run(cells, everything)
     if study and not code:
         from plantain.stages.study import study as run_study
@@ -43,7 +70,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
         code = run_study(params, cells) or _run(cells, everything)
     if not code:
         lockcopy.keep(Path())
-    raise typer.Exit(code)
+    return code
 
 
 def _follow(run: RunParams) -> None:

@@ -1,6 +1,5 @@
 """One value of a probe file with its place, read strictly; and the fields of a template, ``{field}``."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -152,7 +151,7 @@ class Node:
             return self.text()
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.wrong("text or a number", "put the value in quotes.")
-        if not math.isfinite(self.value) or abs(self.value) >= 2**63:
+        if not abs(self.value) < 2**63:  # no float is made of it: an integer may be too large for one
             raise self.error("the number is not finite, or beyond 64 bits.", "use a number that fits, or text.")
         return self.value
 
