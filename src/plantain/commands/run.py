@@ -1,5 +1,6 @@
 """``plantain run``: a thin call of ``dvc repro`` for some probes and models, ending with ``publish``."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,13 @@ import typer
 
 from plantain.base import places
 from plantain.base.config import read_params
+from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
+from plantain.stages.rooms import section_version
+from plantain.stages.workspace.upgrade import renew_stages
 from plantain.track import lockcopy
 from plantain.track.owned import refuse_damaged
 
@@ -27,6 +31,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     _look_at_files()
     params = read_params()
     cells = _chosen(params, probes, model)
+    _refuse_other_versions()
     _refuse_infeasible(params, cells)
     if dry_run:
         from plantain.commands.forecast import print_forecast
@@ -47,7 +52,9 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
 
 def _follow(run: RunParams) -> None:
-    """Bring the pipelines into step with ``run.probes``, and say so."""
+    """Bring the pipelines into step with ``run.probes`` and the installed plantain, and say so."""
+    if renewed := renew_stages():
+        print(f"{renewed} was written anew, as this plantain does it.")
     new, gone = follow(run)
     for probe in new:
         print(f"{probe} is new in run.probes: {places.pipeline(probe)} was written.")
@@ -59,6 +66,12 @@ def _look_at_files() -> None:
     """Refuse a damaged file that no run makes anew, and name those that this one does."""
     for sentence in refuse_damaged(Path()):
         print(f"plantain: {redacted(sentence)} This run makes it anew.", file=sys.stderr)
+
+
+def _refuse_other_versions() -> None:
+    """Refuse what the stages would, before the first of them."""
+    for section in declared_versions() if places.ENVIRONMENT.exists() else ():
+        observed_versions(section, own=section_version)
 
 
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:
@@ -99,4 +112,7 @@ def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) 
 
 def _dvc(*arguments: str) -> int:
     """0, or 1 where anything failed: DVC ends with 255 for all that can be wrong, and shells read more into that."""
-    return int(subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode != 0)
+    # Stages call `python`, which is to be the one that plantain is installed for, activated or not.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return int(subprocess.run(command, check=False, env=os.environ | {"PATH": path}).returncode != 0)
