@@ -19,6 +19,8 @@ def init(folder: Folder) -> None:
     if made.uncommitted:
         print(f"git made no commit ({made.uncommitted}).")
         print(
-            'Make it there: `git config user.name YOU`, `git config user.email YOURS`, `git commit -m "A workspace"`.'
+            print(
+                "Make it there: `git config user.name` and `git config user.email` say who you are, then `git commit`."
+            )
         )
     print(f"Next: `cd {made.path}`, then `plantain run`.")

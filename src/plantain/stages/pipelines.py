@@ -28,6 +28,7 @@ _CODE = f"      - {SOURCE.as_posix()}/"
 _PATH = f"PYTHONPATH={SOURCE.parts[0]} "
 _WITHOUT_CODE = "# without code: "
 """What marks a line that a workspace has in place of the code that a checkout depends on."""
+_EMPTY = re.compile(r"^    deps:\n(?!      - )", re.MULTILINE)
 _WRITTEN = "# As plantain wrote it, by SHA-256: "
 
 
@@ -55,7 +56,7 @@ def without_code(text: str) -> str:
     The last line holds a digest, by which a later plantain sees that it may write the stages anew.
     """
     lines = text.replace(_PATH, "").replace(_WITHOUT_CODE, "").splitlines(keepends=True)
-    body = "".join(line for line in lines if not line.startswith(_CODE))
+    body = _EMPTY.sub("", "".join(line for line in lines if not line.startswith(_CODE)))
     return f"{body}{_WRITTEN}{sha256_bytes(body.encode())}\n"
 
 
@@ -158,7 +159,7 @@ def _is_ours(probe: str) -> bool:
 
 
 def _is_outdated(probe: str) -> bool:
-    """Whether a pipeline is as it was written, and would now be written otherwise: other pictures, or a later plantain."""
+    """Whether a pipeline is as it was written, and would be written otherwise now: other pictures, a later plantain."""
     wanted = pipeline_text(probe, pictures_of(probe))
     return _is_ours(probe) and places.pipeline(probe).read_bytes() != wanted
 
