@@ -18,9 +18,5 @@ def init(folder: Folder) -> None:
     print(f"{made.path} is a workspace of plantain {__version__}, with the probe '{STARTER}' on the embedded models.")
     if made.uncommitted:
         print(f"git made no commit ({made.uncommitted}).")
-        print(
-            print(
-                "Make it there: `git config user.name` and `git config user.email` say who you are, then `git commit`."
-            )
-        )
+        print("Say who you are with `git config user.name` and `git config user.email`, then `git commit -m Begin`.")
     print(f"Next: `cd {made.path}`, then `plantain run`.")
