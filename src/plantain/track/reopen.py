@@ -1,5 +1,6 @@
 """A result opened by its address: from the workspace, or brought from a revision."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import Params
 from plantain.report.result import Result, load_result
 from plantain.track.address import Address, RunId, find
+from plantain.track.history import RevisionReader, resolve_revision
 from plantain.track.results import Reader
 
 
@@ -26,7 +28,7 @@ def open_result(root: Path, address: Address | RunId, folder: Path) -> Result:
     cell = found.cells[0]
     if found.reader.folder is not None:
         return _chosen(load_result(found.reader.folder, cell.probe, cell.model), found.contrast)
-    _bring(found.reader, cell.probe, cell.model, folder)
+    bring(found.reader, _read_by_reports(found.reader, cell.probe, cell.model), folder)
     named = address.rev if isinstance(address, Address) else None
     rev = named or str(found.rev)[:10]
     return _chosen(load_result(folder, cell.probe, cell.model, rev), found.contrast)
@@ -64,9 +66,27 @@ def _chosen(result: Result, contrast: str | None) -> Result:
     return replace(result, chosen=contrast)
 
 
-def _bring(reader: Reader, probe: str, model: str, folder: Path) -> None:
-    """Copy what a report reads into ``folder``; what the revision lacks is left out."""
-    files = [
+def reader_of(root: Path, rev: str) -> Reader:
+    """The repository at a revision.
+
+    Raises:
+        InputError: git knows no such revision.
+    """
+    return RevisionReader(root, resolve_revision(root, rev))
+
+
+def bring(reader: Reader, paths: Iterable[str], folder: Path) -> None:
+    """Copy ``paths`` into ``folder``; what the revision lacks is left out."""
+    for path in paths:
+        content = reader.read(path)
+        if content is not None:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+def _read_by_reports(reader: Reader, probe: str, model: str) -> list[str]:
+    return [
         places.model_lock(model).as_posix(),
         places.probe_file(probe).as_posix(),
         places.records(probe).as_posix(),
@@ -76,9 +96,3 @@ def _bring(reader: Reader, probe: str, model: str, folder: Path) -> None:
         *reader.names(places.stats(model, probe).as_posix()),
         *reader.names(places.PUBLISHED.as_posix()),
     ]
-    for path in files:
-        content = reader.read(path)
-        if content is not None:
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
