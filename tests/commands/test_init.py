@@ -13,7 +13,7 @@ from plantain.base.files import sha256_bytes
 from plantain.stages import rooms
 from plantain.stages.pipelines import pipeline_text
 from plantain.stages.workspace import keep, make
-from plantain.stages.workspace.template import COPIES, STARTER, contents, top_text
+from plantain.stages.workspace.template import COPIES, STARTER, top_text, workspace_files
 
 MARKS = ("dvc.yaml", "params.yaml", "environment.yaml")
 
@@ -40,10 +40,14 @@ def test_a_workspace_holds_all_that_git_and_dvc_need_and_is_committed(outside):
     done = plantain("init", "mine")
     assert done.code == 0, done.errors
     made = Workspace(outside / "mine")
-    assert set(files(made.path)) == set(contents()) >= {*MARKS, "prompts/colours.yaml", "pipelines/colours/dvc.yaml"}
+    assert (
+        set(files(made.path))
+        == set(workspace_files())
+        >= {*MARKS, "prompts/colours.yaml", "pipelines/colours/dvc.yaml"}
+    )
     assert made.git("log", "--format=%s").splitlines() == ["A workspace for probes"]
     assert made.git("status", "--porcelain") == ""
-    assert made.git("ls-files").splitlines() == sorted(contents())
+    assert made.git("ls-files").splitlines() == sorted(workspace_files())
     assert plantain("prompts", "check", STARTER, folder=made.path).code == 0
 
 
@@ -54,7 +58,7 @@ def test_a_new_and_an_empty_folder_are_taken(outside, before):
         assert plantain("init", ".", folder=outside / "mine").code == 0
     else:
         assert plantain("init", "mine").code == 0
-    assert set(files(outside / "mine")) == set(contents())
+    assert set(files(outside / "mine")) == set(workspace_files())
     assert sorted(path.name for path in outside.iterdir()) == ["mine"]
 
 
@@ -102,7 +106,7 @@ def test_without_an_identity_git_commits_nothing_and_the_way_is_told(outside, mo
     assert "git config user.name" in done.output
     assert subprocess.run(["git", "rev-parse", "HEAD"], cwd="mine", capture_output=True, check=False).returncode
     staged = subprocess.run(["git", "diff", "--cached", "--name-only"], cwd="mine", capture_output=True, check=True)
-    assert len(staged.stdout.splitlines()) == len(contents())
+    assert len(staged.stdout.splitlines()) == len(workspace_files())
 
 
 def test_a_repository_of_git_that_runs_this_is_not_written_to(outside, monkeypatch):
@@ -160,9 +164,6 @@ def test_commands_work_in_every_folder_and_say_where(outside):
     root = outside / "mine"
     at_root = plantain("prompts", "show", STARTER, folder=root)
     below = plantain("prompts", "show", STARTER, folder=root / "prompts")
-        plantain("prompts", "show", STARTER, folder=root),
-        plantain("prompts", "show", STARTER, folder=root / "prompts"),
-    )
     assert at_root.errors == ""
     assert below.output == at_root.output
     assert below.errors == f"plantain: in the workspace {root}\n"

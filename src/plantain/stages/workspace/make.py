@@ -8,7 +8,7 @@ from pathlib import Path
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import remove
-from plantain.stages.workspace.template import contents
+from plantain.stages.workspace.template import workspace_files
 
 _MESSAGE = "A workspace for probes"
 
@@ -33,7 +33,7 @@ def make_workspace(target: Path) -> NewWorkspace:
     if scratch.exists():
         raise InputError("another `plantain init` is at work, or was killed.", file=scratch, fix="remove that folder.")
     try:
-        for name, data in contents().items():
+        for name, data in workspace_files().items():
             path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

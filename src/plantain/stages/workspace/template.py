@@ -53,7 +53,7 @@ def environment_text() -> str:
     return _HEAD + yaml.safe_dump(declared, sort_keys=False)
 
 
-def contents() -> dict[str, bytes]:
+def workspace_files() -> dict[str, bytes]:
     """Every file of a new workspace, by its path there."""
     found = {target: _read(name) for name, target in COPIES.items()}
     found["dvc.yaml"], found["environment.yaml"] = top_text(), environment_text()
