@@ -109,7 +109,13 @@ def test_scripts_and_targets_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_extras_exist(page):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(re.findall(r"plantain\[(\w+)\]", page.read_text())) <= set(extras)
+    assert set(re.findall(r"plantain-probes\[(\w+)\]", page.read_text())) <= set(extras)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *SOURCES, ROOT / "pyproject.toml"], ids=named)
+def test_the_distribution_is_called_by_its_own_name(page):
+    """`plantain` on PyPI is a project of other people."""
+    assert re.findall(r"pip install '?plantain\b(?!-probes)|(?<![\w.])plantain\[\w+\]", page.read_text()) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -5,16 +5,19 @@ A command's module is imported when it is called, so that none waits for the lib
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from plantain.base import places
 from plantain.base.errors import PlantainError, disk_error
 from plantain.base.secrets import redacted
 
 COMMANDS = {
+    "init": "Make a folder a workspace, ready to run.",
     "run": "Run the pipeline, or the stages of some probes and models.",
     "show": "Print verdict, headline numbers and a profile over blocks.",
     "headline": "Print the headline numbers of every cell and where to look.",
@@ -37,6 +40,9 @@ COMMANDS = {
 
 _HOLDERS = {"headline": "show", "version": "doctor"}
 """Commands whose function stands beside one that it is used with."""
+
+_ANYWHERE = {"init", "selftest", "version"}
+"""Commands that need no workspace."""
 
 
 def _group() -> None:
@@ -82,8 +88,15 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     """Experiment tracking for interpretability probes of image generators."""
+    if context.invoked_subcommand in _ANYWHERE or "--help" in sys.argv:
+        return
+    here = Path.cwd()
+    workspace = places.expect_workspace(here)
+    if workspace != here:
+        print(f"plantain: in the workspace {workspace}", file=sys.stderr)
+        context.with_resource(places.working_in(workspace))
 
 
 def main() -> None:

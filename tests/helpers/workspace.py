@@ -98,7 +98,7 @@ def copy_repository(target: Path) -> Workspace:
     workspace = Workspace(target)
     (target / "prompts" / "mini.yaml").write_text(MINI)
     (target / "pipelines" / "mini").mkdir(parents=True)
-    (target / "pipelines" / "mini" / "dvc.yaml").write_bytes(pipeline_text("mini"))
+    (target / "pipelines" / "mini" / "dvc.yaml").write_bytes(pipeline_text("mini", checkout=True))
     workspace.replace("params.yaml", "probes: [otherview, dense]", "probes: [mini]")
     workspace.replace("params.yaml", "flips: 10000", "flips: 500")
     for stale in target.glob("reports/*/*/metrics.json"):

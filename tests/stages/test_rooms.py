@@ -6,7 +6,7 @@ from plantain.stages.pipelines import pipeline_text
 from plantain.stages.rooms import ROOMS, SHARED, code_digests, code_paths
 
 LOADER = YAML(typ="safe")
-STAGES = LOADER.load(ROOT / "dvc.yaml")["stages"] | LOADER.load(pipeline_text("otherview"))["stages"]
+STAGES = LOADER.load(ROOT / "dvc.yaml")["stages"] | LOADER.load(pipeline_text("otherview", checkout=True))["stages"]
 NO_MODEL = ["prompts", "cells", "compare", "analyze", "verdict", "report"]
 
 
@@ -36,7 +36,7 @@ def test_a_stage_without_a_model_does_not_import_torch(stage):
 
 def test_every_pipeline_is_the_one_text():
     for path in sorted((ROOT / "pipelines").glob("*/dvc.yaml")):
-        assert path.read_bytes() == pipeline_text(path.parent.name), "the shipped probes name no picture"
+        assert path.read_bytes() == pipeline_text(path.parent.name, checkout=True), "the shipped probes name no picture"
 
 
 def test_plots_name_no_probe_and_no_model():

@@ -1,9 +1,11 @@
 """The guard on package versions: keys hold what is declared, receipts what was observed, and the two must agree.
 
-``environment.yaml`` declares public versions, without build tags, in sections by what can change numbers.
+``environment.yaml`` declares public versions, without build tags, in sections by what can change numbers. In a
+workspace without code each section declares ``plantain`` too: the version in which the code of its stages last changed.
 """
 
 import io
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,19 +15,30 @@ from plantain.base.files import write_atomic
 from plantain.base.yaml import YamlFile, read_yaml
 
 ENVIRONMENT = Path("environment.yaml")
+OWN = "plantain"
+"""The entry of a section that speaks of its stages' code, and of no distribution."""
+
+OwnVersion = Callable[[str], str]
+"""Section to the version of plantain in which its code last changed."""
 
 
-def observed_versions(section: str, path: Path = ENVIRONMENT) -> dict[str, str]:
+def observed_versions(section: str, path: Path = ENVIRONMENT, *, own: OwnVersion | None = None) -> dict[str, str]:
     """Installed versions of a section's packages.
+
+    Args:
+        section: The section.
+        path: The declaration.
+        own: What the installed code is, for sections that declare ``plantain``.
 
     Raises:
         InputError: a version differs from the declared one; names both and the fix.
     """
     source = _sections(path)
     if section not in source.data:
-        raise source.error("the section is missing.", section, fix=_FIX.format(path))
+        fix = _DECLARE if any(OWN in entry for entry in source.data.values()) else _FIX.format(path)
+        raise source.error("the section is missing.", section, fix=fix)
     declared = source.data[section]
-    found = {name: public_version(name) for name in sorted(declared)}
+    found = {name: installed_version(name, section, own) for name in sorted(declared)}
     for name, wanted in sorted(declared.items()):
         if found[name] != str(wanted):
             raise _mismatch(source, section, name, str(wanted), found[name])
@@ -40,11 +53,18 @@ def public_version(package: str) -> str | None:
         return None
 
 
+def installed_version(name: str, section: str, own: OwnVersion | None = None) -> str | None:
+    """The version of an entry of ``section``: of a package, or of the section's code."""
+    return own(section) if own and name == OWN else public_version(name)
+
+
 def _mismatch(source: YamlFile, section: str, name: str, wanted: str, found: str | None) -> Exception:
     have = f"{name} {found} is installed" if found else f"{name} is not installed"
     fix = (
         "install what is declared (`make install`), or declare what is installed (`plantain doctor --fix`) and re-run."
     )
+    if OWN in source.data[section]:
+        fix = _DECLARE
     return source.error(f"{have}, and {wanted} is declared.", section, name, fix=fix)
 
 
@@ -59,6 +79,8 @@ def declared_versions(path: Path = ENVIRONMENT) -> dict[str, dict[str, str]]:
 
 
 _FIX = "bring it back with `git checkout {}`."
+_DECLARE = "declare what is installed (`plantain doctor --fix`); the next run makes anew what that changes, no more."
+"""For a workspace without code, which follows the plantain that is installed."""
 
 
 def _sections(path: Path) -> YamlFile:

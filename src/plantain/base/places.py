@@ -4,7 +4,10 @@ A process works in the root of its workspace: DVC starts stages there, and ``pla
 anything. So the paths here are relative, and whoever looks elsewhere (a clone, a revision) puts that place in front.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +17,8 @@ PARAMS: Final = Path("params.yaml")
 ENVIRONMENT: Final = Path("environment.yaml")
 PIPELINE: Final = Path("dvc.yaml")
 LOCK: Final = Path("dvc.lock")
+CONSTRAINTS: Final = Path("constraints.txt")
+"""The versions that a checkout of plantain is made with."""
 PROMPTS: Final = Path("prompts")
 """Probe files."""
 PIPELINES: Final = Path("pipelines")
@@ -36,6 +41,60 @@ VERDICT_FOLDER: Final = Path("data", "verdicts")
 
 RESERVED: Final = frozenset(path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, ASKED, PLOTS, PUBLISHED, STUDY))
 """Names under ``reports/`` that no model may have."""
+
+
+_MARKS: Final = (PIPELINE, PARAMS, ENVIRONMENT)
+"""What makes a folder a workspace."""
+
+
+def workspace_of(folder: Path) -> Path | None:
+    """The workspace that ``folder`` is in: the nearest folder, from there upwards, with all marks of one."""
+    return next((each for each in (folder, *folder.parents) if all((each / mark).is_file() for mark in _MARKS)), None)
+
+
+def is_part_of_workspace(folder: Path) -> bool:
+    """Whether ``folder`` has some mark of a workspace, as a damaged one has."""
+    return any((folder / mark).is_file() for mark in _MARKS)
+
+
+def expect_workspace(folder: Path) -> Path:
+    """The workspace that ``folder`` is in, or ``folder`` where it is a damaged one.
+
+    Raises:
+        InputError: it is in none.
+    """
+    found = workspace_of(folder) or (folder if is_part_of_workspace(folder) else None)
+    if found is None:
+        marks = ", ".join(map(str, _MARKS))
+        fix = "go to one, or make one with `plantain init DIR`."
+        raise InputError(f"{folder} is in no workspace: no folder from there upwards holds {marks}.", fix=fix)
+    return found
+
+
+_TYPED_IN: ContextVar[Path | None] = ContextVar("the folder that a command was typed in", default=None)
+
+
+@contextlib.contextmanager
+def working_in(workspace: Path) -> Iterator[None]:
+    """Work in ``workspace`` inside this context, where :func:`typed` still knows the folder of before."""
+    token = _TYPED_IN.set(Path.cwd())
+    try:
+        with contextlib.chdir(workspace):
+            yield
+    finally:
+        _TYPED_IN.reset(token)
+
+
+def typed(path: Path) -> Path:
+    """A path that a person typed, seen from the workspace: it is relative to the folder that it was typed in."""
+    folder = _TYPED_IN.get()
+    return path if folder is None or path.is_absolute() else Path(os.path.relpath(folder / path))
+
+
+def typed_probe(address: str) -> str:
+    """A probe by name, or its file as it was typed; either may end in ``@REVISION``."""
+    path, at, revision = address.partition("@")
+    return f"{typed(Path(path)).as_posix()}{at}{revision}" if path.endswith((".yaml", ".yml")) else address
 
 
 def probe_file(probe: str) -> Path:

@@ -12,6 +12,7 @@ import typer
 from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
+from plantain.base.places import typed_probe
 from plantain.track import search
 from plantain.track.address import Found, everything, find, parse
 from plantain.track.asked import sentence
@@ -170,7 +171,7 @@ def _found(root: Path, result: str | None, params: Params) -> Found:
 def _search(prompts: str | None, prompt: str | None, metric: str | None, as_json: bool) -> None:
     root, title = Path(), ""
     if prompts:
-        sha256, numbers = search.by_set(root, prompts)
+        sha256, numbers = search.by_set(root, typed_probe(prompts))
         title = f"Prompt set {prompts}, digest {sha256}"
     elif prompt:
         numbers, title = search.by_prompt(root, prompt), f"Prompt '{prompt}'"

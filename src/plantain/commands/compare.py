@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plantain.base.errors import InputError
-from plantain.base.places import state_dir
+from plantain.base.places import state_dir, typed
 from plantain.commands.opening import opened
 from plantain.commands.show import as_data
 from plantain.report.compare import contents as comparing
@@ -35,7 +35,7 @@ def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: 
     twice = next((address for address in results if results.count(address) > 1), None)
     if twice:
         raise InputError(f"{twice} is named twice.", fix="name different results, revisions or contrasts.")
-    path = out or state_dir() / "compare.html"
+    path = typed(out) if out else state_dir() / "compare.html"
     if path.is_dir():
         raise InputError("this is a folder.", file=path, fix="give --out the name of an HTML file.")
     with opened(results) as found:

@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from plantain import __version__
+from plantain.base import places
 from plantain.base.config import read_params
-from plantain.base.environment import ENVIRONMENT, declared_versions, public_version, write_declared
+from plantain.base.environment import declared_versions, installed_version, write_declared
 from plantain.base.errors import CheckFailed, InputError, PlantainError
 from plantain.base.params import Method, Params, Source
 from plantain.base.secrets import redacted
 from plantain.records import journal
+from plantain.stages.rooms import section_version
 from plantain.track import lockcopy
 from plantain.track.mlflow.faults import StoreError
 from plantain.track.owned import damages, torn_journal
@@ -88,16 +90,32 @@ def _journal(fix: bool) -> Diagnosis:
 
 
 def _versions(fix: bool) -> Diagnosis:
+    pinned = places.CONSTRAINTS.exists()
     if fix:
-        write_declared(Path("constraints.txt"))
+        _declare(pinned)
     wrong = [
-        f"{name} {public_version(name)} is installed and {wanted} declared"
-        for section in declared_versions().values()
-        for name, wanted in section.items()
-        if public_version(name) != wanted
+        f"{name} {found} is installed and {wanted} declared"
+        for section, declared in declared_versions().items()
+        for name, wanted in declared.items()
+        if (found := installed_version(name, section, section_version)) != wanted
     ]
-    remedy = "`make install` installs what is declared; `plantain doctor --fix` declares what constraints.txt pins."
-    return Diagnosis("versions", not wrong, "; ".join(sorted(set(wrong))) or f"as {ENVIRONMENT} declares", remedy)
+    remedy = (
+        "`make install` installs what is declared; `plantain doctor --fix` declares what constraints.txt pins."
+        if pinned
+        else "`plantain doctor --fix` declares what is installed; the next run makes anew what that changes, no more."
+    )
+    found = "; ".join(sorted(set(wrong))) or f"as {places.ENVIRONMENT} declares"
+    return Diagnosis("versions", not wrong, found, remedy)
+
+
+def _declare(pinned: bool) -> None:
+    """Declare what a checkout pins; elsewhere what is installed."""
+    if pinned:
+        write_declared(places.CONSTRAINTS)
+    else:
+        from plantain.stages.workspace.upgrade import declare_installed
+
+        declare_installed()
 
 
 def _store(fix: bool) -> Diagnosis:

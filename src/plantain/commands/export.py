@@ -7,6 +7,7 @@ import typer
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
+from plantain.base.places import typed
 from plantain.commands.opening import group
 from plantain.records import journal
 from plantain.track.address import find, parse
@@ -30,5 +31,5 @@ def crate(result: ResultArgument, out: Out = None) -> None:
     cell = found.cells[0]
     if not {"capture", "analyze"} <= cell.held.keys():
         raise InputError(f"{cell.name} is not complete.", fix="run `dvc repro`, or `dvc pull`.")
-    target = out or Path(f"{cell.probe}-{cell.model}.crate.zip")
+    target = typed(out or Path(f"{cell.probe}-{cell.model}.crate.zip"))
     print(f"Wrote {export(found, journal.executions(), target)}.")

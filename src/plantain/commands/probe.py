@@ -9,6 +9,7 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.files import write_atomic
+from plantain.base.places import typed
 from plantain.commands.opening import group
 from plantain.probe.authoring.listing import without_probe
 from plantain.probe.authoring.new import new_probe
@@ -38,7 +39,7 @@ def new(name: Name, source: FromFile = None, a: SideA = None, b: SideB = None, i
     columns = Columns(a, b, items)
     if source is None and columns != Columns():
         raise InputError("--a, --b and --items name columns of a table.", fix="give the table: `--from FILE`.")
-    path = new_probe(name, Path(), source, columns, tell=print)
+    path = new_probe(name, Path(), typed(source) if source else None, columns, tell=print)
     add_pipeline(name)
     print(f"{path} is ready, and {name} stands in run.probes of params.yaml.")
     print(f"Next: edit it, then `plantain prompts check {name}` and `plantain run {name}`.")

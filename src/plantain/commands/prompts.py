@@ -13,6 +13,7 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
+from plantain.base.places import typed_probe
 from plantain.commands.opening import group
 from plantain.probe.authoring.check import TokenReader, check_probe
 from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_path
@@ -54,7 +55,7 @@ def check(
     from plantain.analysis.feasible import infeasible
 
     params = read_params()
-    paths = [probe_path(name, Path()) for name in probes or params.run.probes]
+    paths = [probe_path(typed_probe(name), Path()) for name in probes or params.run.probes]
     for path in paths:
         if not path.exists():
             raise InputError("no such probe.", file=path, fix="check the name, or begin it with `plantain probe new`.")
@@ -76,7 +77,7 @@ def check(
 @app.command()
 def show(probe: AddressArgument, as_json: Json = False) -> None:
     """Print every prompt of a probe as it will be run, with the digests."""
-    expansion = load_expansion(probe, Path())
+    expansion = load_expansion(typed_probe(probe), Path())
     if as_json:
         print(json.dumps(asdict(expansion), indent=2, ensure_ascii=False))
         return
@@ -90,7 +91,7 @@ def show(probe: AddressArgument, as_json: Json = False) -> None:
 @app.command()
 def diff(before: AddressArgument, after: AddressArgument, as_json: Json = False) -> None:
     """Compare two probe files, or one at two revisions, record by record."""
-    found = compare(load_expansion(before, Path()), load_expansion(after, Path()))
+    found = compare(*(load_expansion(typed_probe(side), Path()) for side in (before, after)))
     if as_json:
         print(json.dumps(asdict(found) | {"empty": found.empty}, indent=2, ensure_ascii=False))
         return

@@ -1,5 +1,6 @@
 """``plantain run``: a thin call of ``dvc repro`` for some probes and models, ending with ``publish``."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from filelock import FileLock, Timeout
 
 from plantain.base import places
 from plantain.base.config import read_params
+from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
+from plantain.stages.rooms import section_version
+from plantain.stages.workspace.upgrade import renew_stages
 from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
@@ -30,6 +34,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
     _look_at_files()
     params = read_params()
     cells = _chosen(params, probes, model)
+    _refuse_other_versions()
     _refuse_infeasible(params, cells)
     if dry_run:
         from plantain.commands.forecast import print_forecast
@@ -74,7 +79,9 @@ def _reproduce(params: Params, cells: list[tuple[str, str]], *, everything: bool
 
 
 def _follow(run: RunParams) -> None:
-    """Bring the pipelines into step with ``run.probes``, and say so."""
+    """Bring the pipelines into step with ``run.probes`` and the installed plantain, and say so."""
+    if renewed := renew_stages():
+        print(f"{renewed} was written anew, as this plantain does it.")
     new, gone = follow(run)
     for probe in new:
         print(f"{probe} is new in run.probes: {places.pipeline(probe)} was written.")
@@ -86,6 +93,12 @@ def _look_at_files() -> None:
     """Refuse a damaged file that no run makes anew, and name those that this one does."""
     for sentence in refuse_damaged(Path()):
         print(f"plantain: {redacted(sentence)} This run makes it anew.", file=sys.stderr)
+
+
+def _refuse_other_versions() -> None:
+    """Refuse what the stages would, before the first of them."""
+    for section in declared_versions() if places.ENVIRONMENT.exists() else ():
+        observed_versions(section, own=section_version)
 
 
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:
@@ -125,5 +138,4 @@ def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) 
 
 
 def _dvc(*arguments: str) -> int:
-    """0, or 1 where anything failed: DVC ends with 255 for all that can be wrong, and shells read more into that."""
-    return int(subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode != 0)
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode

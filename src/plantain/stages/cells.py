@@ -14,12 +14,13 @@ from plantain.base.errors import InputError
 from plantain.base.files import remove, write_atomic
 from plantain.base.params import RunParams
 from plantain.records.cells import cells_of
-from plantain.stages.frame import run
+from plantain.stages.frame import guard, run
 from plantain.stages.pipelines import outs_of, piped
 
 
 def main() -> None:
     """``python -m plantain.stages.cells``."""
+    guard("cells")
     chosen = read_params().run
     _check_pipelines(chosen)
     for path in stale_outs(chosen):

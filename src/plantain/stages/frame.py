@@ -19,7 +19,7 @@ from typing import Any
 
 from plantain.base import places
 from plantain.base.config import read_params
-from plantain.base.environment import observed_versions
+from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import InputError, PlantainError, disk_error
 from plantain.base.files import name_disk_error, remove, sha256_file
 from plantain.base.git import git_state
@@ -29,7 +29,7 @@ from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
 from plantain.records.cells import read_cells
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
-from plantain.stages.rooms import code_digests
+from plantain.stages.rooms import code_digests, section_version
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Stage:
             model_lock_sha256=self.model_lock_sha256,
             capture_key=self.capture_key,
             code=code_digests(self.name),
-            packages=observed_versions(self.section),
+            packages=observed_versions(self.section, own=section_version),
             device=self.device,
             dtype=self.dtype,
             metrics=self.metrics,
@@ -133,7 +133,7 @@ def stage(
     if probe and probe not in params.run.probes:
         raise _not_asked(probe, source)
     current = Stage(name, probe, model, section, params, source.data)
-    current.used[f"environment.{section}"] = observed_versions(section)
+    current.used[f"environment.{section}"] = observed_versions(section, own=section_version)
     try:
         yield current
         current.recheck()
@@ -169,6 +169,16 @@ def stage(
     if params.tracking.live and probe and model:
         # In a process of its own: mlflow is no import of a stage, and its failure is no failure of the stage.
         subprocess.run([sys.executable, "-m", "plantain.track.mlflow.live", name, probe, model], check=False)
+
+
+def guard(section: str) -> None:
+    """Refuse another plantain than is declared, for a stage without receipt; a checkout declares none for it.
+
+    Raises:
+        InputError: see `plantain.base.environment.observed_versions`.
+    """
+    if places.ENVIRONMENT.exists() and section in declared_versions():
+        observed_versions(section, own=section_version)
 
 
 def _not_asked(probe: str, source: YamlFile) -> InputError:

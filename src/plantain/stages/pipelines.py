@@ -13,20 +13,57 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.files import remove, write_atomic
+from plantain.base.files import remove, sha256_bytes, write_atomic
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_plain
 from plantain.probe.spec import read_probe
+from plantain.stages.rooms import SOURCE
 
 _NAME = "@PROBE@"
 _FIRST = "      - prompts/${probe}.yaml\n"
 """The first dependency of the first stage; pictures that the probe names follow it."""
 
 
-def pipeline_text(probe: str, pictures: Sequence[str] = ()) -> bytes:
-    """The stages of ``probe``, as ``pipelines/<probe>/dvc.yaml`` holds them."""
+_CODE = f"      - {SOURCE.as_posix()}/"
+_PATH = f"PYTHONPATH={SOURCE.parts[0]} "
+_WITHOUT_CODE = "# without code: "
+"""What marks a line that a workspace has in place of the code that a checkout depends on."""
+_EMPTY = re.compile(r"^    deps:\n(?!      - )", re.MULTILINE)
+_WRITTEN = "# As plantain wrote it, by SHA-256: "
+
+
+def pipeline_text(probe: str, pictures: Sequence[str] = (), *, checkout: bool | None = None) -> bytes:
+    """The stages of ``probe``, as ``pipelines/<probe>/dvc.yaml`` holds them.
+
+    Args:
+        probe: The probe's name.
+        pictures: What its ``prompts`` stage reads beside it, as YAML.
+        checkout: Whether for a checkout of plantain, which holds the code that stages depend on; None: as it is here.
+    """
     text = files("plantain.stages").joinpath("pipeline.yaml").read_text(encoding="utf-8").replace(_NAME, probe)
-    return text.replace(_FIRST, _FIRST + "".join(f"      - {path}\n" for path in pictures), 1).encode()
+    text = text.replace(_FIRST, _FIRST + "".join(f"      - {path}\n" for path in pictures), 1)
+    return (text if (is_checkout() if checkout is None else checkout) else without_code(text)).encode()
+
+
+def is_checkout() -> bool:
+    """Whether the workspace holds plantain's own code."""
+    return SOURCE.is_dir()
+
+
+def without_code(text: str) -> str:
+    """Stages for a workspace without code: they run what is installed, and environment.yaml says which that is.
+
+    The last line holds a digest, by which a later plantain sees that it may write the stages anew.
+    """
+    lines = text.replace(_PATH, "").replace(_WITHOUT_CODE, "").splitlines(keepends=True)
+    body = _EMPTY.sub("", "".join(line for line in lines if not line.startswith(_CODE)))
+    return f"{body}{_WRITTEN}{sha256_bytes(body.encode())}\n"
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether stages for a workspace without code are as some plantain wrote them."""
+    body, mark, sha256 = path.read_text(encoding="utf-8").rpartition(_WRITTEN)
+    return bool(mark) and sha256 == f"{sha256_bytes(body.encode())}\n"
 
 
 def pictures_of(probe: str) -> list[str]:
@@ -89,7 +126,7 @@ def follow(run: RunParams) -> tuple[list[str], list[str]]:
         _check_untouched(probe)
     new = [probe for probe in run.probes if not places.pipeline(probe).exists()]
     for probe in run.probes:
-        if probe not in new and _other_pictures(probe):
+        if probe not in new and _is_outdated(probe):
             add_pipeline(probe)
     for probe in new:
         add_pipeline(probe)
@@ -114,12 +151,15 @@ def outs_of(lock: Path, wanted: Callable[[str], bool] = lambda stage: True) -> l
 
 def _is_ours(probe: str) -> bool:
     """Whether a pipeline is as it was written, whatever pictures it names."""
+    if not is_checkout():
+        return is_as_written(places.pipeline(probe))
     head, _, tail = pipeline_text(probe).decode().partition(_FIRST)
     form = re.escape(head + _FIRST) + r"(?:      - \".*\"\n)*" + re.escape(tail)
     return re.fullmatch(form, places.pipeline(probe).read_text(encoding="utf-8")) is not None
 
 
-def _other_pictures(probe: str) -> bool:
+def _is_outdated(probe: str) -> bool:
+    """Whether a pipeline is as it was written, and would be written otherwise now: other pictures, a later plantain."""
     wanted = pipeline_text(probe, pictures_of(probe))
     return _is_ours(probe) and places.pipeline(probe).read_bytes() != wanted
 

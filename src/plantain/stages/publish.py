@@ -4,12 +4,13 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import read_params
-from plantain.stages.frame import run
+from plantain.stages.frame import guard, run
 from plantain.track.mlflow.publish import publish
 
 
 def main() -> None:
     """``python -m plantain.stages.publish``."""
+    guard("publish")
     print(publish(Path(), read_params(), places.MARKER).sentence())
 
 

@@ -2,14 +2,18 @@
 
 A room is the unit in which DVC sees that code changed. What a stage happened to import, which depends on what was
 cached, is never written down: equal inputs give equal receipts.
+
+A workspace that is no checkout holds no code. There a stage depends on a version instead: that of plantain in which the
+code of its section of environment.yaml last changed, which `changed.json` beside this module remembers.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import plantain
 from plantain.base.errors import InputError
-from plantain.base.files import is_source, sha256_file, tree_digest
+from plantain.base.files import digest, is_source, remembered, sha256_file, tree_digest
 
 PACKAGE: Final = Path(plantain.__file__).parent
 SOURCE: Final = Path("src", "plantain")
@@ -45,6 +49,19 @@ SHARED: Final[dict[str, tuple[str, ...]]] = {
 }
 """Modules beside its own that a stage shares with others; every stage has ``frame`` and this one."""
 
+SECTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "prompts": ("prompts",),
+    "capture": ("model", "reference", "capture"),
+    "analyze": ("analyze", "verdict"),
+    "report": ("report", "compare"),
+    "cells": ("cells",),
+    "publish": ("publish",),
+}
+"""The stages that depend on each section of a workspace's environment.yaml."""
+
+CHANGED: Final = PACKAGE / "stages" / "changed.json"
+"""Section to the released version in which its code last changed, and the digest of that code."""
+
 
 def code_paths(stage: str) -> tuple[Path, ...]:
     """What a stage depends on below the package: its rooms, then its own modules."""
@@ -67,6 +84,30 @@ def code_digests(stage: str, workspace: Path = Path()) -> dict[str, str]:
             fix = "run stages as dvc.yaml does, with PYTHONPATH=src."
             raise InputError(f"{PACKAGE / path} ran, which is not the workspace's code.", file=source / path, fix=fix)
     return digests
+
+
+@cache
+def section_version(section: str) -> str:
+    """The version of plantain in which the code of a section's stages last changed.
+
+    Code that is not what the table says changed in the version at hand. Two states of an unreleased version are told
+    apart by their code.
+    """
+    noted, code = remembered(CHANGED).get(section, {}), section_digest(section)
+    if noted.get("code") == code:
+        return str(noted["version"])
+    return f"{plantain.__version__}+{code[:8]}" if is_unreleased() else plantain.__version__
+
+
+def section_digest(section: str) -> str:
+    """Digest of the code of all stages of a section."""
+    paths = {path for stage in SECTIONS[section] for path in code_paths(stage)}
+    return digest({path.as_posix(): _digest(PACKAGE / path) for path in paths})
+
+
+def is_unreleased() -> bool:
+    """Whether the code at hand is on its way to a version."""
+    return ".dev" in plantain.__version__
 
 
 def _digest(path: Path) -> str:

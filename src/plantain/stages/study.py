@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from plantain.base.errors import InputError
 from plantain.base.params import Params, Source
 from plantain.stages.beside import families
+from plantain.stages.pipelines import is_checkout
+from plantain.stages.rooms import SOURCE
 
 StudyJob = tuple[str, str, str]
 """Stage module, probe, and family or model."""
@@ -31,10 +33,15 @@ def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
     for number, (stage, probe, model) in enumerate(planned, start=1):
         print(f"study {number} of {len(planned)}: {stage} {probe} {model}", flush=True)
         command = [sys.executable, "-m", f"plantain.stages.{stage}", probe, model]
-        code = subprocess.run(command, env=os.environ | {"PYTHONPATH": "src"}, check=False).returncode
+        code = subprocess.run(command, env=_surroundings(), check=False).returncode
         if code:
             return code
     return 0
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment of a stage: a checkout runs its own code, as dvc.yaml says."""
+    return os.environ | ({"PYTHONPATH": SOURCE.parts[0]} if is_checkout() else {})
 
 
 def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[StudyJob]:

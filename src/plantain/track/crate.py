@@ -52,7 +52,7 @@ def export(found: Found, journal: "list[Execution]", target: Path) -> Path:
     try:
         from rocrate.rocrate import ROCrate
     except ImportError:
-        raise InputError("rocrate is not installed.", fix="pip install 'plantain[archive]'.") from None
+        raise InputError("rocrate is not installed.", fix="pip install 'plantain-probes[archive]'.") from None
     with tempfile.TemporaryDirectory() as folder:
         builder = _Builder(ROCrate(version=RO_CRATE), found, journal, Path(folder))
         crate = builder.build()

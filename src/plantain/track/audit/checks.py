@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+import plantain
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import is_source, tree_digest
@@ -12,7 +15,7 @@ from plantain.records.receipt import FileRecord, Metrics, Receipt
 from plantain.track import ledger
 from plantain.track.dvclock import Credit, DvcLocks, md5_of, stage_name
 from plantain.track.lineage import kind, missing_stages
-from plantain.track.results import Cell, Held, Reader, Results
+from plantain.track.results import Cell, FolderReader, Held, Reader, Results
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Broken:
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.link} {self.path}: {self.problem}"
+
+
+_INSTALLED = FolderReader(Path(plantain.__file__).parents[1])
 
 
 def _code_path(name: str) -> str:
@@ -139,12 +145,26 @@ class Chain:
         for name, sha256 in receipt.code.items():
             self.checked += 1
             path = _code_path(name)
-            found = _code_digest(self._reader, path)
+            found = self._code_digest(path)
             if found is None:
                 yield self._at("code", path, f"{receipt.stage} ran {name}, and it is no longer here.")
-            elif found != sha256:
+            elif found != sha256 and self._holds_code:
                 problem = f"{receipt.stage} ran other code than this. Run `dvc repro`, or audit the revision that ran."
                 yield self._at("code", path, problem)
+            elif found != sha256:
+                fix = "Run `plantain doctor --fix`, then `plantain run`, or install the plantain that ran."
+                yield self._at("code", path, f"{receipt.stage} ran another plantain than is installed. {fix}")
+
+    @cached_property
+    def _holds_code(self) -> bool:
+        """Whether the workspace is a checkout of plantain."""
+        return bool(self._reader.names("src/plantain"))
+
+    def _code_digest(self, path: str) -> str | None:
+        """Digest of a module or a room, of the workspace's own or else of the installed plantain."""
+        if self._holds_code:
+            return _code_digest(self._reader, path)
+        return _code_digest(_INSTALLED, path.removeprefix("src/"))
 
     def numbers(self) -> Iterator[Broken]:
         """Numbers of ``metrics.json`` that are not the receipt's."""
