@@ -39,7 +39,7 @@ def main() -> int:
 
 
 LONG = {"kills": 200, "cuts": 200, "probes": 100_000, "tables": 10_000, "crowd": 8}
-SHORT = {"kills": 2, "cuts": 5, "probes": 250, "tables": 40, "crowd": 2}
+SHORT = {"kills": 1, "cuts": 3, "probes": 200, "tables": 20, "crowd": 2}
 
 
 def _asked() -> argparse.Namespace:
