@@ -19,6 +19,7 @@ from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_p
 from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.records import Record
 from plantain.probe.tokens import StratumTokens, counter
+from plantain.track.history import held_by_dvc
 
 MOST_NOTES = 20
 """Notes that are printed of one probe."""
@@ -61,7 +62,7 @@ def check(
 @app.command()
 def show(probe: AddressArgument, as_json: Json = False) -> None:
     """Print every prompt of a probe as it will be run, with the digests."""
-    expansion = load_expansion(probe, Path())
+    expansion = load_expansion(probe, Path(), held_by_dvc(Path()))
     if as_json:
         print(json.dumps(asdict(expansion), indent=2, ensure_ascii=False))
         return
@@ -75,7 +76,8 @@ def show(probe: AddressArgument, as_json: Json = False) -> None:
 @app.command()
 def diff(before: AddressArgument, after: AddressArgument, as_json: Json = False) -> None:
     """Compare two probe files, or one at two revisions, record by record."""
-    found = compare(load_expansion(before, Path()), load_expansion(after, Path()))
+    bring = held_by_dvc(Path())
+    found = compare(load_expansion(before, Path(), bring), load_expansion(after, Path(), bring))
     if as_json:
         print(json.dumps(asdict(found) | {"empty": found.empty}, indent=2, ensure_ascii=False))
         return

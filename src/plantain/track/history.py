@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -83,6 +83,18 @@ class RevisionReader:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(str(path).lstrip("/") for path in found)
+
+
+def held_by_dvc(root: Path) -> Callable[[str, str], bytes | None]:
+    """Reads a file of a revision from what DVC holds, as one that was imported."""
+
+    def read(revision: str, path: str) -> bytes | None:
+        # Opening a revision costs a second, which a file that DVC never held there need not cost.
+        if not run_git(root, "show", f"{revision}:./{path}.dvc"):
+            return None
+        return RevisionReader(root, revision).read(path)
+
+    return read
 
 
 def resolve_revision(root: Path, revision: str) -> str:
