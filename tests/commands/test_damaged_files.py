@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 
 import pytest
 from helpers import command_line
@@ -227,3 +228,12 @@ def test_a_damaged_note_of_digests_is_made_anew(workspace, content):
     first = known(weights)
     known._store.write_bytes(content)
     assert known(weights) == first
+
+
+def test_doctor_shows_what_dvc_says_and_not_where_it_sends_people(checkout, monkeypatch):
+    said = "ERROR: unexpected error - s3 is supported, but requires 'dvc-s3'\n\nHaving any troubles? Hit us up\n"
+    answer = subprocess.CompletedProcess([], 255, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: answer)
+    found = doctor._cache(False)
+    assert not found.ok
+    assert found.found == "unexpected error - s3 is supported, but requires 'dvc-s3'"

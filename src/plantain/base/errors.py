@@ -4,7 +4,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -49,6 +49,28 @@ class InputError(PlantainError, ValueError):
         return f"{body} Fix: {self.fix}" if self.fix else body
 
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How the text begins that Git keeps, and a clone without Git LFS has, in place of a large file."""
+
+
+def refuse_pointer(content: bytes, file: Path | str) -> None:
+    """Refuse ``content``, or its beginning, where it is what Git LFS leaves in place of ``file``.
+
+    Raises:
+        InputError: it is.
+    """
+    if content.startswith(_POINTER):
+        fix = f"run `git lfs pull` in the repository that {Path(file).name} is from (`git lfs install` comes first)."
+        raise InputError("a pointer of Git LFS stands here, and not the file itself.", file=file, fix=fix)
+
+
+def refuse_pointer_at(file: Path) -> None:
+    """The same of what stands at ``file``, where that is a file."""
+    if file.is_file():
+        with file.open("rb") as stream:
+            refuse_pointer(stream.read(len(_POINTER)), file)
+
+
 @contextmanager
 def reading(file: Path, what: str, fix: str) -> Iterator[None]:
     """Whatever a parser raises inside says that ``file`` is not readable as ``what``, and how to bring it back.
@@ -61,6 +83,8 @@ def reading(file: Path, what: str, fix: str) -> Iterator[None]:
     except (PlantainError, MemoryError):
         raise
     except Exception as error:  # polars, safetensors, json and pydantic each have errors of their own kind
+        with suppress(OSError):
+            refuse_pointer_at(file)
         raise InputError(f"not readable as {what} ({_reason(error)}).", file=file, fix=fix) from None
 
 
@@ -95,6 +119,8 @@ _DISK = {
 }
 """What the disk may refuse, and what helps."""
 
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 _SAID = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust (polars, safetensors) put an error of the system into their own."""
 
@@ -109,10 +135,16 @@ def disk_errno(error: BaseException) -> int | None:
 
 
 def disk_error(error: BaseException) -> PlantainError | None:
-    """``error`` as a sentence for people, where the disk refused to read or write; nothing is left half written."""
+    """``error`` as a sentence for people, where the disk refused to read or write; nothing is left half written.
+
+    A folder that this user may not write is wrong usage (exit code 2); a full disk is not.
+    """
     number = disk_errno(error)
     if number is None:
         return None
     names = [getattr(error, name, None) for name in ("filename2", "filename")]
     file = next((str(name) for name in names if name is not None), "a file")
-    return PlantainError(f"{file}: cannot be read or written: {os.strerror(number).lower()}. Fix: {_DISK[number]}")
+    problem = f"cannot be read or written: {os.strerror(number).lower()}."
+    if number in _FORBIDDEN:
+        return InputError(problem, file=file, fix=_DISK[number])
+    return PlantainError(f"{file}: {problem} Fix: {_DISK[number]}")

@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-from plantain.base.errors import InputError, reading
+from plantain.base.errors import InputError, reading, refuse_pointer
 from plantain.base.refusal import refusal
 
 Key = str | int
@@ -163,6 +163,7 @@ def _text(path: Path) -> str:
     if size > LARGEST_FILE:
         problem = f"the file has {size:,} bytes, and at most {LARGEST_FILE:,} are read."
         raise InputError(problem, file=path, line=1, fix="split it into several files.")
+    refuse_pointer(data, path)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

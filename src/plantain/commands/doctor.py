@@ -143,8 +143,10 @@ def _cache(fix: bool) -> Diagnosis:
     command = [sys.executable, "-m", "dvc", "data", "status", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        said = answer.stderr.strip().splitlines() or ["`dvc data status` failed"]
-        return Diagnosis("cache", False, said[-1], "`dvc data status` says more; it needs a DVC repository.")
+        lines = answer.stderr.strip().splitlines() or ["`dvc data status` failed"]
+        # Below an error that it did not expect DVC prints where to ask for help.
+        said = next((line for line in lines if line.startswith("ERROR: ")), lines[-1]).removeprefix("ERROR: ")
+        return Diagnosis("cache", False, said, "`dvc data status` says more; it needs a DVC repository.")
     missing = json.loads(answer.stdout or "{}").get("not_in_cache", [])
     found = f"{len(missing)} outs are not in the cache, first {missing[0]}" if missing else "complete"
     return Diagnosis("cache", not missing, found, "`dvc pull` where a remote holds them, else `dvc repro`.")

@@ -21,6 +21,7 @@ from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.authoring.lines import check_lines
 from plantain.probe.records import Record
 from plantain.probe.tokens import counter
+from plantain.track.history import held_by_dvc
 
 app = group("Check, show and compare probes.")
 
@@ -77,7 +78,7 @@ def check(
 @app.command()
 def show(probe: AddressArgument, as_json: Json = False) -> None:
     """Print every prompt of a probe as it will be run, with the digests."""
-    expansion = load_expansion(typed_probe(probe), Path())
+    expansion = load_expansion(typed_probe(probe), Path(), held_by_dvc(Path()))
     if as_json:
         print(json.dumps(asdict(expansion), indent=2, ensure_ascii=False))
         return
@@ -91,7 +92,8 @@ def show(probe: AddressArgument, as_json: Json = False) -> None:
 @app.command()
 def diff(before: AddressArgument, after: AddressArgument, as_json: Json = False) -> None:
     """Compare two probe files, or one at two revisions, record by record."""
-    found = compare(*(load_expansion(typed_probe(side), Path()) for side in (before, after)))
+    bring = held_by_dvc(Path())
+    found = compare(*(load_expansion(typed_probe(side), Path(), bring) for side in (before, after)))
     if as_json:
         print(json.dumps(asdict(found) | {"empty": found.empty}, indent=2, ensure_ascii=False))
         return

@@ -1,6 +1,5 @@
 """``plantain run``: a thin call of ``dvc repro`` for some probes and models, ending with ``publish``."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -42,7 +42,7 @@ def ui(port: Port = 5000) -> None:
     address = _shared(place, params.tracking, f"http://127.0.0.1:{port}")
     print(f"The table of runs: {address}\nStop with Ctrl-C.", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    options = ["--default-artifact-root", str(place.artifacts)]
+    options = ["--default-artifact-root", place.artifacts.as_uri()] if place.artifacts else []
     # The address is not on the command line, which every user of the machine can read. Jobs judge traces of language
     # models: nine more processes and a gigabyte, for nothing that is shown here.
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": place.uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, refuse_pointer_at
 from plantain.base.files import digest, sha256_bytes, sha256_file
 from plantain.model.weights import shapes
 from plantain.records.lock import Component
@@ -129,6 +129,7 @@ def _config_files(folder: Path) -> list[Path]:
 
 
 def _config_digest(path: Path) -> str:
+    refuse_pointer_at(path)  # a large tokenizer.json is kept so where a model was cloned
     if path.name not in ("config.json", "tokenizer_config.json", "scheduler_config.json", "generation_config.json"):
         return sha256_file(path)
     kept = {key: value for key, value in read_json(path).items() if key not in _VERSION_KEYS}
@@ -151,6 +152,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: it cannot be read, or is no object.
     """
     try:
+        refuse_pointer_at(path)
         data = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror}).", file=path, fix=_AGAIN) from None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, refuse_pointer_at
 
 _LARGEST_HEADER: Final = 100_000_000
 """Bytes; the bound of the safetensors format."""
@@ -39,6 +39,7 @@ def shapes(files: Iterable[Path]) -> Shapes:
 
 def _header(path: Path) -> dict[str, Any]:
     """The entries of one file, by name of the tensor."""
+    refuse_pointer_at(path)
     text = _text(path)
     try:
         # Checks everything but names that occur twice, of which it takes one: offsets, sizes and the file's own length.

@@ -102,7 +102,7 @@ def _reference(
     try:
         file_sha256 = None if file is None else file_digest(file)
     except OSError:
-        fix = "check the path, which starts at the repository root, or fetch the file."
+        fix = "check the path, which starts at the repository root, or fetch the file: `dvc pull` where DVC holds it."
         raise _error(probe, f"there is no file '{file}'.", "references", reference.name, "file", fix=fix) from None
     except InputError as error:
         problem = f"{file}: {error.problem}"

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, refuse_pointer
 from plantain.base.files import sha256_bytes
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
@@ -143,6 +143,7 @@ def _bytes(path: Path) -> bytes:
 
 def _decoded(data: bytes, name: str) -> Image.Image:
     """The picture with every pixel read; a PNG's checksums too."""
+    refuse_pointer(data, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of is refused here, or seen to

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError, WrapValidator
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, refuse_pointer
 from plantain.base.files import readable_json
 
 
@@ -57,6 +57,7 @@ def read(source: Path | bytes, kind: type[Kind], *, what: str, fix: str, file: P
         content = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
         raise InputError(f"not readable as {what} ({error.strerror}).", file=place, fix=fix) from None
+    refuse_pointer(content, place or what)
     try:
         return kind.model_validate_json(content, extra="ignore")
     except ValidationError as error:

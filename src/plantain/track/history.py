@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -86,6 +86,18 @@ class RevisionReader:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(str(path).lstrip("/") for path in found)
+
+
+def held_by_dvc(root: Path) -> Callable[[str, str], bytes | None]:
+    """Reads a file of a revision from what DVC holds, as one that was imported."""
+
+    def read(revision: str, path: str) -> bytes | None:
+        # Opening a revision costs a second, which a file that DVC never held there need not cost.
+        if not run_git(root, "show", f"{revision}:./{path}.dvc"):
+            return None
+        return RevisionReader(root, revision).read(path)
+
+    return read
 
 
 _EXPERIMENT: Final = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/[^/]+")

@@ -15,7 +15,7 @@ from plantain.base.git import run_git
 from plantain.base.yaml import read_yaml
 from plantain.probe.authoring.diff import load_expansion
 from plantain.records.ledger import LEDGER, Ledger, read_ledger
-from plantain.track.history import Revision, revisions
+from plantain.track.history import Revision, held_by_dvc, revisions
 
 PUBLISHED: Final = places.PUBLISHED.as_posix()
 _SHORTEST_SHA: Final = 8
@@ -86,7 +86,7 @@ def ledgers(root: Path) -> list[PlacedLedger]:
 
 def by_set(root: Path, address: str) -> tuple[str, list[Number]]:
     """Digest of the prompt set at ``address`` (``prompts/otherview.yaml[@REV]``), and the numbers it entered."""
-    wanted = load_expansion(address, root).set_sha256
+    wanted = load_expansion(address, root, held_by_dvc(root)).set_sha256
     return wanted, _once(one for held in ledgers(root) for one in held.numbers() if one.prompts_sha256 == wanted)
 
 
@@ -158,7 +158,7 @@ def _by_text(root: Path, held: PlacedLedger, set_sha256: str, prompt: str) -> li
     address = f"{probe}@{held.revision}" if held.revision else probe
     digests, wanted = set(held.records(set_sha256).values()), normalise(prompt)
     try:
-        expansion = load_expansion(address, root)
+        expansion = load_expansion(address, root, held_by_dvc(root))
     except InputError:
         return []
     same = [record for record in expansion.records if record.sha256 in digests and record.prompt == wanted]

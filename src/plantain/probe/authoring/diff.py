@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +22,17 @@ def probe_path(name: str, root: Path) -> Path:
     return named if named.exists() or Path(name).suffix not in (".yaml", ".yml") else root / name
 
 
-def load_expansion(address: str, root: Path) -> Expansion:
+Bring = Callable[[str, str], bytes | None]
+"""Brings what git has not: revision and path give the bytes, or None."""
+
+
+def load_expansion(address: str, root: Path, bring: Bring = lambda revision, path: None) -> Expansion:
     """Expand the probe at ``address``, copies and single items included: they can be looked at, and are not run.
+
+    Args:
+        address: A probe, or its file, with ``@REV`` where it is not that of the workspace.
+        root: The repository.
+        bring: Asked where git has no such file at the revision, as it has none that DVC imported.
 
     Raises:
         InputError: no such file or revision, or anything wrong in the file.
@@ -32,8 +42,8 @@ def load_expansion(address: str, root: Path) -> Expansion:
         return expand_with(probe, lambda file: sha256_file(root / file))
     name, revision = address.rsplit("@", 1)
     path = probe_path(name, root)
-    source = parse_bytes(_show(revision, path, root), f"{path}@{revision}")
-    return expand_with(parse_probe(source), lambda file: sha256_bytes(_show_file(revision, root / file, root)))
+    source = parse_bytes(_show(revision, path, root, bring), f"{path}@{revision}")
+    return expand_with(parse_probe(source), lambda file: sha256_bytes(_held(revision, root / file, root, bring)))
 
 
 def parse_bytes(data: bytes, label: str) -> YamlFile:
@@ -47,12 +57,22 @@ def parse_bytes(data: bytes, label: str) -> YamlFile:
             raise InputError(error.problem, fix=error.fix, file=label, line=error.line, field=error.field) from None
 
 
-def _show(revision: str, path: Path, root: Path) -> bytes:
+def _show(revision: str, path: Path, root: Path, bring: Bring) -> bytes:
     try:
-        return _show_file(revision, path, root)
+        return _held(revision, path, root, bring)
     except OSError as error:
         fix = "check both with `git log -- PATH`; write PATH@REV."
         raise InputError(f"git has no such file ({error}).", file=f"{path}@{revision}", fix=fix) from None
+
+
+def _held(revision: str, path: Path, root: Path, bring: Bring) -> bytes:
+    try:
+        return _show_file(revision, path, root)
+    except OSError:
+        content = bring(revision, Path(os.path.relpath(path, root)).as_posix())
+        if content is None:
+            raise
+        return content
 
 
 def _show_file(revision: str, path: Path, root: Path) -> bytes:

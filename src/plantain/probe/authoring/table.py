@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, refuse_pointer
 from plantain.base.files import normalise
 from plantain.base.yaml import LARGEST_FILE
 from plantain.probe.spec import MOST_ITEMS
@@ -88,6 +88,7 @@ def _text(path: Path) -> str:
     if size > LARGEST_FILE:
         problem = f"the file has {size:,} bytes, and at most {LARGEST_FILE:,} are read."
         raise InputError(problem, file=path, fix="keep the rows that the probe needs.")
+    refuse_pointer(data, path)
     if data.startswith(b"PK\x03\x04"):
         raise InputError("this is a workbook or an archive.", file=path, fix="save the sheet as CSV in UTF-8.")
     # Spreadsheets write "Unicode text" as UTF-16.

@@ -105,7 +105,7 @@ def connected(store: TrackingStore, timeout: float) -> Iterator["MlflowClient"]:
     set_environment(timeout)
     try:
         _check_answer(store, timeout)
-        from mlflow import MlflowClient  # before the lock: it takes seconds
+        import mlflow.tracking  # noqa: F401  before the lock: it takes seconds
 
         # What goes wrong is raised, and told in a sentence; MLflow would print it with a traceback before.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -114,12 +114,26 @@ def connected(store: TrackingStore, timeout: float) -> Iterator["MlflowClient"]:
         with FileLock(lock, timeout=_LOCK_SECONDS), _fast_sqlite():
             if store.database is not None:
                 _create_or_check(store.database, timeout)
-            yield MlflowClient(store.uri)
+            yield _client(store)
     except Exception as error:  # whatever MLflow, SQLAlchemy, SQLite, the network or the caller's calls of them raise
         known = diagnosed(store.place, error)
         if known is error:
             raise
         raise known from error
+
+
+def _client(store: TrackingStore) -> "MlflowClient":
+    """A client, before which the experiment that every MLflow database begins with has artifacts beside ours.
+
+    MLflow would put the working folder into that experiment's SQL as it is written, where a quote or a colon breaks
+    it; an address has neither.
+    """
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if store.artifacts:
+        SqlAlchemyStore(store.uri, store.artifacts.as_uri())  # type: ignore[no-untyped-call]
+    return MlflowClient(store.uri)
 
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -214,8 +228,9 @@ def _create_or_check(database: Path, timeout: float) -> None:
     """Make the database, or look whether it is one: MLflow would try to open it for two minutes.
 
     Raises:
-        StoreError: it is in use, not writable, damaged, foreign, or of another MLflow.
+        StoreError: it is in use, not writable, damaged, foreign, of another MLflow, or where no address leads.
     """
+    _refuse_unnameable(database)
     if not database.exists():
         _create(database)
         return
@@ -231,6 +246,16 @@ def _create_or_check(database: Path, timeout: float) -> None:
     fault = _age_of(version[0][0]) if version else Fault.foreign
     if fault:
         raise store_error(str(database), fault)
+
+
+def _refuse_unnameable(database: Path) -> None:
+    """SQLAlchemy reads options behind a question mark, and %20 as a blank: another file would be written."""
+    import sqlalchemy
+
+    if sqlalchemy.make_url(f"{_SQLITE}{database}").database != str(database):
+        problem = f"{database} has a question mark or a percent sign in its path, which no address of MLflow can hold."
+        fix = "rename that folder, or let tracking.uri name a database elsewhere: `sqlite:////FOLDER/mlflow.db`."
+        raise StoreError(problem, fix)
 
 
 def _create(database: Path) -> None:
@@ -264,8 +289,9 @@ def _rehome(database: Path, before: str, after: str) -> None:
     """MLflow stores absolute artifact paths; after the repository moved they are set to where it is now."""
     with contextlib.closing(sqlite3.connect(database, timeout=20)) as connection, connection:
         for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            statement = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? || '%'"
-            connection.execute(statement, (after, len(before) + 1, before))
+            # Not LIKE, to which the percent signs of an address and underscores stand for anything.
+            statement = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
+            connection.execute(statement, (after, len(before) + 1, len(before), before))
 
 
 def _check_answer(store: TrackingStore, timeout: float) -> None:
