@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
 from plantain.stats.bounds import Calibration, Curves, UnitSet, calibrate
-from plantain.stats.effects import hedges_factor
+from plantain.stats.exchange import Exchange, Scheme, plan_exchange
 from plantain.stats.flips.labels import Labellings, relabel
-from plantain.stats.flips.quantise import QUANTA, Scores
 from plantain.stats.multiplicity import spread
+from plantain.stats.scored import Scored, score_frames, score_pooled, score_welch
 from plantain.stats.signflip import Labels
-from plantain.stats.validate import Bools, Floats, Ints, as_groups, as_rows, as_thresholds
+from plantain.stats.validate import Bools, Floats, Ints, as_rows, as_thresholds
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -24,15 +24,17 @@ class TemplateTest:
     """Result of `template_test`; per-unit arrays are ``(units,)`` and nan for dead units."""
 
     t: Floats
-    """Pooled two-sample t over wordings; infinite where the wordings of each side do not differ at all."""
+    """t over rows at `df`; infinite where nothing but the concept differs. Under frames, the paired t over components;
+    under free exchange the pooled two-sample t, or Welch's brought to `df`, see `studentised`."""
     delta: Floats
-    """Concept shift over pooled between-wording standard deviation, with Hedges' factor at `df`."""
+    """Concept shift over the pooled standard deviation between rows of one side, with Hedges' factor at rows - 2. The
+    same under either scheme, so that it can be compared between them: frames are not taken out of the deviation."""
     p: Floats
     """Share of relabellings, the observed one counted, whose |t| reaches the observed one."""
     alive: Bools
     """The wordings do not all hold one value."""
     df: int
-    """Wordings minus 2."""
+    """Rows minus 2; under frames, components minus 1."""
     threshold: float
     count: int
     """Units with |t| over the threshold."""
@@ -45,7 +47,7 @@ class TemplateTest:
     set_lower_bounds: Ints
     """``(sets,)``: the same for each unit set asked for, all at once."""
     floor_p: float
-    """The smallest p-value that these wordings can give."""
+    """The smallest p-value that these wordings can give; 1/128 for 8 frames, 1/462 for 6 + 6 rows."""
     permutations: int
     """Relabellings counted, the observed one among them."""
     exact: bool
@@ -54,13 +56,22 @@ class TemplateTest:
     concept_information: float
     """Mean over units of -ln(1 - R^2), R^2 = t^2 / (t^2 + df): nats a unit. See `null_concept_information`."""
     calibration: Calibration
+    exchange: Scheme
+    """``frames``: labels were exchanged within frames. ``clusters``: freely among rows."""
+    rows: tuple[int, int]
+    """Rows of side a and of side b: clusters, or under frames components."""
+    studentised: bool
+    """Whether t is Welch's: not pooled, so that unequal spread of sides of unequal size does not pass for a shift."""
 
 
 def template_test(
     a: ArrayLike,
     b: ArrayLike,
     *,
+    clusters: Labels | None = None,
+    frames: Labels | None = None,
     strata: Labels | None = None,
+    studentised: bool | None = None,
     permutations: int = 10_000,
     threshold: float = 3.0,
     confidence: float = 0.95,
@@ -73,12 +84,19 @@ def template_test(
     """Compare two sets of wordings, with their labels permuted for a null.
 
     Null hypothesis: the concept labels are exchangeable among wordings, a change of concept being one more rewording.
-    Exact whenever the relabellings are no more than `permutations`: 462 for 6 + 6 wordings, 108 in 3 strata of 2 + 2.
+    Exact whenever the relabellings are no more than `permutations`: 462 for 6 + 6 wordings, 108 in 3 strata of 2 + 2,
+    128 in 8 frames. How clusters and frames become rows stands in `plantain.stats.exchange.plan_exchange`.
 
     Args:
         a: ``(wordings a, units)``, a row the mean of one wording over items, references and seeds.
         b: ``(wordings b, units)``.
+        clusters: Labels of the rows of a, then b; rows of one label are averaged to one, since they are no more than
+            one piece of evidence: copies, or wordings that share a word which the other side never uses.
+        frames: Labels of the rows of a, then b, which share a frame where the labels are equal; None is no frame.
+            Six frames or more of both sides, each row in one: labels are exchanged within frames.
         strata: Labels of the rows of a, then b; labels are permuted within strata only. None is a stratum too.
+        studentised: Welch's t under free exchange. None: where clusters or frames are given, and the sides differ in
+            their number of rows. (Of equal sides both are the same number; frames are always paired.)
         permutations: Relabellings wanted, the observed one counted.
         threshold: Preset threshold on |t| for the count.
         confidence: Confidence of the lower bounds.
@@ -89,39 +107,44 @@ def template_test(
         units: Names of the units, for messages.
 
     Raises:
-        InputError: Values that are not finite, sides of different units, fewer than 3 wordings or none on a side.
+        InputError: Values that are not finite, sides of different units, fewer than 3 rows or none on a side, a cluster
+            on both sides or in several strata, a side of one row whose t should be studentised.
     """
-    table, observed = _stacked(a, b, units)
-    groups = np.zeros(len(table), np.int64) if strata is None else as_groups(strata, len(table), "stratum")
-    labellings = relabel(observed, groups, permutations, seed)
-    scored = _scored(table, observed)
-    scores, alive = scored.scores, scored.alive
-    curves = Curves(family, shift, int(alive.sum()))
-    calibration = calibrate(_rows(scores, labellings, alive), alive, scores.freedom, curves, confidence)
+    table, sides = _stacked(a, b, units)
+    exchange = plan_exchange(sides, clusters=clusters, frames=frames, strata=strata)
+    check_rows(exchange.sides, "rows" if clusters is not None else "templates")
+    labellings = relabel(exchange.observed, exchange.strata, permutations, seed)
+    scored = _scored(exchange, table, _welch(studentised, exchange.sides, clusters is not None or frames is not None))
+    curves = Curves(family, shift, int(scored.alive.sum()))
+    calibration = calibrate(_rows(scored, labellings), scored.alive, scored.freedom, curves, confidence)
     bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
-    return _result(scored, labellings, as_thresholds([threshold]), calibration, bounds)
+    return _result(scored, exchange, labellings, as_thresholds([threshold]), calibration, bounds)
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Wordings as addends: their sum over side a is the correlation u of values and labels."""
+def _welch(asked: bool | None, sides: tuple[int, int], declared: bool) -> bool:
+    return (declared and sides[0] != sides[1] and min(sides) > 1) if asked is None else asked
 
-    scores: Scores
-    alive: Bools
-    t: Floats
-    root: float
-    """sqrt(1 / wordings a + 1 / wordings b): t times this is the shift over the pooled deviation."""
+
+def _scored(exchange: Exchange, table: Floats, welch: bool) -> Scored:
+    rows = exchange.average(table)
+    if exchange.scheme == "frames":
+        return score_frames(rows, exchange.observed)
+    return score_welch(rows, exchange.observed) if welch else score_pooled(rows, exchange.observed)
 
 
 def _result(
-    scored: Scored, labellings: Labellings, threshold: Floats, calibration: Calibration, bounds: Ints
+    scored: Scored,
+    exchange: Exchange,
+    labellings: Labellings,
+    threshold: Floats,
+    calibration: Calibration,
+    bounds: Ints,
 ) -> TemplateTest:
-    freedom, number = scored.scores.freedom, len(labellings.side_a)
-    limit = int(scored.scores.limits(threshold)[0])
-    hits, counts = _tally(scored.scores, labellings, scored.alive, limit)
+    freedom, number = scored.freedom, len(labellings.side_a)
+    hits, counts = _tally(scored, labellings, scored.limit(threshold))
     return TemplateTest(
         t=scored.t,
-        delta=scored.t * scored.root * hedges_factor(freedom),
+        delta=scored.delta,
         p=spread(hits / number, scored.alive),
         alive=scored.alive,
         df=freedom,
@@ -137,6 +160,9 @@ def _result(
         confidence=calibration.confidence,
         concept_information=concept_information(scored.t, freedom),
         calibration=calibration,
+        exchange=exchange.scheme,
+        rows=exchange.sides,
+        studentised=scored.studentised,
     )
 
 
@@ -157,62 +183,45 @@ def null_concept_information(df: int) -> float:
     return float(digamma((df + 1) / 2) - digamma(df / 2))
 
 
-def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[Floats, Bools]:
+def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[Floats, tuple[int, int]]:
     side_a, side_b = as_rows(a, "wording", units=units), as_rows(b, "wording", units=units)
     if side_a.shape[1] != side_b.shape[1]:
         raise InputError(f"Side a has {side_a.shape[1]} units, side b {side_b.shape[1]}.")
-    if min(len(side_a), len(side_b)) < 1 or len(side_a) + len(side_b) < 3:
+    check_rows((len(side_a), len(side_b)), "templates")
+    return np.concatenate([side_a, side_b]), (len(side_a), len(side_b))
+
+
+def check_rows(sides: tuple[int, int], what: str) -> None:
+    """Refuse sides whose rows leave no degree of freedom.
+
+    Raises:
+        InputError: No row on a side, or fewer than 3 in all.
+    """
+    if min(sides) < 1 or sum(sides) < 3:
         raise InputError(
-            f"{len(side_a)} and {len(side_b)} templates leave no degree of freedom.",
+            f"{sides[0]} and {sides[1]} {what} leave no degree of freedom.",
             fix="Give each side a template and one of them a second.",
         )
-    return np.concatenate([side_a, side_b]), np.arange(len(side_a) + len(side_b)) < len(side_a)
 
 
-def _scored(table: Floats, observed: Bools) -> Scored:
-    """Addends of u, which grows with t: t = u sqrt(df / (1 - u^2))."""
-    sizes = int(observed.sum()), int((~observed).sum())
-    freedom = len(table) - 2
-    alive = np.asarray((table != table[0]).any(axis=0))
-    centred = table - table.mean(axis=0)
-    largest = np.abs(centred).max(axis=0)
-    scaled = np.where(alive, centred / np.where(alive, largest, 1.0), 0.0)
-    norm = np.sqrt(np.square(scaled).sum(axis=0) * sizes[0] * sizes[1] / len(table))
-    parts = np.rint(scaled / np.where(norm > 0, norm, 1.0) * QUANTA).astype(np.int32)
-    t = np.where(alive, _pooled_t(table, observed), np.nan)
-    return Scored(Scores(parts, freedom), alive, t, math.sqrt(1 / sizes[0] + 1 / sizes[1]))
-
-
-def _pooled_t(table: Floats, observed: Bools) -> Floats:
-    a, b = table[observed], table[~observed]
-    inside = sum(
-        np.square(side - np.where((side == side[0]).all(axis=0), side[0], side.mean(axis=0))).sum(axis=0)
-        for side in (a, b)
-    )
-    error = np.sqrt(inside / (len(table) - 2) * (1 / len(a) + 1 / len(b)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t: Floats = (a.mean(axis=0) - b.mean(axis=0)) / error
-    return t
-
-
-def _rows(scores: Scores, labellings: Labellings, alive: Bools) -> Callable[[int], Iterator[Floats]]:
-    parts = scores.parts[:, alive].astype(np.float64)
+def _rows(scored: Scored, labellings: Labellings) -> Callable[[int], Iterator[Floats]]:
+    score = scored.scores()
 
     def rows(size: int) -> Iterator[Floats]:
         for start in range(0, len(labellings.side_a), size):
-            yield labellings.side_a[start : start + size] @ parts
+            yield score(labellings.side_a[start : start + size])
 
     return rows
 
 
-def _tally(scores: Scores, labellings: Labellings, alive: Bools, limit: int) -> tuple[Ints, Ints]:
+def _tally(scored: Scored, labellings: Labellings, limit: int) -> tuple[Ints, Ints]:
     """Relabellings that reach each alive unit's score, and units over the limit in each relabelling."""
-    units = int(alive.sum())
+    units = int(scored.alive.sum())
     hits, counts = np.zeros(units, np.int64), []
     goal: Floats | None = None
-    for table in _rows(scores, labellings, alive)(max(1, CHUNK_BYTES // (8 * max(units, 1)))):
+    for table in _rows(scored, labellings)(max(1, CHUNK_BYTES // (8 * max(units, 1)))):
         magnitudes = np.abs(table)
-        goal = magnitudes[0] - scores.tolerance if goal is None else goal
+        goal = magnitudes[0] - scored.tolerance if goal is None else goal
         hits += np.count_nonzero(magnitudes >= goal, axis=0)
         counts.append(np.count_nonzero(magnitudes > limit, axis=1))
     return hits, np.concatenate(counts).astype(np.int64)
