@@ -4,7 +4,7 @@ import pytest
 from plantain.stats import scenarios as simulate
 from plantain.stats.bounds import item_calibration
 from plantain.stats.scenarios import KNOWN, NOMINAL, SCENARIOS, Rule, Scenario, item_null, overstated
-from plantain.stats.selftest import judge, run_selftest
+from plantain.stats.selftest import EVERY, judge, run_selftest
 
 
 def outcomes(rate, number=3_000):
@@ -17,7 +17,7 @@ def rows():
 
 
 def test_short_form_holds(rows):
-    assert len(rows) == sum(len(scenario.rules) for scenario in SCENARIOS)
+    assert len(rows) == sum(len(scenario.rules) for scenario in EVERY)
     assert all(row.passed for row in rows.values()), [row for row in rows.values() if not row.passed]
 
 
@@ -31,6 +31,25 @@ def test_a_sentence_shift_is_found_by_items_and_not_by_wordings(rows):
     name = "sentences without a concept"
     assert rows[name, "items: max-T p <= 5%"].observed == 1.0
     assert rows[name, "wordings: Simes p <= 5%"].observed < 0.15
+
+
+@pytest.mark.parametrize(
+    ("name", "fooled", "told"),
+    [
+        ("a word in 7 of 10 wordings", "untied: bound > 0", "tied: bound > 0"),
+        ("4 wordings as 12", "undeclared: bound > 0", "declared: bound > 0"),
+        ("8 items as 32", "without blocks: bound > 0", "with blocks: bound > 0"),
+    ],
+)
+def test_what_fools_the_tests_does_not_once_it_is_declared(rows, name, fooled, told):
+    assert rows[name, fooled].observed > 0.3
+    assert rows[name, told].observed < 0.3
+
+
+def test_unequal_spread_passes_and_is_named(rows):
+    name = "unequal spread, equal means"
+    assert rows[name, "8 + 4, ratio .1: wordings: bound > 0"].observed > 0.2
+    assert rows[name, "8 + 4, ratio .1: dispersion p <= 5%"].observed > 0.9
 
 
 def test_an_excess_of_two_points_shows_at_3000_data_sets():

@@ -75,9 +75,8 @@ def score_frames(table: Floats, observed: Bools) -> Scored:
 def score_welch(table: Floats, observed: Bools) -> Scored:
     """Welch's t of rows ``(rows, units)`` that are exchanged freely, brought to rows - 2 degrees of freedom.
 
-    Every relabelling has degrees of freedom of its own. Each t is replaced by the one that has the same p-value at
-    rows - 2, after Wallace (1959): z = (8 df + 1) / (8 df + 3) sqrt(df ln(1 + t^2 / df)) is all but normal. The p-value
-    is only the scale on which relabellings are compared.
+    Every relabelling has degrees of freedom of its own, so each t is `carried` to the same ones. p-values of Student's
+    t are only the scale on which relabellings are compared.
 
     Raises:
         InputError: A side of one row, which has no spread.
@@ -110,15 +109,28 @@ def _welch(labels: Floats, values: Floats, freedom: int) -> Floats:
     error, shift = error_a + error_b, mean_a - mean_b
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.square(error) / (np.square(error_a) / (sizes[0] - 1) + np.square(error_b) / (sizes[1] - 1))
-        power = own / freedom * (wallace(own) / wallace(freedom)) ** 2
+    return carried(shift, error, own, freedom)
+
+
+def carried(shift: Floats, error: Floats, own: Floats, freedom: int) -> Floats:
+    """A t of other degrees of freedom as the u, t / sqrt(freedom + t^2), of the t that has the same p-value.
+
+    Wallace (1959): z = (8 df + 1) / (8 df + 3) sqrt(df ln(1 + t^2 / df)) is all but normal.
+
+    Args:
+        shift: What t divides by its standard error.
+        error: The standard error, squared; where it is 0 a shift is infinite.
+        own: The degrees of freedom of t.
+        freedom: Those to bring it to.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = own / freedom * np.square(_wallace(own) / _wallace(np.asarray(float(freedom))))
         explained = -np.expm1(-power * np.log1p(np.square(shift) / error / own))
-    explained = np.where(error > 0, explained, shift != 0)
-    return np.asarray(np.sign(shift) * np.sqrt(explained))
+    return np.asarray(np.sign(shift) * np.sqrt(np.where(error > 0, explained, shift != 0)))
 
 
-def wallace(freedom: Floats | int) -> Floats:
-    """The factor of Wallace's normal deviate at some degrees of freedom."""
-    return np.asarray((8 * np.asarray(freedom, dtype=np.float64) + 1) / (8 * np.asarray(freedom, dtype=np.float64) + 3))
+def _wallace(freedom: Floats) -> Floats:
+    return (8 * freedom + 1) / (8 * freedom + 3)
 
 
 def _moments(total: Floats, squares: Floats, number: float) -> tuple[Floats, Floats]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plantain.stats.attacks import ATTACKS
 from plantain.stats.scenarios import SCENARIOS, Rule, Scenario
 
+EVERY = (*SCENARIOS, *ATTACKS)
+"""What `plantain selftest` simulates."""
 REACH = 3.0
 """Standard errors by which a rate may miss its rule by chance."""
 
@@ -31,7 +34,7 @@ def run_selftest(
     *,
     share: float = 1.0,
     seed: int = 0,
-    scenarios: Sequence[Scenario] = SCENARIOS,
+    scenarios: Sequence[Scenario] = EVERY,
     done: Callable[[Scenario], None] = lambda scenario: None,
 ) -> tuple[Row, ...]:
     """Simulate every scenario and compare its rates with their rules.

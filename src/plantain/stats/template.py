@@ -12,6 +12,7 @@ from plantain.stats.bounds import Calibration, Curves, UnitSet, calibrate
 from plantain.stats.exchange import Exchange, Scheme, plan_exchange
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.multiplicity import spread
+from plantain.stats.pivot import largest_pivot
 from plantain.stats.scored import Scored, score_frames, score_pooled, score_welch
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_rows, as_thresholds
@@ -55,6 +56,8 @@ class TemplateTest:
     confidence: float
     concept_information: float
     """Mean over units of -ln(1 - R^2), R^2 = t^2 / (t^2 + df): nats a unit. See `null_concept_information`."""
+    largest: float
+    """What a network is ranked by among untrained draws, see `plantain.stats.pivot.largest_pivot`."""
     calibration: Calibration
     exchange: Scheme
     """``frames``: labels were exchanged within frames. ``clusters``: freely among rows."""
@@ -110,7 +113,7 @@ def template_test(
         InputError: Values that are not finite, sides of different units, fewer than 3 rows or none on a side, a cluster
             on both sides or in several strata, a side of one row whose t should be studentised.
     """
-    table, sides = _stacked(a, b, units)
+    table, sides = as_sides(a, b, units)
     exchange = plan_exchange(sides, clusters=clusters, frames=frames, strata=strata)
     check_rows(exchange.sides, "rows" if clusters is not None else "templates")
     labellings = relabel(exchange.observed, exchange.strata, permutations, seed)
@@ -159,6 +162,7 @@ def _result(
         exact=labellings.exact,
         confidence=calibration.confidence,
         concept_information=concept_information(scored.t, freedom),
+        largest=largest_pivot(scored.t, freedom),
         calibration=calibration,
         exchange=exchange.scheme,
         rows=exchange.sides,
@@ -183,7 +187,12 @@ def null_concept_information(df: int) -> float:
     return float(digamma((df + 1) / 2) - digamma(df / 2))
 
 
-def _stacked(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None) -> tuple[Floats, tuple[int, int]]:
+def as_sides(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None = None) -> tuple[Floats, tuple[int, int]]:
+    """Wordings of a, then b, ``(wordings, units)``, and how many each side has.
+
+    Raises:
+        InputError: See `template_test`.
+    """
     side_a, side_b = as_rows(a, "wording", units=units), as_rows(b, "wording", units=units)
     if side_a.shape[1] != side_b.shape[1]:
         raise InputError(f"Side a has {side_a.shape[1]} units, side b {side_b.shape[1]}.")
