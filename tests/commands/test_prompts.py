@@ -56,7 +56,6 @@ def test_check_says_what_each_contrast_can_show(house, tokens):
     assert "in every wording of a and in none of b: from, of, the, viewpoint" in output
     assert "with (24 of 30 items)" in output
     assert "words that change: 4 against 3 (not equally long)" in output
-    assert "smallest p over wordings: 0.0022 (1/462); within strata: 0.0093 (1/108)" in output
     assert "target, six: 8-12, equal for every item" in output
     assert output.count("fewer than 4 wordings a side") == 1
 
@@ -71,9 +70,8 @@ def test_check_as_json_covers_every_probe_of_the_run(house, tokens):
     found = json.loads(run("check", "--json"))
     assert [probe["probe"] for probe in found] == ["otherview", "dense"]
     assert all(probe["ok"] for probe in found)
-    target = found[0]["contrasts"][1]
-    assert target["floor"] == pytest.approx(2 / 924)
-    assert target["floor_in_strata"] == pytest.approx(2 / 6**3)
+    assert {"floor", "floor_in_strata", "pieces_a", "ties"} <= set(found[0]["contrasts"][1])
+    assert found[0]["reach"][0]["contrast"] == "target"
     assert found[0]["tokens"][0]["limit"] == 48
 
 
@@ -146,6 +144,31 @@ def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkey
     assert "NOT equal" not in output
     run("check", "otherview", "--model", "tiny-untrained")
     assert asked == ["tiny", "tiny-untrained"]
+
+
+def test_tokens_are_counted_without_weights(house):
+    """Klein's tokens and tiny's, each by itself; where a model is declared, it says how many are read."""
+    (house / "prompts" / "mine.yaml").write_text(
+        "probe: mine\nconditions:\n"
+        '  a: {prompt: "A photograph of {x} in a T-pose"}\n  b: {prompt: "A photograph of {x} in a neat row"}\n'
+        "contrasts: {target: {a: a, b: b, role: target}}\nitems: [{id: cat, x: a cat}, {id: dog, x: a dog}]\n"
+    )
+    klein = json.loads(run("check", "mine", "--tokenizer", "klein", "--json"))[0]["tokens"][0]
+    assert (klein["model"], klein["limit"]) == ("klein", 512)
+    assert klein["strata"][0]["templates"] == {"a": [22, 22], "b": [21, 21]}
+    tiny = json.loads(run("check", "mine", "--tokenizer", "tiny", "--json"))[0]["tokens"][0]
+    assert (tiny["model"], tiny["limit"]) == ("tiny", 96)
+    assert tiny["strata"][0]["templates"] != klein["strata"][0]["templates"]
+    with pytest.raises(InputError, match="both name a tokenizer"):
+        run("check", "mine", "--tokenizer", "klein", "--model", "tiny")
+
+
+def test_counting_kleins_tokens_does_not_pay_for_torch(house):
+    code = "import sys; from plantain.cli import main\n"
+    code += "sys.argv[1:] = ['prompts', 'check', 'dense', '--tokenizer', 'klein']\n"
+    code += "try: main()\nexcept SystemExit: pass\nprint('torch' in sys.modules, 'transformers' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "False False"
 
 
 def test_show_prints_every_prompt_and_the_set_digest(house):
@@ -248,8 +271,8 @@ def test_check_fails_where_the_settings_cannot_be_met(house, tokens):
 def test_new_takes_the_columns_that_it_is_told_and_says_what_it_left_out(house, tokens):
     table = "Prompt\tCategory\na red bowl\tx\n\t\na blue cup\tx\n"
     assert "Left out: 1 blank rows of parti.tsv (line 3)." in started(house, "parti.tsv", table, "--items", "Prompt")
-    assert "8 conditions x 2 items" in run("check", "mine")
-    assert "a red bowl, as a photograph" in run("show", "mine")
+    assert "26 conditions x 2 items" in run("check", "mine")
+    assert "a red bowl, as the photographer shows it" in run("show", "mine")
 
 
 def test_columns_without_a_table_are_refused(house):

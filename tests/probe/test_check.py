@@ -2,7 +2,8 @@ from itertools import combinations, product
 
 import pytest
 
-from plantain.probe.authoring.check import design, floor, words
+from plantain.probe.authoring.check import design, words
+from plantain.probe.authoring.floors import floor
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.spec import Role
 

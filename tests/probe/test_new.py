@@ -31,7 +31,7 @@ def test_the_example_is_a_probe_and_stands_in_run_probes(house):
     assert path == house / "prompts" / "mine.yaml"
     expansion = expand(read_probe(path), house)
     target = design(expansion.contrasts[0], expansion.records)
-    assert (target.templates_a, target.own_words_a, target.own_words_b) == (4, (), ())
+    assert (target.templates_a, target.own_words_a, target.own_words_b) == (8, (), ())
     assert read_params(house / "params.yaml").run.probes == [*before, "mine"]
 
 

@@ -142,16 +142,16 @@ def test_tables_are_bounded(tmp_path, monkeypatch):
     assert "bytes" in refused(path).problem
 
 
-def test_one_column_becomes_items_under_four_wordings_a_side(house):
+def test_one_column_becomes_items_under_eight_wordings_a_side(house):
     path = written(house, "Prompts,Category\n\n{braces} and: colons # here,x\n'quotes',x\n", "bench.csv")
     said = []
     made = new_probe("bench", house, path, Columns(items="prompts"), tell=said.append)
     found = check_probe(made, house)
     assert (found.problems, found.notes, found.items) == ((), (), 2)
     target = found.contrasts[0]
-    assert (target.templates_a, target.templates_b, target.own_words_a, target.own_words_b) == (4, 4, (), ())
+    assert (target.templates_a, target.templates_b, target.own_words_a, target.own_words_b) == (8, 8, (), ())
     prompts = {record.prompt for record in expand(read_probe(made), house).records}
-    assert "{braces} and: colons # here, as a photograph" in prompts
+    assert "{braces} and: colons # here, as the photographer shows it" in prompts
     assert said == [f"Left out: 1 blank rows of {path} (line 2)."]
 
 

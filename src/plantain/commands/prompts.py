@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import asdict
-from fractions import Fraction
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,19 +14,28 @@ from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.commands.opening import group
-from plantain.probe.authoring.check import Design, OwnWord, ProbeCheck, TokenCheck, TokenReader, check_probe
+from plantain.probe.authoring.check import TokenReader, check_probe
 from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_path
 from plantain.probe.authoring.diff import diff as compare
+from plantain.probe.authoring.lines import check_lines
 from plantain.probe.records import Record
-from plantain.probe.tokens import StratumTokens, counter
-
-MOST_NOTES = 20
-"""Notes that are printed of one probe."""
-
-LEVEL = 0.05
-"""The level at which most people test."""
+from plantain.probe.tokens import counter
 
 app = group("Check, show and compare probes.")
+
+
+class Tokenizer(StrEnum):
+    """Tokenizers that need no weights."""
+
+    tiny = "tiny"
+    klein = "klein"
+
+
+_MODEL_OF: Final = {Tokenizer.tiny: "tiny", Tokenizer.klein: "klein-base-4b"}
+"""The model of params.yaml that says how many tokens are read."""
+
+_LONGEST: Final = 512
+"""Tokens that are read where params.yaml does not declare that model."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AddressArgument = Annotated[str, typer.Argument(help="A probe, a path, or either with @REVISION.")]
@@ -36,6 +45,9 @@ AddressArgument = Annotated[str, typer.Argument(help="A probe, a path, or either
 def check(
     probes: Annotated[list[str] | None, typer.Argument(help="Probes; all of run.probes where none is named.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Count tokens with this model's tokenizer.")] = None,
+    tokenizer: Annotated[
+        Tokenizer | None, typer.Option("--tokenizer", help="Count tokens with this tokenizer, which needs no weights.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with probes and how much they can show; exit 1 if a prompt cannot be run as written."""
@@ -46,12 +58,15 @@ def check(
     for path in paths:
         if not path.exists():
             raise InputError("no such probe.", file=path, fix="check the name, or begin it with `plantain probe new`.")
-    readers, missing = _readers(params, model)
-    checks = [check_probe(path, Path(), readers, partial(infeasible, params=params)) for path in paths]
+    if model is not None and tokenizer is not None:
+        raise InputError("--model and --tokenizer both name a tokenizer.", fix="give one of them.")
+    readers, missing = ((_weightless(tokenizer, params),), []) if tokenizer else _readers(params, model)
+    settings = partial(infeasible, params=params)
+    checks = [check_probe(path, Path(), readers, settings, params.verdict) for path in paths]
     if as_json:
         print(json.dumps([asdict(found) | {"ok": found.ok} for found in checks], indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join("\n".join(_check_lines(found, params.verdict.min_templates)) for found in checks))
+        print("\n\n".join("\n".join(check_lines(found, params.verdict)) for found in checks))
         for name in missing:
             print(f"\ntokens not counted with {name}: it has no lock yet. Fix: `dvc repro model@{name}`.")
     if not all(found.ok for found in checks):
@@ -94,6 +109,19 @@ def _readers(params: Params, model: str | None) -> tuple[tuple[TokenReader, ...]
     return readers, [name for name, lock in found.items() if lock is None]
 
 
+def _weightless(tokenizer: Tokenizer, params: Params) -> TokenReader:
+    """A tokenizer by itself, with the length that its model reads by ``params``."""
+    declared = params.models.get(_MODEL_OF[tokenizer])
+    limit = (declared.max_sequence_length if declared else None) or _LONGEST
+    if tokenizer is Tokenizer.klein:
+        from plantain.model.klein_tokens import klein_counter
+
+        return TokenReader(tokenizer.value, klein_counter(), limit)
+    from plantain.model.tiny.tokenizer import build_tokenizer
+
+    return TokenReader(tokenizer.value, counter(build_tokenizer()), limit)
+
+
 def _lock(name: str, params: Params, *, build: bool) -> Any:
     from plantain.records.lock import read_lock
 
@@ -110,68 +138,6 @@ def _reader(name: str, lock: Any) -> TokenReader:
     from plantain.model.load import load_tokenizer
 
     return TokenReader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
-
-
-def _check_lines(found: ProbeCheck, least: int) -> list[str]:
-    """What was found of one probe; ``least`` is the number of wordings that a side needs."""
-    lines = [f"{found.probe}: {found.problems[0] if found.problems else 'fine as written'}"]
-    lines += [f"{found.probe}: {problem}" for problem in found.problems[1:]]
-    if not found.contrasts:
-        return lines
-    lines += [f"  note: {note}" for note in found.notes[:MOST_NOTES]]
-    if len(found.notes) > MOST_NOTES:
-        lines.append(f"  and {len(found.notes) - MOST_NOTES} more notes, which --json prints")
-    lines.append(f"  {found.conditions} conditions x {found.items} items, prompt set {found.set_sha256}")
-    if found.unused:
-        lines.append(f"  in no contrast, so they cost passes and answer nothing: {', '.join(found.unused)}")
-    lines += [line for contrast in found.contrasts for line in _design_lines(contrast, least)]
-    return lines + [line for tokens in found.tokens for line in _token_lines(tokens)]
-
-
-def _design_lines(found: Design, least: int) -> list[str]:
-    strata = "not every template has a stratum" if found.floor_in_strata is None else _floor(found.floor_in_strata)
-    lines = [
-        f"  {found.name}: wordings {found.templates_a} against {found.templates_b}",
-        f"    in every wording of a and in none of b: {_own(found.own_words_a, found.items)}",
-        f"    in every wording of b and in none of a: {_own(found.own_words_b, found.items)}",
-        f"    smallest p over wordings: {_floor(found.floor)}; within strata: {strata}",
-    ]
-    if found.floor_items > LEVEL:
-        lines.append(f"    smallest p over items: {_floor(found.floor_items)}: no test over items can reach {LEVEL:g}")
-    if min(found.templates_a, found.templates_b) < least:
-        lines.append(f"    fewer than {least} wordings a side: speaks of these sentences, not of a concept")
-    if found.changed_words is not None:
-        changed = found.changed_words
-        matched = "equally long" if changed.matched else "not equally long"
-        lines.append(f"    words that change: {_span(changed.only_a)} against {_span(changed.only_b)} ({matched})")
-    return lines
-
-
-def _own(words: tuple[OwnWord, ...], items: int) -> str:
-    named = [word.word if word.items == items else f"{word.word} ({word.items} of {items} items)" for word in words]
-    return ", ".join(named) or "no word"
-
-
-def _floor(value: float) -> str:
-    fraction = Fraction(value).limit_denominator(10**9)
-    return "1" if value == 1 else f"{value:.2g} ({fraction})"
-
-
-def _span(span: tuple[int, int]) -> str:
-    return str(span[0]) if span[0] == span[1] else f"{span[0]}-{span[1]}"
-
-
-def _token_lines(found: TokenCheck) -> list[str]:
-    lines = [f"  tokens with {found.model}: at most {found.longest} of the {found.limit} that it reads"]
-    lines += [f"    {problem}" for problem in found.problems]
-    return lines + [f"    {_stratum_line(stratum)}" for stratum in found.strata]
-
-
-def _stratum_line(found: StratumTokens) -> str:
-    place = f"{found.contrast}, {found.stratum or 'no stratum'}"
-    if found.equal:
-        return f"{place}: {_span(next(iter(found.templates.values())))}, equal for every item"
-    return f"{place}: NOT equal: " + ", ".join(f"{name} {_span(span)}" for name, span in found.templates.items())
 
 
 def _diff_lines(found: SetDiff) -> list[str]:

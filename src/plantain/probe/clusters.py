@@ -213,7 +213,7 @@ def _word_ties(used: Mapping[str, Mapping[str, str]], own: Sequence[str], other:
     for stem in sorted(here):
         if (here[stem] * len(other) - there[stem] * len(own)) >= SURPLUS * len(other):
             holders = tuple(name for name in own if stem in used[name])
-            yield Tie(Reason.word, holders, "/".join(sorted({used[name][stem] for name in holders})))
+            yield Tie(Reason.word, holders, "/".join(sorted({used[name][stem] for name in holders})), there[stem])
 
 
 def _copy_ties(probe: Probe, used: Mapping[str, Mapping[str, str]], side: Sequence[str]) -> Iterator[Tie]:

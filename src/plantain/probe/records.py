@@ -53,6 +53,8 @@ class Tie:
     wordings: tuple[str, ...]
     shared: str
     """The word as the side writes it, or the frame; empty for copies."""
+    opposite: int = 0
+    """Wordings of the other side that use the word."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from math import comb, prod
 from pathlib import Path
 
 from plantain.base.errors import InputError
+from plantain.base.params import VerdictParams
 from plantain.base.yaml import Key, YamlFile
+from plantain.probe.authoring.floors import floor_in_strata, floor_of
+from plantain.probe.authoring.lengths import EqualLengths, equal_lengths
+from plantain.probe.authoring.reach import Reach, reaches
+from plantain.probe.clusters import Scheme, design_of
 from plantain.probe.copies import contents, shared_side
 from plantain.probe.expand import expand
 from plantain.probe.lookalike import oddities, skeleton, told_apart
-from plantain.probe.records import ExpandedContrast, Expansion, Record
+from plantain.probe.records import ExpandedContrast, Expansion, Record, Tie
+from plantain.probe.speaking import speaking
 from plantain.probe.spec import Probe, read_probe
 from plantain.probe.tokens import Encode, StratumTokens, labelled, stratum_tokens, token_problems
 
@@ -39,7 +44,7 @@ class ChangedWords:
 
 
 @dataclass(frozen=True)
-class Design:
+class ContrastCheck:
     """One contrast, looked at before any pass."""
 
     name: str
@@ -57,18 +62,30 @@ class Design:
     floor_items: float
     """Smallest two-sided p-value of flipping the signs of the items, or of their flip blocks."""
     floor: float
-    """Smallest two-sided p-value of permuting the labels of the wordings."""
+    """Smallest two-sided p-value of exchanging the labels of clusters, or of frames."""
     floor_in_strata: float | None
-    """The same when labels move within strata only; ``None`` where a wording has no stratum."""
+    """The same when labels move within strata only; ``None`` where a wording has no stratum, or a cluster several."""
+    has_strata: bool
+    """Every wording has one."""
+    scheme: Scheme
+    """What is exchanged."""
+    pieces_a: tuple[tuple[str, ...], ...]
+    """The wordings of side a by the piece of evidence that they are."""
+    pieces_b: tuple[tuple[str, ...], ...]
+    ties: tuple[Tie, ...]
+    """Why wordings are one piece."""
+    design_problem: str
+    """Why nothing can be exchanged; empty where something can."""
 
 
-def design(contrast: ExpandedContrast, records: Iterable[Record]) -> Design:
+def design(contrast: ExpandedContrast, records: Iterable[Record]) -> ContrastCheck:
     """Look at ``contrast`` with the ``records`` of its probe."""
     table: dict[str, dict[str, Record]] = {}
     for record in records:
         table.setdefault(record.item, {})[record.condition] = record
     sides = {item: _sides(contrast, by_condition) for item, by_condition in table.items()}
-    return Design(
+    worth = design_of(contrast)
+    return ContrastCheck(
         name=contrast.name,
         templates_a=len(contrast.a),
         templates_b=len(contrast.b),
@@ -79,26 +96,27 @@ def design(contrast: ExpandedContrast, records: Iterable[Record]) -> Design:
         equal_sides=tuple(item for item, (a, b) in sides.items() if _contents(a) & _contents(b)),
         alike=tuple((item, said) for item, (a, b) in sides.items() if (said := _alike(a, b))),
         floor_items=0.5 ** (len(set(contrast.flip_blocks or table)) - 1),
-        floor=floor([(len(contrast.a), len(contrast.b))]),
-        floor_in_strata=_floor_in_strata(contrast),
+        floor=floor_of(worth),
+        floor_in_strata=floor_in_strata(worth, contrast.strata),
+        has_strata=None not in contrast.strata,
+        scheme=worth.scheme,
+        pieces_a=_pieces(contrast.a, worth.rows_a),
+        pieces_b=_pieces(contrast.b, worth.rows_b),
+        ties=worth.ties,
+        design_problem=worth.problem,
     )
+
+
+def _pieces(names: tuple[str, ...], rows: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
+    pieces: dict[int, list[str]] = {}
+    for name, row in zip(names, rows, strict=True):
+        pieces.setdefault(row, []).append(name)
+    return tuple(map(tuple, pieces.values()))
 
 
 def words(text: str) -> list[str]:
     """The words of ``text`` in lower case, in order; a hyphen parts two words."""
     return [word.casefold() for word in _WORD.findall(text)]
-
-
-def floor(strata: Iterable[tuple[int, int]]) -> float:
-    """Smallest attainable two-sided p-value of a label permutation test.
-
-    ``strata`` holds the numbers of wordings of the two sides in each stratum. The observed labelling is one of
-    ``prod(C(a + b, a))``; where the sides are equally large in every stratum, swapping all labels gives the same |t|.
-    """
-    sizes = list(strata)
-    labellings = prod(comb(a + b, a) for a, b in sizes)
-    mirrored = all(a == b for a, b in sizes)
-    return (2 if mirrored else 1) / labellings
 
 
 def _sides(contrast: ExpandedContrast, table: dict[str, Record]) -> tuple[list[Record], list[Record]]:
@@ -141,14 +159,6 @@ def _differing(first: list[str], second: list[str]) -> tuple[int, int]:
     return len(first) - kept, len(second) - kept
 
 
-def _floor_in_strata(contrast: ExpandedContrast) -> float | None:
-    if None in contrast.strata:
-        return None
-    a = Counter(contrast.strata[: len(contrast.a)])
-    b = Counter(contrast.strata[len(contrast.a) :])
-    return floor([(a[stratum], b[stratum]) for stratum in dict.fromkeys(contrast.strata)])
-
-
 @dataclass(frozen=True)
 class TokenCheck:
     """The prompts of a probe as one model's tokenizer sees them."""
@@ -171,10 +181,16 @@ class ProbeCheck:
     set_sha256: str = ""
     unused: tuple[str, ...] = ()
     """Conditions in no contrast: they cost passes and answer nothing."""
+    neutral: tuple[str, ...] = ()
+    """Conditions of no side, which say so."""
     notes: tuple[str, ...] = ()
     """What may be meant and may be an accident, each with its line: odd characters, and items that share a side."""
-    contrasts: tuple[Design, ...] = ()
+    contrasts: tuple[ContrastCheck, ...] = ()
     tokens: tuple[TokenCheck, ...] = ()
+    reach: tuple[Reach, ...] = ()
+    """How far up the ladder the contrast that speaks can get, with the tokens of each model."""
+    equal_lengths: tuple[EqualLengths, ...] = ()
+    """Strata that would hold with all tokenizers, of contrasts with enough wordings whose own do not."""
 
     @property
     def ok(self) -> bool:
@@ -196,18 +212,21 @@ def check_probe(
     root: Path,
     readers: tuple[TokenReader, ...] = (),
     settings: Callable[[Expansion], Iterable[InputError]] = lambda _: (),
+    rules: VerdictParams | None = None,
 ) -> ProbeCheck:
     """Check the probe file ``path`` by itself, with each reader, and with ``settings``, which says what cannot be met.
 
-    Errors in the file become problems.
+    Errors in the file become problems. ``rules`` are those of the ladder.
     """
+    rules = rules or VerdictParams()
     try:
         probe = read_probe(path)
         expansion = expand(probe, root)
     except InputError as error:
         return ProbeCheck(path.stem, (str(error),))
     designs = tuple(design(contrast, expansion.records) for contrast in expansion.contrasts)
-    used = {name for contrast in expansion.contrasts for name in (*contrast.a, *contrast.b)}
+    used = {name for contrast in expansion.contrasts for name in (*contrast.a, *contrast.b)} | {*expansion.neutral}
+    tokens = tuple(_tokens(expansion, reader) for reader in readers)
     conditions = dict.fromkeys(record.condition for record in expansion.records)
     return ProbeCheck(
         probe=expansion.probe,
@@ -219,13 +238,36 @@ def check_probe(
         items=len(expansion.records) // len(conditions),
         set_sha256=expansion.set_sha256,
         unused=tuple(name for name in conditions if name not in used),
+        neutral=expansion.neutral,
         notes=(*_odd_texts(probe), *_shared_sides(probe, expansion)),
         contrasts=designs,
-        tokens=tuple(_tokens(expansion, reader) for reader in readers),
+        tokens=tokens,
+        reach=reaches(expansion, {found.model: found.strata for found in tokens}, rules),
+        equal_lengths=tuple(_lengths(expansion, designs, tokens, readers, rules)),
     )
 
 
-def _problems(found: Design, probe: Probe) -> list[str]:
+def _lengths(
+    expansion: Expansion,
+    designs: Iterable[ContrastCheck],
+    tokens: Iterable[TokenCheck],
+    readers: Iterable[TokenReader],
+    rules: VerdictParams,
+) -> Iterator[EqualLengths]:
+    """Of contrasts with enough wordings whose own strata do not hold. The one that speaks is never left out."""
+    main = speaking(contrast.name for contrast in expansion.contrasts)
+    unequal = {stratum.contrast for found in tokens for stratum in found.strata if not stratum.equal}
+    encoders = [reader.encode for reader in readers]
+    for contrast, found in zip(expansion.contrasts, designs, strict=True):
+        within = found.floor_in_strata
+        holds = found.name not in unequal and within is not None and within <= rules.alpha
+        if encoders and not holds and min(found.templates_a, found.templates_b) >= rules.min_templates:
+            lengths = equal_lengths(contrast, expansion.records, encoders)
+            if found.name == main or (lengths.floor is not None and lengths.floor <= rules.alpha):
+                yield lengths
+
+
+def _problems(found: ContrastCheck, probe: Probe) -> list[str]:
     problems = []
     if found.equal_sides:
         names = ", ".join(found.equal_sides)
