@@ -66,12 +66,12 @@ CONCEPT = log_rms(concept=8.0)
 
 
 def rungs(found):
-    return {rung.rung: rung for rung in found.record.rungs}
+    return {rung.rung: rung for rung in found.rungs}
 
 
 def test_with_tables_that_fit_the_ladder_is_climbed_to_six():
     found = judge(cell(CONCEPT, beside=sources(tables=BOTH, replications=replications())), FRAME)
-    assert found.record.rung == 6
+    assert found.rung == 6
     assert rungs(found)[4].floor == 0.05
     assert found.metrics["verdict_rung"] == 6
     assert found.metrics["selective_heads_lower_bound"] >= 5
@@ -79,7 +79,7 @@ def test_with_tables_that_fit_the_ladder_is_climbed_to_six():
 
 def test_without_tables_rung_four_is_not_tested():
     found = judge(cell(CONCEPT), FRAME)
-    assert (found.record.rung, rungs(found)[4].status) == (3, "not tested")
+    assert (found.rung, rungs(found)[4].status) == (3, "not tested")
 
 
 CHANGED = {
@@ -150,7 +150,7 @@ def test_an_untrained_model_is_not_ranked_against_itself():
     made = sources(own, tables=twenty)
     beside = made.beside(Measured.of(activations(CONCEPT), groups(), ANALYSIS), TARGET, records(), RULES)
     assert [len(family.draws) for family in beside.families] == [19, 19]
-    assert judge(cell(CONCEPT, beside=sources(own, tables=BOTH)), FRAME).record.rung == 3
+    assert judge(cell(CONCEPT, beside=sources(own, tables=BOTH)), FRAME).rung == 3
 
 
 def test_without_the_parent_in_the_run_nothing_is_compared():
@@ -161,7 +161,7 @@ def test_without_the_parent_in_the_run_nothing_is_compared():
 def test_a_concept_that_untrained_draws_hold_as_well_stops_at_three():
     keyword = (table(concept=8.0), table(Method.shuffle, concept=8.0))
     found = judge(cell(CONCEPT, beside=sources(tables=keyword, replications=replications())), FRAME)
-    assert (found.record.rung, rungs(found)[4].status) == (3, "failed")
+    assert (found.rung, rungs(found)[4].status) == (3, "failed")
 
 
 def test_own_count_is_taken_on_the_items_of_the_table():
@@ -177,7 +177,7 @@ def test_own_count_is_taken_on_the_items_of_the_table():
 
 def test_replications_of_other_inputs_do_not_serve():
     made = sources(tables=BOTH, replications=replications(weights="other"))
-    assert judge(cell(CONCEPT, beside=made), FRAME).record.rung == 5
+    assert judge(cell(CONCEPT, beside=made), FRAME).rung == 5
     for change in ({"weights": "other"}, {"rules": []}, {"drawing": []}):
         reason = rungs(judge(cell(CONCEPT, beside=sources(tables=BOTH, replications=replications(**change))), FRAME))[6]
         assert f"the study's table was made from other inputs ({next(iter(change))})" in reason.reason
@@ -188,7 +188,7 @@ def test_replications_of_other_inputs_do_not_serve():
 def test_a_cell_with_enough_seeds_and_references_needs_no_replications():
     values = log_rms(concept=8.0, seeds=3, references=2)
     found = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
-    assert found.record.rung == 6
+    assert found.rung == 6
     measured = Measured.of(activations(values), groups(), ANALYSIS)
     cells = replicas(measured, TARGET, RULES)
     assert {(one.seed, one.reference) for one in cells} == {(s, f"image_{r}") for s in range(3) for r in range(2)}
@@ -220,7 +220,7 @@ def test_the_rules_of_replications_are_those_of_the_verdict():
 def test_six_seeds_of_one_image_do_not_hide_the_study():
     values = log_rms(concept=8.0, seeds=6)
     found = judge(cell(values, beside=sources(tables=BOTH, replications=replications())), FRAME)
-    assert found.record.rung == 6
+    assert found.rung == 6
     alone = judge(cell(values, beside=sources(tables=BOTH)), FRAME)
     assert "3 noise seeds x 2 reference images are needed" in rungs(alone)[6].reason
 
@@ -241,7 +241,7 @@ def test_the_token_count_is_held_constant_in_the_trend():
     tokens = np.arange(12) % 3
     rank = np.arange(1, 13)
     expected = 1 / (1 - stats.pearsonr(rank, tokens).statistic ** 2)
-    trend = judge(cell(CONCEPT), FRAME).record.trend
+    trend = judge(cell(CONCEPT), FRAME).trend
     assert trend.inflation == pytest.approx(expected, rel=1e-5)
     assert expected > 1.001
 
@@ -281,13 +281,13 @@ def test_information_of_text_untrained_and_model_stand_side_by_side():
     assert found.metrics["concept_information_untrained"] == pytest.approx(np.mean(drawn_values), rel=1e-5)
     assert found.metrics["concept_information_shuffled"] > 0
     assert found.metrics["concept_information"] > 3 * found.metrics["concept_information_untrained"]
-    assert found.record.information.untrained_items == ITEMS
+    assert found.information.untrained_items == ITEMS
 
 
 def test_a_change_of_the_rules_shows():
     assert rules_digest(RULES) == rules_digest(RULES.model_copy())
     assert rules_digest(RULES) != rules_digest(RULES.model_copy(update={"reliability": 0.69}))
-    assert judge(cell(CONCEPT), FRAME).record.rules_sha256 == rules_digest(RULES)
+    assert judge(cell(CONCEPT), FRAME).rules_sha256 == rules_digest(RULES)
 
 
 def test_tables_survive_the_disk_and_others_are_refused(tmp_path):

@@ -65,7 +65,7 @@ def warnings_of(found: Findings) -> list[str]:
     if found.splits is None:
         warned.append("Split halves: not tested; each half needs at least 2 items.")
     if found.templates is None and found.params.permutations:
-        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} templates.")
+        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} independent templates.")
     return warned
 
 
