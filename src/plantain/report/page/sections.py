@@ -159,8 +159,8 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         "sentences differ at all, nothing more.",
         "The split-half r correlates the t maps of two disjoint halves of the items, over many random halvings.",
         "From rung 3 of the ladder on, a row is a cluster of wordings, averaged over the items. The sides are "
-        "exchanged within frames where there are enough, else clusters freely; at rung 5 only among wordings of equal token "
-        "count. A simultaneous 95% bound (Blanchard, Neuvial and Roquain 2020) says how many heads at least separate "
+        "exchanged within frames where there are enough, else clusters freely; at rung 5 only among wordings of equal "
+        "token count. A simultaneous 95% bound (Blanchard, Neuvial and Roquain 2020) says how many heads at least separate "
         "the two sets. Rung 4 ranks the largest pivot of the model's heads (how far their t stand out, at whichever "
         "number of heads they do so most) among untrained draws; rung 6 repeats rungs 3 and 5 with other noise seeds "
         "and images.",
