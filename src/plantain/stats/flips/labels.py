@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,12 @@ def relabel(observed: Bools, strata: Ints, permutations: int, seed: int) -> Labe
     """
     if len(observed) > MOST_TEMPLATES or permutations < 1:
         raise InputError(f"{len(observed)} wordings and {permutations} permutations are out of range.")
+    return _relabelled(observed.astype(np.bool_).tobytes(), strata.astype(np.int64).tobytes(), permutations, seed)
+
+
+@lru_cache(maxsize=8)  # a ladder asks for the same ones again and again, and listing them takes as long as counting
+def _relabelled(sides: bytes, groups: bytes, permutations: int, seed: int) -> Labellings:
+    observed, strata = np.frombuffer(sides, np.bool_), np.frombuffer(groups, np.int64)
     members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
     sizes = [int(observed[member].sum()) for member in members]
     balanced = all(2 * size == len(member) for size, member in zip(sizes, members, strict=True))
@@ -53,7 +60,9 @@ def relabel(observed: Bools, strata: Ints, permutations: int, seed: int) -> Labe
         codes = _folded(codes, own, len(observed))
     rest = codes[codes != own]
     rows = np.concatenate([[own], np.unique(rest) if exact else rest]).astype(np.uint64)
-    return Labellings(_labels(rows, len(observed)).astype(np.float64), exact, space)
+    labels = _labels(rows, len(observed)).astype(np.float64)
+    labels.flags.writeable = False
+    return Labellings(labels, exact, space)
 
 
 def _all(members: list[Ints], sizes: list[int]) -> NDArray[np.uint64]:
