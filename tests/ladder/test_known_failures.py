@@ -95,11 +95,13 @@ def test_never_head_against_head_of_two_networks():
         found = [Measured(values[..., order()], activations(values)) for values in networks]
         table = drawn(found, [TARGET], {"target": {}}, RULES)["target"]
         sides = Measured(own[..., order()], activations(own)).sides(TARGET)
-        families = tuple(Family(str(method), method, 12, tuple(table.counts), 60) for method in Method)
+        families = tuple(
+            Family(str(method), method, 2.0, tuple(table.pivots), 60, tuple(table.counts)) for method in Method
+        )
         split = Reliability(0.9, 0.01, 0.005)
         evidence = Evidence(sides.differences, sides.a, sides.b, split, families=families)
         found_rung = exceeds_untrained(evidence, RULES)
-        return table.counts, table.concept_information, found_rung, climb(evidence, RULES).selective
+        return table.counts, (*table.concept_information, *table.pivots), found_rung, climb(evidence, RULES).selective
 
     plain, shuffled = verdict(False), verdict(True)
     assert plain[0] == shuffled[0]

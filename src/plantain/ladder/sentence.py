@@ -58,10 +58,11 @@ def _overruling(climb: Climb) -> ControlRecord | None:
 
 def _high(climb: Climb, used: int) -> str:
     """The claim of a climb that passed rung 3, its rivals, and whether it survives the number of probes."""
-    core, rivals = _core(climb), _rivals(climb)
-    weak = "".join(rivals) + _uncorrected(climb)
-    if not rivals:
-        weak = f"{_uncorrected(climb)}; {_NEXT[min(climb.rung, 6)]}"
+    spread = " in place or spread" if climb.spread is not None and climb.spread.significant else ""
+    core, rivals = _core(climb) + spread, _rivals(climb)
+    weak = rivals + _uncorrected(climb)
+    if not spread and not rivals:
+        weak += f"; {_NEXT[min(climb.rung, 6)]}"
     strong = list(_strengths(climb))
     while strong and used + len(f"{core}{''.join(strong)}{weak}".split()) > MOST_WORDS:
         strong.pop()
@@ -76,32 +77,23 @@ def _core(climb: Climb) -> str:
     return f"{heads} wordings of equal length" if climb.rung >= 5 else f"{heads} the two sets of wordings"
 
 
-def _rivals(climb: Climb) -> list[str]:
-    """What else may explain it, as long as some of it is known: these weaken the claim and always stand."""
-    found = []
-    if climb.spread is not None and climb.spread.significant:
-        found.append(" in place or spread")
+def _rivals(climb: Climb) -> str:
+    """What a control speaks for in place of the idea: this weakens the claim and always stands."""
     words = [one for one in climb.controls if one.of_words]
-    if any(one.outcome is not Outcome.differs for one in words):
-        found.append(", words not excluded")
-    picture = next((one for one in climb.controls if not one.of_words and one.outcome is not Outcome.passes), None)
-    if picture is not None:
-        found.append(f", control '{picture.contrast}' {_became(picture)}")
-    return found
-
-
-def _became(picture: ControlRecord) -> str:
-    return "fails" if picture.outcome is Outcome.fails else "untested"
+    open_ = ", words not excluded" if any(one.outcome is not Outcome.differs for one in words) else ""
+    picture = next((one for one in climb.controls if one.outcome is Outcome.fails), None)
+    return open_ + ("" if picture is None else f", control '{picture.contrast}' fails")
 
 
 def _strengths(climb: Climb) -> Iterator[str]:
     """What strengthens the claim, the most telling first."""
     words = [one for one in climb.controls if one.of_words]
-    if words and climb.design and climb.design.control is None and {one.outcome for one in words} == {Outcome.differs}:
+    carried = climb.design is not None and climb.design.control is not None
+    if not carried and {one.outcome for one in words} == {Outcome.differs}:
         yield ", words alone excluded"
     if climb.rung >= 4:
         yield _UNTRAINED
-    passing = next((one for one in climb.controls if not one.of_words and one.outcome is Outcome.passes), None)
+    passing = next((one for one in climb.controls if one.outcome is Outcome.passes), None)
     if passing is not None:
         yield f", control '{passing.contrast}' passes"
     if climb.rung >= 6:

@@ -160,10 +160,10 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         "The split-half r correlates the t maps of two disjoint halves of the items, over many random halvings.",
         "From rung 3 of the ladder on, a row is a cluster of wordings, averaged over the items. The sides are "
         "exchanged within frames where there are enough, else clusters freely; at rung 5 only among wordings of equal "
-        "token count. A simultaneous 95% bound (Blanchard, Neuvial and Roquain 2020) says how many heads at least separate "
-        "the two sets. Rung 4 ranks the largest pivot of the model's heads (how far their t stand out, at whichever "
-        "number of heads they do so most) among untrained draws; rung 6 repeats rungs 3 and 5 with other noise seeds "
-        "and images.",
+        "token count. A simultaneous 95% bound (Blanchard, Neuvial and Roquain 2020) says how many heads at least "
+        "separate the two sets. Rung 4 ranks the largest pivot of the model's heads (how far their t stand out, at "
+        "whichever number of heads they do so most) among untrained draws; rung 6 repeats rungs 3 and 5 with other "
+        "noise seeds and images.",
         "\N{GREEK SMALL LETTER DELTA} is a head's shift between the two ideas over the standard deviation between "
         "wordings of one idea (Hedges corrected). Concept information is the mean over heads of "
         "\N{MINUS SIGN}ln(1 \N{MINUS SIGN} R\N{SUPERSCRIPT TWO}) over wordings, in nats.",
