@@ -13,6 +13,7 @@ from helpers.verdict_cells import (
     RULES,
     TARGET,
     activations,
+    analysed,
     cell,
     contrasts,
     groups,
@@ -28,10 +29,10 @@ from plantain.base.params import CaptureParams, Method, ReferenceParams
 from plantain.ladder.beside import replicas
 from plantain.ladder.judge import confirmatory, judge, rules_digest
 from plantain.ladder.tables import drawn
-from plantain.measure.plan import plan_of
+from plantain.measure.plan import Lengths, differences, lengths, plan_of
 from plantain.measure.sides import Measured, sampled_items, sampled_records, unequal_strata
 from plantain.probe.records import ExpandedContrast, Reason, Tie
-from plantain.probe.spec import Role
+from plantain.probe.spec import Decides, Role
 from plantain.records.study import NullTable, ReplicatedContrast, ReplicationTable, read_null, read_replications
 from plantain.records.study_keys import contrast_inputs, mismatch, null_settings, replication_settings, shared_inputs
 from plantain.stats.template import template_test
@@ -344,3 +345,72 @@ def test_the_verdict_of_a_ranked_probe_has_its_trend():
     assert steep.metrics["trend_heads"] >= 25
     assert steep.metrics["trend_p"] < 0.05
     assert steep.trend.nuisance == "text tokens of the prompt"
+
+
+FRAMES = tuple(f"frame {k}" for k in range(6)) * 2
+
+
+def test_frames_of_one_length_need_no_strata():
+    framed = replace(TARGET, frames=FRAMES, strata=(None,) * 12)
+    plan = plan_of(framed, (framed,), RULES)
+    assert plan.scheme == "frames"
+    assert lengths(plan, activations(log_rms())) == Lengths(equal=True)
+    found = activations(log_rms())
+    found.token_count[4, 7, 0, 0] += 1
+    said = "frame 'frame 1' holds 7 to 8 tokens for item 'item-4' with this model's tokenizer"
+    assert lengths(plan, found) == Lengths(problem=said)
+    assert lengths(plan_of(replace(TARGET, frames=FRAMES), (), RULES), found).problem.startswith("stratum 'short'")
+
+
+def test_a_cluster_of_two_strata_is_not_tested_at_rung_five():
+    torn = replace(TARGET, clusters=(0, 1, 2, 2, 3, 4, *range(5, 11)), strata=("six",) * 3 + ("seven",) * 9)
+    problem = lengths(plan_of(torn, (torn,), RULES), activations(log_rms())).problem
+    assert problem == "'a_2' and 'a_3' are one piece of evidence, and of the strata 'six' and 'seven'"
+    bare = replace(TARGET, strata=(None, *TARGET.strata[1:]))
+    assert "not every template has a stratum" in lengths(plan_of(bare, (bare,), RULES), activations(log_rms())).problem
+
+
+def test_the_design_is_on_record_before_any_number():
+    values = log_rms(concept=8.0)
+    known = replace(TARGET, frames=FRAMES)
+    given = cell(values)
+    framed = judge(replace(given, contrasts=replace(given.contrasts, contrasts=(known,))), FRAME)
+    assert (framed.design.scheme, framed.design.rows, framed.design.floor) == ("frames", [6, 6], 2 / 64)
+    assert framed.rungs[2].floor == framed.design.floor
+    free = judge(given, FRAME).design
+    assert (free.scheme, free.rows, free.wordings) == ("clusters", [6, 6], [6, 6])
+    assert free.floor == pytest.approx(1 / 462, rel=1e-5)
+    tied = replace(TARGET, clusters=(0,) * 6 + tuple(range(1, 7)), ties=(Tie(Reason.word, TARGET.a, "T"),))
+    found = judge(replace(given, contrasts=replace(given.contrasts, contrasts=(tied,))), FRAME)
+    assert (found.rung, found.design.floor, found.design.rows) == (1, None, [1, 6])
+    assert found.design.ties[0].shared == "T"
+    assert found.design.problem == found.rungs[2].reason
+    assert "delta" not in found.metrics
+
+
+def test_a_control_that_uses_wordings_of_the_target_decides_nothing():
+    values = log_rms(concept=8.0, items=6)
+    halves = [replace(TARGET, name=name, a=TARGET.a[at : at + 4], b=TARGET.b[at : at + 4], strata=TARGET.strata[:8],
+                      clusters=tuple(range(8)), frames=tuple(f"{name} {k}" for k in range(4)) * 2)
+              for name, at in (("target", 0), ("decoy", 2))]  # fmt: skip
+    own = replace(halves[1], role=Role.control, decides=Decides.words)
+    given = cell(values)
+    summary = given.summary.model_copy(update={"contrasts": given.summary.contrasts | {"decoy": {"heads": analysed()}}})
+    given = replace(given, summary=summary, contrasts=replace(given.contrasts, contrasts=(halves[0], own)))
+    record = judge(given, FRAME).controls[0]
+    assert (record.outcome, record.reason) == ("not tested", "words not excluded: 'a_2' is a wording of both")
+
+
+def test_frames_are_subtracted_within_themselves():
+    values = log_rms()
+    measured = Measured.of(activations(values), groups(), ANALYSIS)
+    framed = replace(TARGET, frames=("x", "x", "y", "z", "v", "w", "w", "z", "y", "x", "v", "v"))
+    rows = differences(measured, framed).mean(axis=1)
+    means = values.mean(axis=(0, 2, 3))
+    expected = [means[:2].mean(axis=0) - means[9], means[2] - means[8], means[3] - means[7],
+                means[4] - means[10:].mean(axis=0), means[5] - means[6]]  # fmt: skip
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+    copies = replace(framed, ties=(Tie(Reason.copy, ("a_2", "a_3"), ""),))
+    joined = differences(measured, copies).mean(axis=1)
+    assert len(joined) == 4
+    np.testing.assert_allclose(joined[1], (means[2] + means[3] - means[7] - means[8]) / 2, atol=1e-6)

@@ -35,13 +35,13 @@ def _low(climb: Climb) -> str:
             return "no head was shown to differ between the two sides"
         return "whether any head differs between these sentences was not tested"
     differ = _DIFFER.replace("{1}", _count(first))
-    p = "" if third.p is None else f" (rung 3: p = {third.p:.2g})"
+    p = "" if third.p is None else f"p = {third.p:.2g}"
     words = _overruling(climb)
     if words is not None:
         kind = "lexical, " if words.outcome is Outcome.lexical else ""
-        return f"{kind}{differ}; none was shown to beyond control '{words.contrast}', which keeps the words{p}"
+        return f"{kind}{differ}; none was shown to beyond control '{words.contrast}' (same words; {p})"
     if third.status is Status.failed:
-        return f"{differ} between these sentences; rewording alone may do the same{p}"
+        return f"{differ} between these sentences; rewording alone may do the same (rung 3: {p})"
     return f"{differ} between these sentences; rewording alone may do the same (rung 3 not tested)"
 
 
@@ -73,16 +73,17 @@ def _core(climb: Climb) -> str:
     against = climb.design.control if climb.design else None
     heads = f"at least {_count(climb.rungs[4 if climb.rung >= 5 else 2])} heads separate"
     if against is not None:
-        return f"{heads} the sides beyond control '{against}', which keeps the words"
+        return f"{heads} the sides beyond words ('{against}')"
     return f"{heads} wordings of equal length" if climb.rung >= 5 else f"{heads} the two sets of wordings"
 
 
 def _rivals(climb: Climb) -> str:
     """What a control speaks for in place of the idea: this weakens the claim and always stands."""
     words = [one for one in climb.controls if one.of_words]
-    open_ = ", words not excluded" if any(one.outcome is not Outcome.differs for one in words) else ""
+    if any(one.outcome is not Outcome.differs for one in words):
+        return ", words not excluded"
     picture = next((one for one in climb.controls if one.outcome is Outcome.fails), None)
-    return open_ + ("" if picture is None else f", control '{picture.contrast}' fails")
+    return "" if picture is None else f", control '{picture.contrast}' fails"
 
 
 def _strengths(climb: Climb) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _strengths(climb: Climb) -> Iterator[str]:
 def _uncorrected(climb: Climb) -> str:
     if climb.holm is None or climb.holm.survives:
         return ""
-    return f", fails Holm over {climb.holm.probes} probes"
+    return f" (fails Holm, {climb.holm.probes} probes)"
 
 
 def _count(rung: RungRecord) -> str:
