@@ -95,23 +95,34 @@ def crossed(random: Random, units: int, scatter: tuple[float, float], items: int
 
 
 def passed(
-    values: Floats, first: int, *, clusters: Labels | None = None, frames: Labels | None = None, least: int = LEAST_ROWS
+    values: Floats,
+    first: int,
+    *,
+    clusters: Labels | None = None,
+    frames: Labels | None = None,
+    permutations: int = DRAWN,
+    seed: int = 0,
 ) -> float:
     """1 where the test of wordings would pass: rows enough, and a bound of 1 unit or more."""
     sides = first, len(values) - first
-    if min(plan_exchange(sides, clusters=clusters, frames=frames).sides) < least:
+    if min(plan_exchange(sides, clusters=clusters, frames=frames).sides) < LEAST_ROWS:
         return 0.0
-    test = template_test(values[:first], values[first:], clusters=clusters, frames=frames, permutations=DRAWN)
+    test = template_test(
+        values[:first], values[first:], clusters=clusters, frames=frames, permutations=permutations, seed=seed
+    )
     return float(test.lower_bound > 0)
 
 
-def control(random: Random, units: int, pairs: int, concept: float, word: float = 2.5) -> float:
+def control(
+    random: Random, units: int, pairs: int, concept: float, *, word: float = 2.5, permutations: int = DRAWN
+) -> float:
     """1 where a target is told from its control: both answer to the words, the target to a concept as well."""
     words, idea = shift(random, units, word), shift(random, units, concept)
     target, other = (framed(random, units, pairs) for _ in range(2))
     differences = [values[:pairs] - values[pairs:] + words for values in (target, other)]
-    # A difference within a frame scatters sqrt(2 (1 - SHARED)) times as much as a wording does.
-    found = control_test(differences[0] + np.sqrt(2 * (1 - SHARED)) * idea, differences[1])
+    scatter = np.sqrt(2 * (1 - SHARED))  # of a difference within a frame, over that of a wording
+    target_differences = differences[0] + scatter * idea
+    found = control_test(target_differences, differences[1], permutations=permutations, seed=fresh(random))
     return float(found.lower_bound > 0)
 
 
@@ -166,9 +177,9 @@ def _control(random: Random) -> Outcome:
     }
 
 
-def generalised(random: Random, units: int, scatter: tuple[float, float], items: int = 10) -> float:
+def generalised(random: Random, units: int, scatter: tuple[float, float]) -> float:
     """1 where the bound over items and wordings together is above 0."""
-    values = crossed(random, units, scatter, items)
+    values = crossed(random, units, scatter)
     return float(both(values[:6], values[6:], draws=DRAWN, seed=fresh(random)).lower_bound > 0)
 
 
@@ -210,7 +221,7 @@ ATTACKS = (
     ),
     Scenario(
         "a control of the same words",
-        1_000,
+        500,
         _control,
         _held([], ["words alone: bound > 0"], ["concept of 4 SD: bound > 0"]),
     ),
