@@ -72,8 +72,8 @@ LENGTH_HEADS, LENGTH_EFFECT = 300, 5.0
 
 TRUTHS = (
     Truth("nothing", "the two sides do not differ", (0,), templates=0.0),
-    Truth("sentences", "each sentence has a shift of its own", (2,)),
-    Truth("one wording", "one sentence differs from all others", (2,), outlier=8.0),
+    Truth("sentences", "each sentence has a shift of its own", (1,)),
+    Truth("one wording", "one sentence differs from all others", (1,), outlier=8.0),
     Truth("keyword", "a shared word acts alike with and without training", (3,), 1.0, 3.0, 120, untrained_too=True),
     Truth("length", "one side is a token longer, and only length matters", _ANY, 1.0, 2.5, 60, longer=True),
     Truth("concept", "2.5 SD between wordings in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),

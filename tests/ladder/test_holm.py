@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.verdict_cells import FRAME, RULES, cell, log_rms
 
-from plantain.ladder.holm import adjusted, corrected
+from plantain.ladder.holm import corrected
 from plantain.ladder.judge import judge
 from plantain.records.verdict import Status
 
@@ -18,13 +18,16 @@ def by_hand(p):
     return found
 
 
-def test_adjusted_p_is_the_smallest_level_at_which_holm_rejects():
-    rng = np.random.default_rng(0)
-    for size in (1, 2, 7, 30):
-        p = rng.uniform(size=size) ** 3
-        found = adjusted({str(at): value for at, value in enumerate(p)})
-        assert [found[str(at)] for at in range(size)] == pytest.approx(by_hand(p))
-    assert adjusted({}) == {}
+@pytest.mark.parametrize("size", [1, 2, 7, 30])
+def test_the_corrected_p_is_the_smallest_level_at_which_holm_rejects(size):
+    p = np.random.default_rng(size).uniform(size=size) ** 3
+    cells = {}
+    for at, value in enumerate(p):
+        third = NOTHING.rungs[2].model_copy(update={"p": value})
+        cells[f"{at}"] = NOTHING.model_copy(update={"rungs": [*NOTHING.rungs[:2], third, *NOTHING.rungs[3:]]})
+    found = corrected(cells, RULES)
+    assert [found[f"{at}"].holm.p_holm for at in range(size)] == pytest.approx(by_hand(p), rel=1e-5)
+    assert corrected({}, RULES) == {}
 
 
 CONCEPT = judge(cell(log_rms(concept=8.0)), FRAME)

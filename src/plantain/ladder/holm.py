@@ -2,20 +2,13 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
 from plantain.ladder.sentence import sentence
 from plantain.records.verdict import REPORTED, HolmRecord, RungRecord, Status, Verdict
-
-
-def adjusted(p: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjusted p-values, by name: the k-th smallest of m times m - k + 1, never below a smaller one's."""
-    found: dict[str, float] = {}
-    highest = 0.0
-    for place, name in enumerate(sorted(p, key=lambda name: p[name])):
-        highest = max(highest, min(1.0, (len(p) - place) * p[name]))
-        found[name] = highest
-    return found
+from plantain.stats.multiplicity import holm
 
 
 def corrected(verdicts: Mapping[str, Verdict], rules: VerdictParams) -> dict[str, Verdict]:
@@ -26,7 +19,8 @@ def corrected(verdicts: Mapping[str, Verdict], rules: VerdictParams) -> dict[str
     before rung 3.
     """
     resting = {name: resting_on(verdict) for name, verdict in verdicts.items() if testable(verdict, rules)}
-    raised = adjusted({name: max((rung.p or 0.0 for rung in rungs), default=1.0) for name, rungs in resting.items()})
+    p = np.array([max((rung.p or 0.0 for rung in rungs), default=1.0) for rungs in resting.values()])
+    raised = dict(zip(resting, map(float, holm(p)), strict=True))
     return {
         name: _with(verdict, resting[name], raised[name], len(raised), rules) if name in resting else verdict
         for name, verdict in verdicts.items()

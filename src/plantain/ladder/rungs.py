@@ -19,7 +19,6 @@ from plantain.records.verdict import NAMES, Status
 from plantain.stats.bounds import item_calibration
 from plantain.stats.exchange import plan_exchange
 from plantain.stats.flips.labels import relabel
-from plantain.stats.pivot import largest_pivot
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats
 
@@ -192,8 +191,7 @@ def compare_rows(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams)
 
 def ranked(test: TemplateTest) -> float:
     """The one number of a network that rung 4 ranks, to 6 significant digits."""
-    found = largest_pivot(test.t, test.df)
-    return six_digits(found) if np.isfinite(found) else 0.0
+    return six_digits(test.largest) if np.isfinite(test.largest) else 0.0
 
 
 def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> TemplateTest:
