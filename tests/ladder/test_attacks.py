@@ -12,10 +12,10 @@ from plantain.base.params import Method
 from plantain.ladder.climb import climb
 from plantain.ladder.controls import weigh
 from plantain.ladder.evidence import ControlEvidence, Evidence, Family, Replica
-from plantain.measure.plan import Rows, Scheme, plan_of
+from plantain.measure.plan import Rows, RowScheme, plan_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
 from plantain.probe.spec import Decides, Role
-from plantain.records.verdict import DesignRecord, Outcome, Status
+from plantain.records.verdict import Weighed, DesignRecord, Status
 
 HEADS = 40
 FAMILIES = tuple(Family(f"by {method}", method, 9.0, (1.0,) * 19, HEADS, (1,) * 19) for method in Method)
@@ -215,7 +215,7 @@ def test_a_lexical_target_does_not_pass_whatever_its_clusters_say():
     given = evidence(a, b, frames=None, controls=words(a - b, own[0] - own[1], own))
     assert climb(replace(given, controls=()), RULES).rung == 4
     found = climb(given, RULES)
-    assert (found.rung, found.rungs[2].status, found.controls[0].outcome) == (1, Status.failed, Outcome.lexical)
+    assert (found.rung, found.rungs[2].status, found.controls[0].outcome) == (1, Status.failed, Weighed.lexical)
     assert found.rungs[2].p == pytest.approx(free(np.concatenate([a - b, own[0] - own[1]]), 6))
     assert "its wordings alone gave at least" in found.rungs[2].reason
     assert found.sentence.startswith("Rung 1 of 7: lexical, at least")
@@ -229,7 +229,7 @@ def test_a_control_that_the_target_differs_from_excludes_words_alone():
     a, b, _ = lexical_case()
     idle = noise(6, seed=3), noise(6, seed=4)
     found = climb(evidence(a, b, controls=words(a - b, idle[0] - idle[1], idle)), RULES)
-    assert (found.rung, found.controls[0].outcome) == (4, Outcome.differs)
+    assert (found.rung, found.controls[0].outcome) == (4, Weighed.differs)
     assert "words alone excluded" in found.sentence
     assert found.metrics()["words_control_heads_lower_bound"] >= 1
 
@@ -237,12 +237,12 @@ def test_a_control_that_the_target_differs_from_excludes_words_alone():
 def test_a_control_that_cannot_be_tested_leaves_words_open():
     a, b, _ = lexical_case()
     found = climb(evidence(a, b, controls=words(None, None, problem="'x' of decoy has no frame")), RULES)
-    assert (found.rung, found.controls[0].outcome) == (4, Outcome.untested)
+    assert (found.rung, found.controls[0].outcome) == (4, Weighed.untested)
     assert "words not excluded" in found.sentence
     assert "no frame" in found.controls[0].reason
     assert "words_control_p" not in found.metrics()
     noisy = climb(evidence(a, b, controls=words(a - b, 40 * noise(6, seed=5), own_problem="too few")), RULES)
-    assert noisy.controls[0].outcome is Outcome.alike
+    assert noisy.controls[0].outcome is Weighed.alike
     assert "words not excluded" in noisy.sentence
 
 
@@ -268,7 +268,7 @@ def test_a_question_of_one_word_passes_by_its_control():
 
 def test_a_question_of_one_word_fails_with_its_control():
     found = climb(single_word(0.0), RULES)
-    assert (found.rung, found.rungs[2].status, found.controls[0].outcome) == (1, Status.failed, Outcome.alike)
+    assert (found.rung, found.rungs[2].status, found.controls[0].outcome) == (1, Status.failed, Weighed.alike)
     assert "none was shown to beyond control 'decoy'" in found.sentence
 
 
@@ -278,7 +278,7 @@ def test_a_question_of_one_word_is_planned_by_its_control():
     target = contrast(frames=frames, clusters=(0,) * 6 + tuple(range(1, 7)), ties=(word,))
     decoy = contrast(name="decoy", frames=tuple(f"g{k}" for k in range(6)) * 2, **WORDS)
     plan = plan_of(target, (target, decoy), RULES)
-    assert (plan.scheme, plan.control, plan.sizes, plan.problem) == (Scheme.control, decoy, (6, 6), "")
+    assert (plan.scheme, plan.control, plan.sizes, plan.problem) == (RowScheme.control, decoy, (6, 6), "")
     assert plan_of(replace(target, role=Role.control, name="other"), (target, decoy), RULES).problem
     bare = replace(decoy, frames=(None,) * 12)
     assert "share 'T'" in plan_of(target, (target, bare), RULES).problem
@@ -288,7 +288,7 @@ def test_a_question_of_one_word_is_planned_by_its_control():
     assert "share 'T'" in plan_of(target, (target, copied), RULES).problem
 
 
-@pytest.mark.parametrize(("moved", "outcome", "said"), [(6.0, Outcome.passes, "passes"), (0.0, Outcome.fails, "fails")])
+@pytest.mark.parametrize(("moved", "outcome", "said"), [(6.0, Weighed.passes, "passes"), (0.0, Weighed.fails, "fails")])
 def test_a_control_of_the_picture_is_named_either_way(moved, outcome, said):
     a, b, _ = lexical_case()
     own = noise(6, seed=7), noise(6, seed=8)

@@ -8,10 +8,10 @@ from plantain.ladder.sentence import MOST_WORDS, sentence
 from plantain.records.verdict import (
     NAMES,
     Climb,
+    Weighed,
     ControlRecord,
     DesignRecord,
     HolmRecord,
-    Outcome,
     RungRecord,
     SpreadRecord,
     Status,
@@ -22,7 +22,7 @@ RIVALS = {3: "untrained", 4: "token count", 5: "noise or images", 6: "cause"}
 
 
 def control(decides, outcome):
-    p = None if outcome is Outcome.untested else 0.4
+    p = None if outcome is Weighed.untested else 0.4
     name = f"{decides}_control"
     return ControlRecord(
         contrast=name, decides=decides, outcome=outcome, p=p, floor=p, number=0, own_p=p, reason="because"
@@ -52,8 +52,8 @@ def holm(survives):
     return HolmRecord(probes=100, p=0.01, p_holm=0.5, survives=survives)
 
 
-WORDS = (None, Outcome.differs, Outcome.lexical, Outcome.alike, Outcome.untested)
-PICTURE = (None, Outcome.passes, Outcome.fails, Outcome.untested)
+WORDS = (None, Weighed.differs, Weighed.lexical, Weighed.alike, Weighed.untested)
+PICTURE = (None, Weighed.passes, Weighed.fails, Weighed.untested)
 AXES = (
     (0, 1, 3, 4, 5, 6), (Status.failed, Status.untested), WORDS, PICTURE, (False, True), (None, True, False),
     (None, "words_control"), (1, 600),
@@ -62,7 +62,7 @@ AXES = (
 
 def possible(rung, words, against):
     """A target that passed rung 3 is not lexical, and one that is carried by its control differs from it."""
-    return rung < 3 or (words is not Outcome.lexical and (against is None or words is Outcome.differs))
+    return rung < 3 or (words is not Weighed.lexical and (against is None or words is Weighed.differs))
 
 
 def every():
@@ -93,9 +93,9 @@ def test_what_weakens_a_claim_is_never_left_out():
         assert ("in place or spread" in said) == one.spread.significant
         assert ("fails Holm, 100 probes" in said) == (one.holm is not None and not one.holm.survives)
         outcomes = {item.decides: item.outcome for item in one.controls}
-        assert ("words not excluded" in said) == (outcomes.get("words") not in (None, Outcome.differs))
+        assert ("words not excluded" in said) == (outcomes.get("words") not in (None, Weighed.differs))
         if "words not excluded" not in said:
-            assert ("'picture_control' fails" in said) == (outcomes.get("picture") is Outcome.fails)
+            assert ("'picture_control' fails" in said) == (outcomes.get("picture") is Weighed.fails)
 
 
 def test_every_claim_names_a_rival():
@@ -128,7 +128,7 @@ def test_rung_one_says_that_words_may_explain_it():
         "(rung 3: p = 0.012)."
     )
     assert "(rung 3 not tested)" in untested
-    lexical = sentence(outcome(1, controls=[control("words", Outcome.lexical)]))
+    lexical = sentence(outcome(1, controls=[control("words", Weighed.lexical)]))
     assert "lexical" in lexical
     assert "control 'words_control' (same words; p = 0.012)" in lexical
 

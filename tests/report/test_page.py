@@ -178,7 +178,7 @@ def test_what_was_compared_stands_on_the_page_with_what_decides_beside_it(tmp_pa
         "8 frames of both sides; the sides are exchanged within each. The smallest p that this allows is 0.0078"
         in section
     )
-    assert "viewpoint and viewpoint_2: one piece of evidence, since they share ‘view’." in section
+    assert "viewpoint and viewpoint_2: one piece of evidence, since they share" in section
     assert "control decoy: words alone are excluded: at least 7 heads." in section
     assert "scatter 0.25 times as much as the second (p = 0.012); a difference in spread may be all there is" in section
     assert "Over items and wordings together (description): at least 31 differ" in section

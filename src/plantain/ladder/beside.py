@@ -8,7 +8,7 @@ from plantain.base.params import CaptureParams, Method, ReferenceParams, Verdict
 from plantain.ladder.evidence import Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
-from plantain.measure.plan import Plan, lengths
+from plantain.measure.plan import Comparison, lengths
 from plantain.measure.sides import Measured, sampled_records
 from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
@@ -54,7 +54,7 @@ class Sources:
     def beside(
         self,
         measured: Measured,
-        plan: Plan,
+        plan: Comparison,
         records: tuple[Record, ...],
         rules: VerdictParams,
     ) -> Beside:
@@ -72,7 +72,7 @@ class Sources:
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
         return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
 
-    def _drawn(self, tables: Iterable[NullTable], measured: Measured, plan: Plan, rules: VerdictParams) -> Beside:
+    def _drawn(self, tables: Iterable[NullTable], measured: Measured, plan: Comparison, rules: VerdictParams) -> Beside:
         name, weights = plan.contrast.name, self.lock.components["transformer"].weights_sha256
         found = Beside()
         for table in tables:
@@ -87,7 +87,7 @@ class Sources:
             )
         return found
 
-    def _problem(self, table: NullTable, measured: Measured, plan: Plan, chosen: tuple[Record, ...]) -> str:
+    def _problem(self, table: NullTable, measured: Measured, plan: Comparison, chosen: tuple[Record, ...]) -> str:
         """Why a table does not serve; empty where it does."""
         if self.parent is None:
             return "the model that was untrained is not in this run"
@@ -103,7 +103,7 @@ class Sources:
         return f"its table names what was not captured ({', '.join(sorted(strange))})" if strange else ""
 
     def _replicas(
-        self, plan: Plan, chosen: tuple[Record, ...], rules: VerdictParams
+        self, plan: Comparison, chosen: tuple[Record, ...], rules: VerdictParams
     ) -> tuple[tuple[Replica, ...], str]:
         """The replicas of the study's table, or why it does not serve."""
         table, name = self.replications, plan.contrast.name
@@ -117,12 +117,14 @@ class Sources:
         return ((), f"the study's table was made from other inputs ({other})") if other else (replicas_of(entry), "")
 
 
-def inputs_of(plan: Plan, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:
+def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:
     """What decides the numbers of a plan, see :func:`plantain.records.study_keys.contrast_inputs`."""
     return contrast_inputs(plan.contrast, records, images, settings, scheme=str(plan.scheme), control=plan.control)
 
 
-def own_replicas(measured: Measured, plan: Plan, rules: VerdictParams, has_reference: bool) -> tuple[Replica, ...]:
+def own_replicas(
+    measured: Measured, plan: Comparison, rules: VerdictParams, has_reference: bool
+) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image of the cell itself, where it has as many as are asked."""
     seeds, references = runs_asked(rules, has_reference)
     if len(measured.activations.seeds) < seeds or len(measured.activations.references) < references:
@@ -130,7 +132,7 @@ def own_replicas(measured: Measured, plan: Plan, rules: VerdictParams, has_refer
     return replicas(measured, plan, rules)
 
 
-def replicas(measured: Measured, plan: Plan, rules: VerdictParams) -> tuple[Replica, ...]:
+def replicas(measured: Measured, plan: Comparison, rules: VerdictParams) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image that was captured."""
     strata = lengths(plan, measured.activations).strata
     found = []

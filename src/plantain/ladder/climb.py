@@ -100,7 +100,7 @@ class Ladder:
             numbers |= {} if self.spread.ratio is None else {"spread_ratio": self.spread.ratio}
         if self.both is not None:
             numbers |= {"both_heads_lower_bound": self.both.number, "both_p": self.both.p}
-        numbers |= controls.metrics(self.controls)
+        numbers |= controls.control_metrics(self.controls)
         return {name: six_digits(value) for name, value in numbers.items() if np.isfinite(value)}
 
     def record(self) -> Climb:

@@ -8,7 +8,7 @@ from plantain.base.params import VerdictParams
 from plantain.ladder.evidence import ControlEvidence, Evidence, Rung
 from plantain.ladder.rungs import compare_rows
 from plantain.probe.spec import Decides
-from plantain.records.verdict import ControlRecord, Outcome, Status
+from plantain.records.verdict import Weighed, ControlRecord, Status
 from plantain.stats.control import ControlTest, control_test
 from plantain.stats.template import TemplateTest
 
@@ -40,19 +40,25 @@ def _of_words(control: ControlEvidence, rules: VerdictParams) -> ControlRecord:
 
 def _outcome(
     test: ControlTest, own: TemplateTest | None, control: ControlEvidence, rules: VerdictParams
-) -> tuple[Outcome, str]:
+) -> tuple[Weighed, str]:
     """What a words-control that could be tested says, and in words."""
     p, rows = f"p = {test.simes_p:.3g}", f"{test.rows[0]} + {test.rows[1]} frames"
     if test.lower_bound >= 1:
-        return Outcome.differs, (
+        return Weighed.differs, (
             f"words alone are excluded: at least {test.lower_bound} heads separate the sides otherwise than the same "
             f"words do in '{control.name}' ({p}, {rows})"
         )
     unlike = f"no head was shown to separate them otherwise than the same words do in '{control.name}' ({p}, {rows})"
     if own is not None and own.lower_bound >= 1:
-        return Outcome.lexical, f"lexical: the control separates its own sides (p = {own.simes_p:.3g}), and {unlike}"
+        return (
+            Weighed.lexical,
+            f"lexical: the control separates its own sides (p = {own.simes_p:.3g}), and {unlike}",
+        )
     said = f"p = {own.simes_p:.3g}" if own is not None else control.own_problem
-    return Outcome.alike, f"words not excluded: {unlike}; nor was the control shown to separate its own sides ({said})"
+    return (
+        Weighed.alike,
+        f"words not excluded: {unlike}; nor was the control shown to separate its own sides ({said})",
+    )
 
 
 def _of_picture(control: ControlEvidence, rules: VerdictParams) -> ControlRecord:
@@ -66,7 +72,7 @@ def _of_picture(control: ControlEvidence, rules: VerdictParams) -> ControlRecord
     said = f"at least {own.lower_bound} heads separate" if passed else "no head was shown to separate"
     reason = f"the same change of the picture without the words: {said} its sides (p = {own.simes_p:.3g})"
     return record.model_copy(
-        update=numbers | {"outcome": Outcome.passes if passed else Outcome.fails, "reason": reason}
+        update=numbers | {"outcome": Weighed.passes if passed else Weighed.fails, "reason": reason}
     )
 
 
@@ -74,7 +80,7 @@ def _record(control: ControlEvidence, own: TemplateTest | None) -> ControlRecord
     return ControlRecord(
         contrast=control.name,
         decides=str(control.decides),
-        outcome=Outcome.untested,
+        outcome=Weighed.untested,
         p=None,
         floor=None,
         number=None,
@@ -94,8 +100,8 @@ def _own(control: ControlEvidence, rules: VerdictParams) -> TemplateTest | None:
 def overruled(rung: Rung, controls: Sequence[ControlRecord], evidence: Evidence) -> Rung:
     """Rung 3 once the words are weighed: not passed where the target is lexical, whatever its clusters say."""
     words = [one for one in controls if one.of_words]
-    lexical = [one for one in words if one.outcome is Outcome.lexical]
-    against = [one for one in words if evidence.against and one.outcome is not Outcome.differs]
+    lexical = [one for one in words if one.outcome is Weighed.lexical]
+    against = [one for one in words if evidence.against and one.outcome is not Weighed.differs]
     if not lexical and not (against and rung.status is Status.passed):
         return rung
     found = (lexical or against)[0]
@@ -108,7 +114,7 @@ def overruled(rung: Rung, controls: Sequence[ControlRecord], evidence: Evidence)
     )  # fmt: skip
 
 
-def metrics(controls: Sequence[ControlRecord]) -> dict[str, float]:
+def control_metrics(controls: Sequence[ControlRecord]) -> dict[str, float]:
     """The numbers of the deciding controls for tables: of several of a kind, the one with the largest p."""
     numbers: dict[str, float] = {}
     for kind in Decides:

@@ -11,8 +11,8 @@ from plantain.base.params import AnalysisParams, Method, VerdictParams
 from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import ControlEvidence, Evidence, Reliability
-from plantain.ladder.rungs import compare_rows, floor_of
-from plantain.measure.plan import Plan, Scheme, against, deciding, few, lengths, plan_of, wordings
+from plantain.ladder.rungs import compare_rows, smallest_p
+from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
 from plantain.measure.sides import Measured, text_tokens
 from plantain.probe.records import Contrasts, ExpandedContrast, Record, Tie
 from plantain.probe.speaking import speaking
@@ -136,14 +136,14 @@ def _climb(
     return climb(evidence, rules), beside
 
 
-def design_record(plan: Plan, rules: VerdictParams) -> DesignRecord:
+def design_record(plan: Comparison, rules: VerdictParams) -> DesignRecord:
     """What is compared, as it is written down."""
     contrast = plan.contrast
     return DesignRecord(
         scheme=str(plan.scheme),
         wordings=[len(contrast.a), len(contrast.b)],
         rows=list(plan.sizes),
-        floor=None if plan.problem else six_digits(floor_of(plan.labels, None, rules)),
+        floor=None if plan.problem else six_digits(smallest_p(plan.labels, None, rules)),
         control=plan.control.name if plan.control else None,
         ties=[_tie(tie) for tie in contrast.ties],
         problem=plan.problem,
@@ -179,7 +179,7 @@ def _with_words(
     problem = against(contrast, control, rules)
     if problem:
         return replace(made, problem=problem)
-    rows = Plan(contrast, Scheme.control, control).rows(measured)
+    rows = Comparison(contrast, RowScheme.control, control).rows(measured)
     return replace(made, target=rows.a, control=rows.b)
 
 
@@ -213,7 +213,7 @@ def _information(
     )
 
 
-def _before_the_first_block(cell: CellEvidence, plan: Plan, rules: VerdictParams) -> float | None:
+def _before_the_first_block(cell: CellEvidence, plan: Comparison, rules: VerdictParams) -> float | None:
     """Concept information of the log RMS of the prompt embeddings, slices in the place of heads."""
     if cell.embeddings is None:
         return None

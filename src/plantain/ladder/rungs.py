@@ -145,7 +145,7 @@ def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
         )
         return replace(rung, reason=f"{wanted} are needed: {evidence.unrepeated or made}")
     worst = max(replica.p for replica in evidence.replicas)
-    floor = max(floor_of(evidence.rows, None, rules), floor_of(evidence.rows, evidence.strata, rules))
+    floor = max(smallest_p(evidence.rows, None, rules), smallest_p(evidence.rows, evidence.strata, rules))
     rung = replace(rung, number=worst, p=worst, floor=floor, status=Status.passed)
     runs = f"{len(seeds)} noise seeds" + (f" x {len(references)} reference images" if evidence.has_reference else "")
     said = f"Rungs 3 and 5 hold again in each of {len(evidence.replicas)} runs ({runs})."
@@ -205,7 +205,7 @@ def replica_p(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) ->
     return free if strata is None else max(free, compare_rows(rows, strata, rules).simes_p)
 
 
-def floor_of(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) -> float:
+def smallest_p(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) -> float:
     """The smallest p that rows can give, whatever their numbers."""
     labels = {"clusters": rows.clusters, "frames": rows.frames, "strata": strata}
     plan = plan_exchange((len(rows.a), len(rows.b)), **labels)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from plantain.records.verdict import NAMES, Climb, ControlRecord, Outcome, RungRecord, Status
+from plantain.records.verdict import NAMES, Climb, Weighed, ControlRecord, RungRecord, Status
 
 MOST_WORDS = 25
 
@@ -38,7 +38,7 @@ def _low(climb: Climb) -> str:
     p = "" if third.p is None else f"p = {third.p:.2g}"
     words = _overruling(climb)
     if words is not None:
-        kind = "lexical, " if words.outcome is Outcome.lexical else ""
+        kind = "lexical, " if words.outcome is Weighed.lexical else ""
         return f"{kind}{differ}; none was shown to beyond control '{words.contrast}' (same words; {p})"
     if third.status is Status.failed:
         return f"{differ} between these sentences; rewording alone may do the same (rung 3: {p})"
@@ -51,8 +51,8 @@ def _overruling(climb: Climb) -> ControlRecord | None:
         return None
     against = climb.design is not None and climb.design.control is not None
     words = [one for one in climb.controls if one.of_words and one.p is not None]
-    lexical = [one for one in words if one.outcome is Outcome.lexical]
-    alike = [one for one in words if against and one.outcome is not Outcome.differs]
+    lexical = [one for one in words if one.outcome is Weighed.lexical]
+    alike = [one for one in words if against and one.outcome is not Weighed.differs]
     return next(iter(lexical or alike), None)
 
 
@@ -80,9 +80,9 @@ def _core(climb: Climb) -> str:
 def _rivals(climb: Climb) -> str:
     """What a control speaks for in place of the idea: this weakens the claim and always stands."""
     words = [one for one in climb.controls if one.of_words]
-    if any(one.outcome is not Outcome.differs for one in words):
+    if any(one.outcome is not Weighed.differs for one in words):
         return ", words not excluded"
-    picture = next((one for one in climb.controls if one.outcome is Outcome.fails), None)
+    picture = next((one for one in climb.controls if one.outcome is Weighed.fails), None)
     return "" if picture is None else f", control '{picture.contrast}' fails"
 
 
@@ -90,11 +90,11 @@ def _strengths(climb: Climb) -> Iterator[str]:
     """What strengthens the claim, the most telling first."""
     words = [one for one in climb.controls if one.of_words]
     carried = climb.design is not None and climb.design.control is not None
-    if not carried and {one.outcome for one in words} == {Outcome.differs}:
+    if not carried and {one.outcome for one in words} == {Weighed.differs}:
         yield ", words alone excluded"
     if climb.rung >= 4:
         yield _UNTRAINED
-    passing = next((one for one in climb.controls if one.outcome is Outcome.passes), None)
+    passing = next((one for one in climb.controls if one.outcome is Weighed.passes), None)
     if passing is not None:
         yield f", control '{passing.contrast}' passes"
     if climb.rung >= 6:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plantain.base.params import VerdictParams
 from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
 from plantain.measure.views import wordings_by_item
-from plantain.probe.clusters import Design, connected, design_of
+from plantain.probe.clusters import Design, components_of, design_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
 from plantain.probe.spec import Decides, Role
 from plantain.records.activations import Activations
@@ -20,7 +20,7 @@ NAMED = 3
 """Ties that a reason names; of more it gives the number."""
 
 
-class Scheme(StrEnum):
+class RowScheme(StrEnum):
     """What a row is, and what is exchanged."""
 
     frames = "frames"
@@ -45,11 +45,11 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Comparison:
     """What one contrast is compared by."""
 
     contrast: ExpandedContrast
-    scheme: Scheme
+    scheme: RowScheme
     control: ExpandedContrast | None = None
     """The control that has the contrast's words, where the contrast's own clusters are too few."""
     problem: str = ""
@@ -97,7 +97,7 @@ class Plan:
         return _between(*finite(*(differences(measured, one) for one in self.contrasts)))
 
 
-def plan_of(contrast: ExpandedContrast, contrasts: Iterable[ExpandedContrast], rules: VerdictParams) -> Plan:
+def plan_of(contrast: ExpandedContrast, contrasts: Iterable[ExpandedContrast], rules: VerdictParams) -> Comparison:
     """How a contrast is compared: by its own clusters, or where these are too few against the control of its words.
 
     Args:
@@ -106,17 +106,17 @@ def plan_of(contrast: ExpandedContrast, contrasts: Iterable[ExpandedContrast], r
         rules: the least number of rows a side.
     """
     design = design_of(contrast)
-    scheme = Scheme(str(design.scheme))
+    scheme = RowScheme(str(design.scheme))
     problem = few(contrast, rules)
     if not problem or design.problem:
-        return Plan(contrast, scheme, problem=problem)
+        return Comparison(contrast, scheme, problem=problem)
     for control in deciding(contrast, contrasts, Decides.words):
         if not against(contrast, control, rules):
-            return Plan(contrast, Scheme.control, control)
-    return Plan(contrast, scheme, problem=problem)
+            return Comparison(contrast, RowScheme.control, control)
+    return Comparison(contrast, scheme, problem=problem)
 
 
-def plans(contrasts: Sequence[ExpandedContrast], rules: VerdictParams) -> list[Plan]:
+def plans(contrasts: Sequence[ExpandedContrast], rules: VerdictParams) -> list[Comparison]:
     """The plans of the contrasts that can be compared."""
     found = [plan_of(one, contrasts, rules) for one in contrasts]
     return [plan for plan in found if not plan.problem]
@@ -194,7 +194,7 @@ def framed(contrast: ExpandedContrast) -> list[tuple[int, ...]]:
     places = {name: place for place, name in enumerate(names)}
     groups = [_having(contrast.frames, frame) for frame in dict.fromkeys(contrast.frames)]
     groups += [[places[name] for name in tie.wordings] for tie in contrast.ties if tie.reason is Reason.copy]
-    labels = connected(len(names), groups)
+    labels = components_of(len(names), groups)
     return [tuple(_having(labels, label)) for label in dict.fromkeys(labels)]
 
 
@@ -249,22 +249,22 @@ class Lengths:
     """Why token count cannot be held equal; empty where it can."""
 
 
-def lengths(plan: Plan, activations: Activations) -> Lengths:
+def lengths(plan: Comparison, activations: Activations) -> Lengths:
     """How rung 5 holds the token count equal, with the model's own tokenizer."""
     if plan.problem:
         return Lengths(problem=plan.problem)
-    if plan.scheme is Scheme.clusters:
+    if plan.scheme is RowScheme.clusters:
         return _stratified(plan.contrast, activations)
     found = [uneven_frames(activations, contrast, _groups(plan, contrast)) for contrast in plan.contrasts]
     problem = next((one for one in found if one), "")
-    if problem and plan.scheme is Scheme.frames and strata_of(plan.contrast) is not None:
+    if problem and plan.scheme is RowScheme.frames and strata_of(plan.contrast) is not None:
         return _stratified(plan.contrast, activations)
     return Lengths(equal=not problem, problem=problem)
 
 
-def _groups(plan: Plan, contrast: ExpandedContrast) -> list[tuple[int, ...]]:
+def _groups(plan: Comparison, contrast: ExpandedContrast) -> list[tuple[int, ...]]:
     """The places of the wordings of ``contrast`` that are exchanged within themselves, or subtracted."""
-    if plan.scheme is Scheme.control:
+    if plan.scheme is RowScheme.control:
         return framed(contrast)
     labels = (*plan.design.components_a, *plan.design.components_b)
     return [tuple(_having(labels, label)) for label in dict.fromkeys(labels)]

@@ -34,7 +34,7 @@ class Status(StrEnum):
     """A number that decides nothing."""
 
 
-class Outcome(StrEnum):
+class Weighed(StrEnum):
     """What a deciding control says of the target."""
 
     differs = "differs"
@@ -110,7 +110,7 @@ class ControlRecord(Frozen):
 
     contrast: str
     decides: str
-    outcome: Outcome
+    outcome: Weighed
     p: float | None
     """Of the words: of the difference between target and control. Of the picture: of the control's own sides."""
     floor: float | None
