@@ -15,7 +15,7 @@ from plantain.ladder.evidence import ControlEvidence, Evidence, Family, Replica
 from plantain.measure.plan import Rows, RowScheme, plan_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
 from plantain.probe.spec import Decides, Role
-from plantain.records.verdict import Weighed, DesignRecord, Status
+from plantain.records.verdict import DesignRecord, Status, Weighed
 
 HEADS = 40
 FAMILIES = tuple(Family(f"by {method}", method, 9.0, (1.0,) * 19, HEADS, (1,) * 19) for method in Method)

@@ -8,13 +8,13 @@ from plantain.ladder.sentence import MOST_WORDS, sentence
 from plantain.records.verdict import (
     NAMES,
     Climb,
-    Weighed,
     ControlRecord,
     DesignRecord,
     HolmRecord,
     RungRecord,
     SpreadRecord,
     Status,
+    Weighed,
 )
 
 NUMBERS = {1: 29, 3: 62, 5: 55}

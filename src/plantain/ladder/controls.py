@@ -8,7 +8,7 @@ from plantain.base.params import VerdictParams
 from plantain.ladder.evidence import ControlEvidence, Evidence, Rung
 from plantain.ladder.rungs import compare_rows
 from plantain.probe.spec import Decides
-from plantain.records.verdict import Weighed, ControlRecord, Status
+from plantain.records.verdict import ControlRecord, Status, Weighed
 from plantain.stats.control import ControlTest, control_test
 from plantain.stats.template import TemplateTest
 

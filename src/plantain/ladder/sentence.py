@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from plantain.records.verdict import NAMES, Climb, Weighed, ControlRecord, RungRecord, Status
+from plantain.records.verdict import NAMES, Climb, ControlRecord, RungRecord, Status, Weighed
 
 MOST_WORDS = 25
 
