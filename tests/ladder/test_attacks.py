@@ -159,7 +159,7 @@ def test_a_frame_on_one_side_only_is_named():
 
 
 def test_unequal_spread_is_said():
-    """Equal means and a tenth of the spread pass one time in three; then the sentence names spread."""
+    """Equal means and a twentieth of the spread pass; then the sentence names spread."""
     named = passed = 0
     for seed in range(40):
         found = climb(evidence(0.05 * noise(6, seed=seed), noise(6, seed=seed + 100)), RULES)
