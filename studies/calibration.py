@@ -16,7 +16,8 @@ from plantain.base.params import Params, VerdictParams
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Family, Reliability
 from plantain.ladder.judge import confirmatory
-from plantain.measure.sides import Measured, sampled_records, strata_of
+from plantain.measure.plan import lengths, plan_of
+from plantain.measure.sides import Measured, sampled_records
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.study import NullTable, read_null
 from plantain.stages.beside import families
@@ -96,15 +97,24 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
     capture = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
     activations = capture_cell(records, images, lock, capture).activations
     main = confirmatory(contrasts)
+    plan = plan_of(main, contrasts.contrasts, params.verdict)
+    length = lengths(plan, activations)
     for number in range(len(lock.draws)):
-        sides = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS], number).sides(main)
+        measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS], number)
+        sides, rows = measured.sides(main), plan.rows(measured)
         split = split_half(sides.differences, flips=500)
         evidence = Evidence(
             differences=sides.differences,
-            a=sides.a,
-            b=sides.b,
+            a=rows.a,
+            b=rows.b,
+            clusters=rows.clusters,
+            frames=rows.frames,
+            few=plan.problem,
+            against=plan.control.name if plan.control else "",
             reliability=Reliability(split.spearman_brown, split.null_p, 1 / len(split.null_medians)),
-            strata=strata_of(main),
+            strata=length.strata,
+            equal=length.equal,
+            unequal=length.problem,
             families=tuple(_others(one, main.name, table, number, sides.a.shape[1]) for one in tables),
         )
         yield climb(evidence, params.verdict)
@@ -112,9 +122,10 @@ def draws(params: Params, probe: str) -> Iterator[Ladder]:
 
 def _others(table: NullTable, contrast: str, own: NullTable, number: int, heads: int) -> Family:
     """The draws of a table beside one re-initialised draw, itself left out."""
-    count = own.contrasts[contrast].counts[number]
-    rest = [c for at, c in enumerate(table.contrasts[contrast].counts) if table is not own or at != number]
-    return Family(table.family, table.method, count, tuple(rest), heads)
+    entry = table.contrasts[contrast]
+    rest = [at for at in range(len(table.draws)) if table is not own or at != number]
+    pivots, counts = tuple(entry.pivots[at] for at in rest), tuple(entry.counts[at] for at in rest)
+    return Family(table.family, table.method, own.contrasts[contrast].pivots[number], pivots, heads, counts)
 
 
 if __name__ == "__main__":

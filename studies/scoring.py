@@ -10,10 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
+from plantain.base.files import six_digits
 from plantain.base.params import Method, VerdictParams
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import Evidence, Family, Reliability, Replica
-from plantain.ladder.rungs import compare_templates, replica_p
+from plantain.ladder.rungs import compare_templates, ranked, replica_p
+from plantain.measure.plan import Rows
+from plantain.stats.pivot import largest_pivot
 from plantain.stats.splithalf import split_half
 from plantain.stats.validate import Floats
 
@@ -69,8 +72,8 @@ LENGTH_HEADS, LENGTH_EFFECT = 300, 5.0
 
 TRUTHS = (
     Truth("nothing", "the two sides do not differ", (0,), templates=0.0),
-    Truth("sentences", "each sentence has a shift of its own", (2,)),
-    Truth("one wording", "one sentence differs from all others", (2,), outlier=8.0),
+    Truth("sentences", "each sentence has a shift of its own", (1,)),
+    Truth("one wording", "one sentence differs from all others", (1,), outlier=8.0),
     Truth("keyword", "a shared word acts alike with and without training", (3,), 1.0, 3.0, 120, untrained_too=True),
     Truth("length", "one side is a token longer, and only length matters", _ANY, 1.0, 2.5, 60, longer=True),
     Truth("concept", "2.5 SD between wordings in 60 of 600 heads, by training only", (6,), 1.0, 2.5, 60),
@@ -97,11 +100,11 @@ def simulate(truth: Truth, rules: VerdictParams, seed: int) -> Evidence:
     means = passes.mean(axis=0)
     differences = passes[:, :SIDE].mean(axis=1) - passes[:, SIDE:].mean(axis=1)
     sampled = passes[: rules.items].mean(axis=0)
-    own = compare_templates(sampled[:SIDE], sampled[SIDE:], None, rules).count
+    own = ranked(compare_templates(sampled[:SIDE], sampled[SIDE:], None, rules))
     cells = [(s, f"image {r}") for s in range(rules.seeds) for r in range(rules.references)]
     replicas = tuple(_replica(means + BETWEEN_CELLS * draw(2 * SIDE), truth, rules, *cell) for cell in cells)
     families = tuple(
-        Family(f"drawn by {method}", method, own, _untrained(truth, rules, rng, text), HEADS) for method in Method
+        Family(f"drawn by {method}", method, own, *_untrained(truth, rules, rng, text)) for method in Method
     )
     return Evidence(
         differences=differences,
@@ -170,14 +173,19 @@ def _planted(truth: Truth, rng: np.random.Generator, *, trained: bool) -> Floats
     return planted
 
 
-def _untrained(truth: Truth, rules: VerdictParams, rng: np.random.Generator, text: Floats) -> tuple[int, ...]:
-    counts = []
+def _untrained(
+    truth: Truth, rules: VerdictParams, rng: np.random.Generator, text: Floats
+) -> tuple[tuple[float, ...], int, tuple[int, ...]]:
+    """The largest pivot of every draw, how many heads there are, and how many of each draw are over the threshold."""
+    pivots, counts = [], []
     for _ in range(rules.untrained_draws):
         noise = BETWEEN_ITEMS / np.sqrt(rules.items)
         draw = _network(rng, truth.shared)
         means = truth.templates * draw(2 * SIDE, text) + noise * draw(2 * SIDE) + _planted(truth, rng, trained=False)
-        counts.append(int(np.count_nonzero(np.abs(pooled_t(means[:SIDE], means[SIDE:])) > rules.threshold)))
-    return tuple(counts)
+        t = pooled_t(means[:SIDE], means[SIDE:])
+        counts.append(int(np.count_nonzero(np.abs(t) > rules.threshold)))
+        pivots.append(six_digits(largest_pivot(t, 2 * SIDE - 2)))
+    return tuple(pivots), HEADS, tuple(counts)
 
 
 def pooled_t(a: Floats, b: Floats) -> Floats:
@@ -189,7 +197,7 @@ def pooled_t(a: Floats, b: Floats) -> Floats:
 
 def _replica(means: Floats, truth: Truth, rules: VerdictParams, seed: int, reference: str) -> Replica:
     strata = None if truth.longer else truth.strata
-    return Replica(seed, reference, replica_p(means[:SIDE], means[SIDE:], strata, rules))
+    return Replica(seed, reference, replica_p(Rows(means[:SIDE], means[SIDE:]), strata, rules))
 
 
 def _reliability(differences: Floats, rules: VerdictParams) -> Reliability:

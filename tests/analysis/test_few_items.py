@@ -67,7 +67,7 @@ def told(result, contrast="target"):
 
 def verdict_of(values, result, known):
     made = replace(cell(values), summary=summary_of(result), contrasts=known)
-    return json.loads(judge(made, VERDICT).record.to_bytes())
+    return json.loads(judge(made, VERDICT).to_bytes())
 
 
 @pytest.mark.parametrize("items", [2, 3])

@@ -79,7 +79,7 @@ def test_the_shipped_params_are_typed():
         ("[3.0, 5.0]", "[3.0, 3.0]", "analyses.card.thresholds", "distinct"),
         ("flips: 201", "flips: 1", "analyses.card.flips", "1 lies outside"),
         ("  alpha: 0.05", "  alpha: 1", "verdict.alpha", "outside (0, 1)"),
-        ("  reliability: 0.7", "  reliability: .nan", "verdict.reliability", "nan lies outside"),
+        ("  saturation: 0.9", "  saturation: .nan", "verdict.saturation", "nan lies outside"),
         ("  timeout: 10", "  timeout: 0", "tracking.timeout", "0 lies outside (0, 86400]"),
         ("  attention: native", "  attention: quick", "capture.attention", "not one of [native"),
         ("  seeds: [0]", "  seeds: [0, 0]", "capture.seeds", "distinct"),
@@ -202,7 +202,7 @@ def numbers(kind, keys=()):
 def test_every_number_has_its_interval_and_a_usual_value_inside():
     schema = TypeAdapter(Params).json_schema()
     found = dict(numbers(Params))
-    assert len(found) == 38
+    assert len(found) == 37
     for keys, kind in found.items():
         node = Place.at(schema, keys)
         assert type(node.usual) is kind, keys

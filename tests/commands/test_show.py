@@ -145,7 +145,7 @@ def test_every_contrast_is_shown_with_its_own_verdict(call, repository):
     try:
         assert "Rung 6 of 7. Target." in call("show", "otherview@tiny")
         said = call("show", "otherview@tiny:paraphrase")
-        assert "paraphrase, exploratory: Rung 2 of 7. Paraphrase." in said
+        assert "paraphrase, exploratory: Rung 1 of 7: paraphrase." in said
         assert "Rung 6" not in said
         found = json.loads(call("show", "otherview@tiny:paraphrase", "--json"))["verdict"]
         assert (found["rung"], found["contrast"], found["exploratory"]) == (2, "paraphrase", True)

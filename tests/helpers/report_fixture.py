@@ -229,15 +229,15 @@ def write_cell(root: Path, cell: Cell) -> Path:
 
 
 def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, **more) -> Path:
-    """A verdict of the target at ``rung``, and of every control at 2; ``more`` replaces fields."""
+    """A verdict of the target at ``rung``, and of every control at 1; ``more`` replaces fields."""
     path = root / "data" / "verdicts" / model / f"{probe}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = {
         "schema": "plantain.verdict/1", "probe": probe, "model": model, "rules_sha256": "0" * 64, "trend": None,
         "length": [], "untrained": {},
         "contrast": "target", "analysis": "heads", "rung": rung, "rungs": [], "sentence": f"Rung {rung} of 7. Target.",
-        "metrics": {"delta": 15.3, "delta_chance": 0.37, "concept_information_chance": 0.105},
-        "exploratory": {"paraphrase": {"rung": 2, "rungs": [], "sentence": "Rung 2 of 7. Paraphrase.", "metrics": {}}},
+        "metrics": {"delta": 15.3},
+        "exploratory": {"paraphrase": {"rung": 1, "rungs": [], "sentence": "Rung 1 of 7: paraphrase.", "metrics": {}}},
         "information": {"model": 4.45, "text": 0.024, "reinit": 0.028, "shuffle": 0.025, "untrained_items": ["a-cat"]},
     } | more  # fmt: skip
     if found["trend"]:

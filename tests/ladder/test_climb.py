@@ -16,8 +16,8 @@ STRATA = ("short", "short", "middle", "middle", "long", "long") * 2
 REPLICAS = tuple(Replica(seed, image, 0.01) for seed in range(3) for image in ("one", "two"))
 
 
-def families(own=20, draws=(1,) * 19):
-    return tuple(Family(f"by {method}", method, own, tuple(draws), HEADS) for method in Method)
+def families(own=20.0, draws=(1.0,) * 19, counts=(1,) * 19):
+    return tuple(Family(f"by {method}", method, own, tuple(draws), HEADS, tuple(counts)) for method in Method)
 
 
 def evidence(concept=8.0, side=6, **changes):
@@ -45,15 +45,14 @@ def statuses(found):
 def test_everything_there_reaches_six_and_no_further():
     found = climb(evidence(), RULES)
     assert found.rung == 6
-    assert statuses(found) == [Status.passed] * 6 + [Status.untested]
-    assert "what they cause is not tested" in found.sentence
+    assert statuses(found) == [Status.passed, Status.reported] + [Status.passed] * 4 + [Status.untested]
+    assert "what they cause is untested" in found.sentence
     assert found.selective >= 10
     assert found.metrics()["selective_heads_lower_bound"] == found.selective
 
 
 BROKEN = {
     1: {"differences": np.random.default_rng(0).normal(size=(12, HEADS))},
-    2: {"reliability": Reliability(0.69, 0.001, 0.001)},
     3: {"a": np.random.default_rng(1).normal(size=(6, HEADS)), "b": np.random.default_rng(2).normal(size=(6, HEADS))},
     4: {"families": families(own=20, draws=(20,) + (1,) * 18)},
     6: {"replicas": (*REPLICAS[:-1], Replica(2, "two", 0.06))},
@@ -63,21 +62,29 @@ BROKEN = {
 @pytest.mark.parametrize("rung", BROKEN)
 def test_the_climb_ends_at_the_first_rung_that_fails(rung):
     found = climb(evidence(**BROKEN[rung]), RULES)
-    assert found.rung == rung - 1
+    assert found.rung == (1 if rung == 3 else rung - 1)
     assert statuses(found)[rung - 1] is Status.failed
-    assert set(statuses(found)[rung:]) == {Status.untested}
-    assert all("climb ends" in later.reason for later in found.rungs[rung:])
-    assert f"Rung {rung} ({NAMES[rung - 1]}) failed" in found.sentence
+    later = [one for one in found.rungs[rung:] if one.rung != 2]
+    assert {one.status for one in later} == {Status.untested}
+    assert all("climb ends" in one.reason for one in later)
+    assert found.sentence.startswith(f"Rung {found.rung} of 7: ")
+
+
+@pytest.mark.parametrize("reliability", [None, Reliability(0.1, 0.9, 0.001), Reliability(0.9, 0.06, 0.06)])
+def test_rung_two_is_a_number_that_gates_nothing(reliability):
+    found = climb(evidence(reliability=reliability), RULES)
+    assert found.rung == 6
+    assert found.rungs[1].status is (Status.untested if reliability is None else Status.reported)
+    assert found.sentence == climb(evidence(), RULES).sentence
+    assert climb(evidence(reliability=reliability, **BROKEN[1]), RULES).rungs[1] == found.rungs[1]
 
 
 UNTESTED = {
     "too few items": (1, {"differences": np.ones((5, HEADS))}, "0.0625"),
-    "no split half": (2, {"reliability": None}, "split-half"),
-    "too few flips": (2, {"reliability": Reliability(0.9, 0.06, 0.06)}, "above 0.05"),
     "no untrained draws": (4, {"families": ()}, "19 draws by reinit are needed, 0 are here"),
     "one way to untrain": (4, {"families": families()[:1]}, "by shuffle"),
-    "eighteen draws": (4, {"families": families(draws=(1,) * 18)}, "18 are here"),
-    "saturated": (4, {"families": families(own=60, draws=(55,) * 19)}, "saturated"),
+    "eighteen draws": (4, {"families": families(draws=(1,) * 18, counts=(1,) * 18)}, "18 are here"),
+    "saturated": (4, {"families": families(counts=(55,) * 19)}, "saturated"),
     "no strata": (5, {"strata": None}, "stratum"),
     "unequal strata": (5, {"unequal": "stratum 'six' holds 6 to 9 tokens"}, "6 to 9 tokens"),
     "confounded strata": (5, {"strata": ("long",) * 6 + ("short",) * 6}, "smallest p"),
@@ -94,7 +101,7 @@ def test_what_cannot_be_tested_says_so_and_stops_the_climb(case):
     assert found.rung == rung - 1
     assert found.rungs[rung - 1].status is Status.untested
     assert said in found.rungs[rung - 1].reason
-    assert "was not tested" in found.sentence
+    assert found.sentence.startswith(f"Rung {rung - 1} of 7: ")
 
 
 def test_six_seeds_do_where_there_is_no_reference():
@@ -136,54 +143,29 @@ def test_both_ways_to_untrain_must_be_exceeded():
 
 
 def test_a_draw_that_ties_with_the_model_is_not_exceeded_in_words():
-    """Of forty, one draw with as many heads leaves p = 2 / 40: passed, but not more than in every draw."""
-    tied = families(own=20, draws=(20,) + (1,) * 38)
+    """Of forty, one draw that stands out as far leaves p = 2 / 40: passed, but not more than in every draw."""
+    tied = families(own=20, draws=(20,) + (1,) * 38, counts=(1,) * 39)
     found = climb(evidence(families=tied), RULES)
-    assert found.rung == 6
-    assert "than in untrained draws (rank p = 0.05)" in found.sentence
+    assert (found.rung, found.rungs[3].p) == (6, 0.05)
     assert "every untrained draw" not in found.sentence
     assert "the largest of 78 draws has 20" in found.rungs[3].guarantee
 
 
 def test_a_family_of_few_draws_is_set_aside():
-    few = Family("extra", Method.reinit, 20, (30, 30), HEADS)
+    few = Family("extra", Method.reinit, 20, (30, 30), HEADS, (1, 1))
     found = exceeds_untrained(evidence(families=(*families(), few)), RULES)
     assert (found.status, found.floor) == (Status.passed, 0.05)
     assert "the largest of 38 draws has 1" in found.guarantee
 
 
 def test_a_family_that_is_one_short_because_the_model_is_in_it_says_so():
-    short = tuple(replace(family, itself=1) for family in families(draws=(1,) * 18))
+    short = tuple(replace(family, itself=1) for family in families(draws=(1,) * 18, counts=(1,) * 18))
     assert "`seeds` of the family has to be larger by one" in exceeds_untrained(evidence(families=short), RULES).reason
-
-
-def test_what_delta_is_by_chance_is_what_normal_templates_give():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 6, 20_000))
-    given = evidence(a=a, b=b, differences=rng.normal(size=(12, 20_000)))
-    effect = climb(given, RULES.model_copy(update={"permutations": 20, "flips": 20})).effect
-    assert effect.delta == pytest.approx(effect.delta_chance, rel=0.02)
 
 
 def test_a_table_that_does_not_serve_rung_six_is_named():
     said = climb(evidence(replicas=(), unrepeated="the table was made from other inputs (rules)"), RULES).rungs[5]
     assert said.reason.endswith("the table was made from other inputs (rules)")
-
-
-def test_a_sentence_claims_no_more_than_its_rung():
-    above = {2: "reword", 3: "untrained", 4: "equal length", 5: "every further run"}
-    for rung, word in above.items():
-        broken = BROKEN.get(rung + 1) or {"unequal": "lengths differ"}
-        said = climb(evidence(**broken), RULES).sentence.split(". Rung")[0]
-        assert f"Rung {rung} of 7" in said
-        claims = said.split("that training")[0].split("that this is more")[0].split("so do")[0]
-        assert word not in claims
-
-
-def test_one_head_is_singular():
-    found = climb(evidence(reliability=None), RULES)
-    one = tuple(replace(rung, number=1.0) if rung.rung == 1 else rung for rung in found.rungs)
-    assert "At least 1 head differs" in replace(found, rungs=one).sentence
 
 
 def test_every_rung_says_what_passing_it_does_not_say():
@@ -208,7 +190,6 @@ def test_delta_is_the_standardised_shift_of_scipys_t():
     assert effect.delta == pytest.approx(np.median(np.abs(t * np.sqrt(2 / 6) * hedges)), rel=1e-4)
     assert effect.heads == (np.abs(t) > 3).sum()
     assert effect.concept_information == pytest.approx(np.log1p(t**2 / 10).mean())
-    assert effect.concept_information_chance == pytest.approx(0.1050, abs=5e-5)
 
 
 def test_equal_evidence_gives_equal_verdicts():

@@ -44,14 +44,14 @@ def test_never_target_against_control_over_items():
         controls = [np.abs(values[:, 1] - values[:, 2]), np.abs(values[:, 7] - values[:, 8])]
         p = [stats.ttest_rel(target, control, alternative="greater").pvalue for control in controls]
         selective.append((np.max(p, axis=0) < 0.01).mean())
-        rungs.append(judge(cell(log_rms(items=30, rng=seed)), FRAME).record.rung)
+        rungs.append(judge(cell(log_rms(items=30, rng=seed)), FRAME).rung)
     assert np.mean(selective) > 0.15
     assert sum(rung > 2 for rung in rungs) <= 2
 
 
 def test_a_control_contrast_changes_nothing_about_the_target():
     values = log_rms(concept=8.0)
-    alone, beside = judge(cell(values), FRAME).record, judge(cell(values, CONTROL), FRAME).record
+    alone, beside = judge(cell(values), FRAME), judge(cell(values, CONTROL), FRAME)
     other = {"exploratory", "length"}
     assert alone.model_dump(exclude=other) == beside.model_dump(exclude=other)
     assert set(beside.exploratory) == {"control"}
@@ -65,7 +65,7 @@ def test_never_an_interval_that_is_bootstrapped_for_a_count():
     observed = (np.abs(stats.ttest_1samp(data, 0).statistic) > 3).mean()
     resampled = [(np.abs(stats.ttest_1samp(data[rng.integers(0, 25, 25)], 0).statistic) > 3).mean() for _ in range(20)]
     assert np.mean(resampled) > 4 * observed
-    record = judge(cell(log_rms(concept=8.0)), FRAME).record
+    record = judge(cell(log_rms(concept=8.0)), FRAME)
     assert not [key for key in keys(record.model_dump()) if re.search(r"interval|_low$|_high$|ci95|boot", key)]
 
 
@@ -95,11 +95,13 @@ def test_never_head_against_head_of_two_networks():
         found = [Measured(values[..., order()], activations(values)) for values in networks]
         table = drawn(found, [TARGET], {"target": {}}, RULES)["target"]
         sides = Measured(own[..., order()], activations(own)).sides(TARGET)
-        families = tuple(Family(str(method), method, 12, tuple(table.counts), 60) for method in Method)
+        families = tuple(
+            Family(str(method), method, 2.0, tuple(table.pivots), 60, tuple(table.counts)) for method in Method
+        )
         split = Reliability(0.9, 0.01, 0.005)
         evidence = Evidence(sides.differences, sides.a, sides.b, split, families=families)
         found_rung = exceeds_untrained(evidence, RULES)
-        return table.counts, table.concept_information, found_rung, climb(evidence, RULES).selective
+        return table.counts, (*table.concept_information, *table.pivots), found_rung, climb(evidence, RULES).selective
 
     plain, shuffled = verdict(False), verdict(True)
     assert plain[0] == shuffled[0]
@@ -136,7 +138,7 @@ def test_an_adjustment_that_can_be_told_is_that_of_ordinary_least_squares():
 def test_the_verdict_prints_not_identifiable_for_a_pair_of_unequal_length():
     lengths = {"short": 9, "middle": 7, "long": 8}
     pair = replace(CONTROL, name="pair", a=("a_0",), b=("b_2",), strata=(None, None))
-    record = judge(cell(log_rms(), pair, lengths=lengths), FRAME).record
+    record = judge(cell(log_rms(), pair, lengths=lengths), FRAME)
     row = next(row for row in record.length if row.contrast == "pair")
     assert (row.tokens_fewest, row.tokens_most) == (2, 2)
     assert row.heads_over_adjusted == "not identifiable"
@@ -147,7 +149,7 @@ def test_never_seeds_or_references_as_rows(axis):
     """A seed that repeats another adds nothing; as rows, four copies would make |t| twice as large."""
     values = log_rms(noise=3.0, templates=0.0)
     copies = np.concatenate([values] * 4, axis=axis)
-    once, four = judge(cell(values), FRAME).record, judge(cell(copies), FRAME).record
+    once, four = judge(cell(values), FRAME), judge(cell(copies), FRAME)
     assert once.rung == four.rung == 0
     for low, high in zip(once.rungs, four.rungs, strict=True):
         assert low == high.model_copy(update={"reason": low.reason} if low.rung == 6 else {})

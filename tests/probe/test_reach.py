@@ -74,11 +74,11 @@ def test_six_frames_without_a_word_in_surplus_get_to_the_top(check):
     assert (rung, "what heads do" in because) == (6, True)
 
 
-def test_a_keyword_stops_the_probe_at_rung_2_and_is_named(check):
+def test_a_keyword_stops_the_probe_at_rung_1_and_is_named(check):
     found = check(probe_text(filled(["red"] * 6), filled(BLUES)), by_words)
-    assert reached(found) == [(2, "the 6 wordings of side a are 1 piece of evidence, and 4 are needed")]
+    assert reached(found) == [(1, "the 6 wordings of side a are 1 piece of evidence, and 4 are needed")]
     lines = "\n".join(check_lines(found, RULES))
-    assert lines.splitlines()[1].startswith("  can reach at most rung 2 of 7, because the 6 wordings of side a are")
+    assert lines.splitlines()[1].startswith("  can reach at most rung 1 of 7, because the 6 wordings of side a are")
     assert 'one piece of a: a_0, a_1, a_2, a_3, a_4, a_5; "red" in 6 against 0 (5 too many)' in lines
     assert "to part them: take a word out of as many wordings as are too many" in lines
 
@@ -107,14 +107,14 @@ def test_few_items_stop_the_probe_at_the_first_rung(check):
 
 def test_a_single_pair_says_nothing_of_an_idea(check):
     ((rung, because),) = reached(check(probe_text(filled(REDS)[:1], filled(BLUES)[:1]), by_words))
-    assert (rung, because) == (2, "the one wording of side a is 1 piece of evidence, and 4 are needed")
+    assert (rung, because) == (1, "the one wording of side a is 1 piece of evidence, and 4 are needed")
 
 
 def test_a_frame_of_one_side_among_complete_ones_is_said(check):
     text = probe_text(filled(REDS), filled(BLUES)).replace("b_5: {prompt: ", "b_5: {stratum: s5, prompt: ")
     text = text.replace('days", frame: f5, stratum: s5}\ncon', 'days"}\ncon')
     found = check(text, by_words)
-    assert reached(found) == [(2, "frame 'f5' has wordings on one side only, and other frames have them on both")]
+    assert reached(found) == [(1, "frame 'f5' has wordings on one side only, and other frames have them on both")]
 
 
 def control(words_a, words_b, decides="words"):
@@ -129,7 +129,7 @@ def control(words_a, words_b, decides="words"):
     return extra, f"  names: {{a: [{sides[0]}], b: [{sides[1]}], role: control, decides: {decides}}}"
 
 
-@pytest.mark.parametrize(("frames", "decides", "rung"), [(4, "words", 4), (3, "words", 2), (4, "picture", 2)])
+@pytest.mark.parametrize(("frames", "decides", "rung"), [(4, "words", 4), (3, "words", 1), (4, "picture", 1)])
 def test_a_deciding_control_of_four_frames_stands_in_for_a_target_that_cannot_do_without_its_word(
     check, frames, decides, rung
 ):

@@ -155,6 +155,57 @@ def test_a_rung_as_the_statistics_write_it_is_read_and_its_reason_shown(tmp_path
     assert "there is no split-half of these items" in html
 
 
+BESIDE = {
+    "design": {"scheme": "frames", "wordings": [8, 8], "rows": [8, 8], "floor": 0.0078125, "problem": "",
+               "ties": [{"reason": "word", "wordings": ["viewpoint", "viewpoint_2"], "shared": "view"}]},
+    "spread": {"ratio": 0.25, "p": 0.012, "floor": 0.002, "significant": True},
+    "controls": [{"contrast": "decoy", "decides": "words", "outcome": "differs", "p": 0.01, "floor": 0.01, "number": 7,
+                  "own_p": 0.5, "reason": "words alone are excluded: at least 7 heads"}],
+    "both": {"measures": "description", "number": 31, "p": 0.001},
+    "holm": {"probes": 12, "p": 0.0079, "p_holm": 0.0948, "survives": False, "reason": ""},
+}  # fmt: skip
+
+
+def test_what_was_compared_stands_on_the_page_with_what_decides_beside_it(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    reported = Rung(2, NAMES[1], Status.reported, "split-half reliability", 0.93, 0.01, 0.005, guarantee="It repeats.")
+    rungs = [rung_record(reported).model_dump(mode="json")]
+    write_verdict(tmp_path, rung=3, rungs=rungs, sentence="Rung 3 of 7: so many.", **BESIDE)
+    write_page(load_result(tmp_path, "otherview", "tiny"), tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    section = html.split('<section id="ladder"')[1].split("</section>")[0]
+    assert (
+        "8 frames of both sides; the sides are exchanged within each. The smallest p that this allows is 0.0078"
+        in section
+    )
+    assert "viewpoint and viewpoint_2: one piece of evidence, since they share" in section
+    assert "control decoy: words alone are excluded: at least 7 heads." in section
+    assert "scatter 0.25 times as much as the second (p = 0.012); a difference in spread may be all there is" in section
+    assert "Over items and wordings together (description): at least 31 differ" in section
+    assert "Of 12 probes put to this model the claim does not survive Holm" in section
+    assert '<span class="status">reported</span>' in section
+    assert "It repeats." in section
+
+
+SCHEMES = {
+    "clusters": ({}, "4 + 5 clusters of 8 + 8 wordings, exchanged freely"),
+    "control": ({"control": "decoy"}, "4 frames of this contrast with 5 of control 'decoy', which has its words"),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_way_to_compare_is_said(tmp_path, scheme):
+    more, said = SCHEMES[scheme]
+    write_cell(tmp_path, Cell(controls=()))
+    told = BESIDE["design"] | {"scheme": scheme, "rows": [4, 5], "ties": []} | more
+    write_verdict(tmp_path, design=told)
+    assert said in ladder.design(load_result(tmp_path, "otherview", "tiny"))[0]
+    write_verdict(tmp_path, design=told | {"problem": "4 independent wordings a side are needed", "floor": None})
+    assert ladder.design(load_result(tmp_path, "otherview", "tiny"))[0].startswith("Nothing could be compared: 4 ind")
+    write_verdict(tmp_path)
+    assert ladder.design(load_result(tmp_path, "otherview", "tiny")) == []
+
+
 def test_large_reference_images_are_made_small_enough_to_travel(result, tmp_path):
     from PIL import Image
 
@@ -225,18 +276,18 @@ def test_delta_and_concept_information_stand_with_what_prompts_and_untrained_dra
     html = (judged / "page.html").read_text(encoding="utf-8")
     tiles = html.split('class="tiles"')[1].split("</dl>")[0]
     assert "15.30" in tiles
-    assert "0.37 by chance" in tiles
+    assert "by chance" not in html
     table = html.split('id="information"')[1].split("</table>")[0]
-    assert re.findall(r'<td class="n">([^<]*)</td>', table) == ["4.45", "0.024", "0.028", "0.025", "0.105"]
+    assert re.findall(r'<td class="n">([^<]*)</td>', table) == ["4.45", "0.024", "0.028", "0.025"]
     assert "2 heads follow the items" in html
 
 
 def test_what_is_not_shown_follows_the_rung(judged):
     told = {}
-    for rung in (2, 4, 6):
+    for rung in (1, 4, 6):
         write_verdict(judged, rung=rung)
         told[rung] = " ".join(wording.not_shown(load_result(judged, "otherview", "tiny")))
-    assert "That the difference comes from training" in told[2]
+    assert "That the difference comes from training" in told[1]
     assert "That the difference comes from training" not in told[4]
     assert "Which heads training brought about" in told[4]
     assert "it recurred in those that were run" not in told[4]
@@ -247,5 +298,5 @@ def test_what_is_not_shown_follows_the_rung(judged):
 def test_a_control_is_weighed_by_its_own_rung_and_not_by_its_count(judged):
     html = (judged / "page.html").read_text(encoding="utf-8")
     section = html.split('id="controls"')[1].split("</section>")[0]
-    assert "control: rung 2" in section
+    assert "control: rung 1" in section
     assert "responds as much" not in html

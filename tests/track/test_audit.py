@@ -119,12 +119,12 @@ def test_rules_changed_after_looking_and_an_edited_table_show(repository):
     (folder / "mini.json").write_text("{}")
     (repository.path / "reports/verdicts.json").write_text("{}")
     repository.commit("Verdicts")
-    repository.replace("params.yaml", "reliability: 0.7", "reliability: 0.1")
+    repository.replace("params.yaml", "saturation: 0.9", "saturation: 0.1")
     output = plantain(repository, "audit", "--level", "hashes", check=False)
     assert "NOTE    rules of the verdict changed after verdicts were published (not committed yet)" in output
-    assert "reliability 0.7 -> 0.1" in output
+    assert "saturation 0.9 -> 0.1" in output
     ok, answer = audit(repository, "--level", "hashes")
-    assert answer["rule_changes"][0]["rules"] == {"reliability": [0.7, 0.1]}
+    assert answer["rule_changes"][0]["rules"] == {"saturation": [0.9, 0.1]}
     assert not ok
     assert answer["first_broken"]["path"] == "reports/nulls/tiny-reinit/mini.json"
     assert "there is no receipt beside it" in answer["first_broken"]["problem"]

@@ -46,7 +46,7 @@ def test_the_verdict_rests_on_it(case):
     found = tuple(replace(CONTROL, name=name, role=Role(role_of(name))) for name in names)
     values = log_rms()
     one = cell(values, *found)
-    record = judge(replace(one, contrasts=replace(contrasts(), contrasts=found)), FRAME).record
+    record = judge(replace(one, contrasts=replace(contrasts(), contrasts=found)), FRAME)
     assert record.contrast == speaks
     assert set(record.exploratory) == {*names} - {speaks}
 

@@ -7,8 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
-from plantain.base.params import LEAST_WORDINGS, AnalysisParams
+from plantain.base.params import AnalysisParams
 from plantain.measure.views import block_sets, item_level, template_level
+from plantain.probe.clusters import design_of
 from plantain.probe.records import ExpandedContrast
 from plantain.records.activations import Activations
 from plantain.stats import (
@@ -51,7 +52,7 @@ class Findings:
     bounds: Bounds | None
     """None for the published protocol, which makes no such claim."""
     templates: TemplateTest | None
-    """None where a side has too few wordings, or the analysis is the published protocol."""
+    """None where a side has too few independent wordings, or the analysis is the published protocol."""
 
 
 def analyse(
@@ -140,13 +141,15 @@ def _templates(
     params: AnalysisParams,
     included: NDArray[np.bool_],
 ) -> TemplateTest | None:
-    if params.permutations < 1 or min(len(contrast.a), len(contrast.b)) < LEAST_WORDINGS:
+    if params.permutations < 1 or not design_of(contrast).enough:
         return None
     a = template_level(values, conditions, contrast.a)[:, included]
     b = template_level(values, conditions, contrast.b)[:, included]
     return template_test(
         a,
         b,
+        clusters=contrast.clusters,
+        frames=contrast.frames if any(contrast.frames) else None,
         permutations=params.permutations,
         threshold=params.thresholds[0],
         confidence=params.confidence,

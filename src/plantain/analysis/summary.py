@@ -18,9 +18,10 @@ from plantain.base.params import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
 from plantain.stats.flips.draw import spelled
+from plantain.stats.skewed import healthy_share
 
 SKEWED = 0.05
-"""Share of skewed units above which the sign-flip null is doubtful: its symmetry does not hold."""
+"""Share of skewed units that normal differences have on average; up to there no more is asked."""
 
 
 def sentences_of(found: Findings) -> list[str]:
@@ -57,16 +58,25 @@ def warnings_of(found: Findings) -> list[str]:
     if excluded:
         unit = found.units["unit"].to_numpy()[~found.included][0]
         warned.append(f"{excluded} units have no finite measure for some item, first unit {unit}; they are left out.")
-    if found.flips.symmetry.share > SKEWED:
-        share = f"{100 * found.flips.symmetry.share:.0f}%"
-        warned.append(f"{share} of the units have skewed differences, for which sign-flip p-values are too small.")
+    warned += _skewed(found)
     if not found.params.unique:
         warned.append("Counts over the null's p99 rest on few flips and are not comparable between runs.")
     if found.splits is None:
         warned.append("Split halves: not tested; each half needs at least 2 items.")
     if found.templates is None and found.params.permutations:
-        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} templates.")
+        warned.append(f"Template level: not tested; a side needs at least {LEAST_WORDINGS} independent templates.")
     return warned
+
+
+def _skewed(found: Findings) -> list[str]:
+    """A warning where more units are skewed than in normal differences, so few and so correlated, once in twenty."""
+    share = found.flips.symmetry.share
+    if not share > SKEWED or share <= (healthy := healthy_share(found.differences[:, found.included])):
+        return []
+    return [
+        f"{100 * share:.0f}% of the units have skewed differences, and at most {100 * healthy:.0f}% would with normal "
+        "ones so few and so correlated; sign-flip p-values are then too small."
+    ]
 
 
 _Numbers = dict[str, float | None]

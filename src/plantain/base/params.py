@@ -194,11 +194,9 @@ class VerdictParams(Section):
     permutations: int = Field(default=10_000, ge=20, le=1_000_000)
     """Label permutations of templates, and permutations of items for the trend."""
     threshold: Threshold = 3.0
-    """Preset |t| over templates above which a head counts in the comparison with untrained draws."""
-    reliability: float = Field(default=0.7, gt=0, lt=1)
-    """Least split-half reliability after Spearman and Brown."""
+    """Preset |t| over templates above which a head counts; untrained draws are saturated by these counts."""
     min_templates: int = Field(default=LEAST_WORDINGS, ge=2, le=64)
-    """Least number of wordings a side."""
+    """Least number of rows a side: wordings, or what remains of them where several are one piece of evidence."""
     untrained_draws: int = Field(default=19, ge=1, le=1000)
     """Least number of draws of each way to untrain."""
     saturation: float = Field(default=0.9, gt=0, lt=1)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams
 from plantain.ladder.evidence import Family, Replica
-from plantain.ladder.rungs import compare_templates, replica_p, runs_asked
+from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
-from plantain.measure.sides import Measured, sampled_records, strata_of, unequal_strata
-from plantain.probe.records import ExpandedContrast, Record
+from plantain.measure.plan import Comparison, lengths
+from plantain.measure.sides import Measured, sampled_records
+from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
 from plantain.records.study import NullTable, ReplicationTable
 from plantain.records.study_keys import Inputs, contrast_inputs, mismatch, null_settings, replication_settings
@@ -53,52 +54,48 @@ class Sources:
     def beside(
         self,
         measured: Measured,
-        contrast: ExpandedContrast,
+        plan: Comparison,
         records: tuple[Record, ...],
         rules: VerdictParams,
     ) -> Beside:
         """What stands beside one contrast."""
-        sides = {*contrast.a, *contrast.b}
+        sides = {name for one in plan.contrasts for name in (*one.a, *one.b)}
         has_reference = any(record.reference for record in records if record.condition in sides)
-        if min(len(contrast.a), len(contrast.b)) < rules.min_templates:
+        if plan.problem:
             return Beside(has_reference=has_reference)
-        chosen = sampled_records(records, [contrast], rules)
-        replicas, unrepeated = own_replicas(measured, contrast, rules, has_reference), ""
+        chosen = sampled_records(records, plan.contrasts, rules)
+        replicas, unrepeated = own_replicas(measured, plan, rules, has_reference), ""
         if not replicas:
-            replicas, unrepeated = self._replicas(contrast, chosen, rules)
-        problems = {table.family: self._problem(table, measured, contrast, chosen) for table in self.tables}
-        found = self._drawn([table for table in self.tables if not problems[table.family]], measured, contrast, rules)
+            replicas, unrepeated = self._replicas(plan, chosen, rules)
+        problems = {table.family: self._problem(table, measured, plan, chosen) for table in self.tables}
+        found = self._drawn([table for table in self.tables if not problems[table.family]], measured, plan, rules)
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
         return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
 
-    def _drawn(
-        self, tables: Iterable[NullTable], measured: Measured, contrast: ExpandedContrast, rules: VerdictParams
-    ) -> Beside:
-        weights = self.lock.components["transformer"].weights_sha256
+    def _drawn(self, tables: Iterable[NullTable], measured: Measured, plan: Comparison, rules: VerdictParams) -> Beside:
+        name, weights = plan.contrast.name, self.lock.components["transformer"].weights_sha256
         found = Beside()
         for table in tables:
-            sides = measured.restricted(table.items, table.seeds).sides(contrast)
-            test = compare_templates(sides.a, sides.b, None, rules)
-            family = family_of(table, contrast.name, test.count, int(test.alive.sum()), weights)
+            test = compare_rows(plan.rows(measured.restricted(table.items, table.seeds)), None, rules)
+            family = family_of(table, name, ranked(test), int(test.alive.sum()), weights)
             found = replace(
                 found,
                 families=(*found.families, family),
-                information={**found.information, table.method: table.contrasts[contrast.name].concept_information},
+                information={**found.information, table.method: table.contrasts[name].concept_information},
                 items=tuple(table.items),
                 own_information=six_digits(test.concept_information),
             )
         return found
 
-    def _problem(
-        self, table: NullTable, measured: Measured, contrast: ExpandedContrast, chosen: tuple[Record, ...]
-    ) -> str:
+    def _problem(self, table: NullTable, measured: Measured, plan: Comparison, chosen: tuple[Record, ...]) -> str:
         """Why a table does not serve; empty where it does."""
         if self.parent is None:
             return "the model that was untrained is not in this run"
-        if contrast.name not in table.contrasts:
-            return f"its table has no contrast '{contrast.name}'"
-        wanted = contrast_inputs(contrast, chosen, self.images, null_settings(self.shared, self.parent, table.method))
-        other = mismatch(table.contrasts[contrast.name].inputs, wanted)
+        name = plan.contrast.name
+        if name not in table.contrasts:
+            return f"its table has no contrast '{name}'"
+        settings = null_settings(self.shared, self.parent, table.method)
+        other = mismatch(table.contrasts[name].inputs, inputs_of(plan, chosen, self.images, settings))
         if other:
             return f"its table was made from other inputs ({other})"
         known = measured.activations
@@ -106,38 +103,42 @@ class Sources:
         return f"its table names what was not captured ({', '.join(sorted(strange))})" if strange else ""
 
     def _replicas(
-        self, contrast: ExpandedContrast, chosen: tuple[Record, ...], rules: VerdictParams
+        self, plan: Comparison, chosen: tuple[Record, ...], rules: VerdictParams
     ) -> tuple[tuple[Replica, ...], str]:
         """The replicas of the study's table, or why it does not serve."""
-        table = self.replications
+        table, name = self.replications, plan.contrast.name
         if table is None:
             return (), ""
-        if contrast.name not in table.contrasts:
-            return (), f"the study's table has no contrast '{contrast.name}'"
+        if name not in table.contrasts:
+            return (), f"the study's table has no contrast '{name}'"
         settings = replication_settings(self.shared, self.lock, self.reference, rules)
-        wanted = contrast_inputs(contrast, chosen, self.images, settings)
-        entry = table.contrasts[contrast.name]
-        other = mismatch(entry.inputs, wanted)
+        entry = table.contrasts[name]
+        other = mismatch(entry.inputs, inputs_of(plan, chosen, self.images, settings))
         return ((), f"the study's table was made from other inputs ({other})") if other else (replicas_of(entry), "")
 
 
+def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:
+    """What decides the numbers of a plan, see :func:`plantain.records.study_keys.contrast_inputs`."""
+    return contrast_inputs(plan.contrast, records, images, settings, scheme=str(plan.scheme), control=plan.control)
+
+
 def own_replicas(
-    measured: Measured, contrast: ExpandedContrast, rules: VerdictParams, has_reference: bool
+    measured: Measured, plan: Comparison, rules: VerdictParams, has_reference: bool
 ) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image of the cell itself, where it has as many as are asked."""
     seeds, references = runs_asked(rules, has_reference)
     if len(measured.activations.seeds) < seeds or len(measured.activations.references) < references:
         return ()
-    return replicas(measured, contrast, rules)
+    return replicas(measured, plan, rules)
 
 
-def replicas(measured: Measured, contrast: ExpandedContrast, rules: VerdictParams) -> tuple[Replica, ...]:
+def replicas(measured: Measured, plan: Comparison, rules: VerdictParams) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image that was captured."""
-    strata = None if unequal_strata(measured.activations, contrast) else strata_of(contrast)
+    strata = lengths(plan, measured.activations).strata
     found = []
     for at, seed in enumerate(measured.activations.seeds):
         for alternative, name in enumerate(measured.activations.references):
-            sides = measured.only(seed=at, reference=alternative).sides(contrast)
-            if sides.a.shape[1]:
-                found.append(Replica(seed, name, replica_p(sides.a, sides.b, strata, rules)))
+            rows = plan.rows(measured.only(seed=at, reference=alternative))
+            if rows.a.shape[1]:
+                found.append(Replica(seed, name, replica_p(rows, strata, rules)))
     return tuple(found)

@@ -1,72 +1,36 @@
-"""The verdict: how far up the ladder the evidence reaches, and the one sentence that says so and claims no more.
+"""The climb: how far up the ladder the evidence reaches.
 
 Rungs are tested in a fixed order, each at the same level, and the climb ends at the first one that is not passed. Such
 a fixed sequence passes any true null with at most that probability, without a correction (Maurer, Hothorn and
-Lehmacher 1995). That holds for one probe on one model.
+Lehmacher 1995). That holds for one probe on one model; what several probes ask of it is in
+:mod:`plantain.ladder.holm`. Rung 2 is a number that is reported and no step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
-from plantain.base.files import six_digits
+from plantain.base.files import defined, six_digits
 from plantain.base.params import VerdictParams
+from plantain.ladder import controls
 from plantain.ladder.evidence import Evidence, Rung
-from plantain.ladder.rungs import RUNGS, compare_templates
-from plantain.records.verdict import NAMES, Climb, RungRecord, Status
-from plantain.stats.effects import hedges_factor
-from plantain.stats.template import null_concept_information
-
-_CLAIMS = (
-    "No head was shown to differ between the two sides.",
-    "At least {1} heads differ between these sentences; that the same heads would on other items is not shown.",
-    "These sentences differ, in the same heads on other items; so do two wordings of one idea, "
-    "and more than that is not shown.",
-    "At least {3} heads separate the two sets of wordings more than rewording does, in output magnitude; "
-    "that training brought this about is not shown.",
-    "At least {3} heads separate the two sets of wordings more than rewording does, and the model has more heads that "
-    "do than untrained draws have (rank p = {p4}); that this is more than token count is not shown.",
-    "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "and more do than in untrained draws (rank p = {p4}); that it recurs with other noise or images is not shown.",
-    "At least {5} heads separate the two sets of wordings more than rewording does among sentences of equal length, "
-    "and more do than in untrained draws (rank p = {p4}); some do again in every further run; "
-    "what they cause is not tested.",
+from plantain.ladder.rungs import RUNGS, compare_rows
+from plantain.ladder.sentence import sentence
+from plantain.records.verdict import (
+    NAMES,
+    REPORTED,
+    BothRecord,
+    Climb,
+    ControlRecord,
+    DesignRecord,
+    RungRecord,
+    SpreadRecord,
+    Status,
 )
+from plantain.stats.both import both
+from plantain.stats.dispersion import dispersion_test
 
-_COUNTED = (1, 3, 5)
-"""Rungs whose number is a count of heads."""
-
-
-def sentence(rungs: Sequence[Rung], reached: int) -> str:
-    """The claim of rung ``reached`` with its numbers, and what ended the climb.
-
-    Args:
-        rungs: all seven.
-        reached: the highest rung up to which none is missing.
-    """
-    numbers = {str(r.rung): str(int(r.number)) for r in rungs if r.rung in _COUNTED and r.number is not None}
-    numbers |= {f"p{rung.rung}": f"{rung.p:.2g}" for rung in rungs if rung.p is not None}
-    claim = _CLAIMS[min(reached, len(_CLAIMS) - 1)]
-    for place, number in numbers.items():
-        claim = claim.replace(f"{{{place}}}", number)
-    return f"Rung {reached} of {len(rungs)}. {_singular(claim)} {_ending(rungs, reached)}".strip()
-
-
-def _singular(claim: str) -> str:
-    for verb, one in (("differ", "differs"), ("separate", "separates")):
-        claim = claim.replace(f"At least 1 heads {verb}", f"At least 1 head {one}")
-    return claim
-
-
-def _ending(rungs: Sequence[Rung], reached: int) -> str:
-    """Why the climb ended where it did; nothing where only the untestable rung is left."""
-    if reached >= len(rungs) - 1:
-        return ""
-    stop = rungs[reached]
-    verb = "failed" if stop.status is Status.failed else "was not tested"
-    return f"Rung {stop.rung} ({stop.name}) {verb}: {stop.reason}."
+BOTH = "heads that differ over items and wordings together (description), lower bound"
 
 
 @dataclass(frozen=True)
@@ -74,15 +38,12 @@ class Effect:
     """How large a change of concept is beside changes of wording, over all heads."""
 
     delta: float
-    """Median over heads of the absolute concept shift in between-wording standard deviations (Hedges corrected)."""
-    delta_chance: float
-    """What `delta` is on average for normal wordings without a concept."""
+    """Median over heads of the absolute concept shift in between-row standard deviations (Hedges corrected)."""
     delta_q90: float
     """Ninth decile over heads."""
     concept_information: float
-    """Nats a head, see `plantain.stats.template.concept_information`."""
-    concept_information_chance: float
-    """What it is on average for normal wordings without a concept."""
+    """Nats a head, see `plantain.stats.template.concept_information`. What it is without a concept depends on what the
+    wordings share: untrained networks show it."""
     heads: int
     """Heads over the threshold."""
     alive: int
@@ -95,18 +56,28 @@ class Ladder:
     rungs: tuple[Rung, ...]
     """All seven; those above the first that was not passed are not tested."""
     effect: Effect | None
-    """None where a side has too few wordings."""
+    """None where the rows are too few."""
+    controls: tuple[ControlRecord, ...] = ()
+    spread: SpreadRecord | None = None
+    both: BothRecord | None = None
+    design: DesignRecord | None = None
 
     @property
     def rung(self) -> int:
-        """The highest rung up to which none is missing; 0 where the first was not passed."""
-        passed = [rung.status is Status.passed for rung in self.rungs]
-        return passed.index(False) if False in passed else len(passed)
+        """The highest rung up to which none is missing, the reported one left aside; 0 where the first is missing."""
+        reached = 0
+        for rung in self.rungs:
+            if rung.rung == REPORTED:
+                continue
+            if rung.status is not Status.passed:
+                break
+            reached = rung.rung
+        return reached
 
     @property
     def sentence(self) -> str:
         """What may be said, and no more."""
-        return sentence(self.rungs, self.rung)
+        return self.record().sentence
 
     @property
     def selective(self) -> int:
@@ -121,17 +92,30 @@ class Ladder:
             effect = self.effect
             numbers |= {
                 "delta": effect.delta,
-                "delta_chance": effect.delta_chance,
                 "delta_q90": effect.delta_q90,
                 "concept_information": effect.concept_information,
-                "concept_information_chance": effect.concept_information_chance,
             }
+        if self.spread is not None:
+            numbers |= {"spread_p": self.spread.p}
+            numbers |= {} if self.spread.ratio is None else {"spread_ratio": self.spread.ratio}
+        if self.both is not None:
+            numbers |= {"both_heads_lower_bound": self.both.number, "both_p": self.both.p}
+        numbers |= controls.control_metrics(self.controls)
         return {name: six_digits(value) for name, value in numbers.items() if np.isfinite(value)}
 
     def record(self) -> Climb:
         """The climb as it is written down."""
-        rungs = [rung_record(rung) for rung in self.rungs]
-        return Climb(rung=self.rung, sentence=self.sentence, rungs=rungs, metrics=self.metrics())
+        climbed = Climb(
+            rung=self.rung,
+            rungs=[rung_record(rung) for rung in self.rungs],
+            sentence="",
+            metrics=self.metrics(),
+            design=self.design,
+            spread=self.spread,
+            controls=list(self.controls),
+            both=self.both,
+        )
+        return climbed.model_copy(update={"sentence": sentence(climbed)})
 
 
 def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
@@ -143,30 +127,70 @@ def climb(evidence: Evidence, rules: VerdictParams) -> Ladder:
     """
     rungs: list[Rung] = []
     stopped = 0
-    for test in RUNGS:
-        found = unreached(len(rungs) + 1, stopped) if stopped else test(evidence, rules)
-        rungs.append(found)
-        if not stopped and found.status is not Status.passed:
-            stopped = found.rung
-    return Ladder(tuple(rungs), measure_effect(evidence, rules))
+    weighed = controls.weigh(evidence.controls, rules)
+    for place, test in enumerate(RUNGS, start=1):
+        if stopped and place != REPORTED:
+            rungs.append(unreached(place, stopped))
+            continue
+        found = test(evidence, rules)
+        rungs.append(controls.overruled(found, weighed, evidence) if place == 3 else found)
+        if rungs[-1].status is not Status.passed and place != REPORTED:
+            stopped = place
+    return Ladder(
+        tuple(rungs),
+        measure_effect(evidence, rules),
+        weighed,
+        measure_spread(evidence, rules),
+        measure_both(evidence, rules),
+        evidence.design,
+    )
+
+
+def comparable(evidence: Evidence, rules: VerdictParams) -> bool:
+    """Whether the rows can be compared at all."""
+    return not evidence.few and min(len(evidence.a), len(evidence.b)) >= rules.min_templates
 
 
 def measure_effect(evidence: Evidence, rules: VerdictParams) -> Effect | None:
-    """Effect sizes over wordings; None where a side has fewer than the rules ask for."""
-    if min(len(evidence.a), len(evidence.b)) < rules.min_templates:
+    """Effect sizes over rows; None where a side has fewer than the rules ask for."""
+    if not comparable(evidence, rules):
         return None
-    test = compare_templates(evidence.a, evidence.b, None, rules)
+    test = compare_rows(evidence.rows, None, rules)
     size = np.abs(test.delta[np.isfinite(test.delta)])
-    root = float(np.sqrt(1 / len(evidence.a) + 1 / len(evidence.b)))
     return Effect(
         delta=float(np.median(size)) if size.size else float("nan"),
-        delta_chance=float(stdtrit(test.df, 0.75)) * root * hedges_factor(test.df),
         delta_q90=float(np.quantile(size, 0.9)) if size.size else float("nan"),
         concept_information=test.concept_information,
-        concept_information_chance=null_concept_information(test.df),
         heads=test.count,
         alive=int(test.alive.sum()),
     )
+
+
+def measure_spread(evidence: Evidence, rules: VerdictParams) -> SpreadRecord | None:
+    """Whether one side's rows scatter more; None where the rows cannot be compared."""
+    if not comparable(evidence, rules):
+        return None
+    rows = evidence.rows
+    found = dispersion_test(
+        rows.a, rows.b, clusters=rows.clusters, frames=rows.frames, permutations=rules.permutations, seed=rules.seed
+    )
+    return SpreadRecord(
+        ratio=defined(found.ratio),
+        p=six_digits(found.p),
+        floor=six_digits(found.floor_p),
+        significant=found.exchange != "frames" and found.p <= rules.alpha,
+    )
+
+
+def measure_both(evidence: Evidence, rules: VerdictParams) -> BothRecord | None:
+    """The bound over items and wordings at once; None where there are no items by wordings."""
+    if evidence.crossed is None or not comparable(evidence, rules):
+        return None
+    a, b = evidence.crossed
+    if a.shape[1] < 2 or not a.shape[2]:
+        return None
+    found = both(a, b, clusters=evidence.clusters, frames=evidence.frames, confidence=1 - rules.alpha, seed=rules.seed)
+    return BothRecord(measures=BOTH, number=found.lower_bound, p=six_digits(found.simes_p))
 
 
 def unreached(rung: int, stopped: int) -> Rung:

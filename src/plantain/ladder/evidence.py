@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from plantain.base.params import Method
-from plantain.records.verdict import Status
+from plantain.measure.plan import Rows
+from plantain.probe.spec import Decides
+from plantain.records.verdict import DesignRecord, Status
 from plantain.stats.validate import Floats
 
 
@@ -43,12 +45,14 @@ class Family:
 
     name: str
     method: Method
-    own: int
-    """Heads of the model over the threshold."""
-    draws: tuple[int, ...]
-    """Heads over the threshold, one count a draw. Counts know no order of heads: nothing aligns them."""
+    own: float
+    """The ranked statistic of the model."""
+    draws: tuple[float, ...]
+    """The same of every draw. It knows no order of heads: nothing aligns them."""
     heads: int
     """Heads that are alive in the model."""
+    counts: tuple[int, ...] = ()
+    """Heads over the threshold, one count a draw: where nearly all are, no draw can be exceeded."""
     itself: int = 0
     """Draws that were left out because they are the model itself."""
 
@@ -63,20 +67,54 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class ControlEvidence:
+    """A control that decides about the target."""
+
+    name: str
+    decides: Decides
+    target: Floats | None = None
+    """Of the words: frames of the target, side a minus side b, ``(frames, heads)``; None where these are not to be
+    had."""
+    control: Floats | None = None
+    """The same of the control."""
+    problem: str = ""
+    """Why target and control cannot be compared."""
+    own: Rows | None = None
+    """The control's own sides; None where its clusters are too few."""
+    own_problem: str = ""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a ladder is climbed with. Rows are items or wordings; seeds and references are averaged beforehand."""
 
     differences: Floats
     """Side a minus side b, ``(items, heads)``."""
     a: Floats
-    """A row a wording of side a, averaged over items, seeds and references, ``(wordings a, heads)``."""
+    """A row a wording of side a, averaged over items, seeds and references, ``(wordings a, heads)``; where the words
+    decide, a row a frame, side a minus side b."""
     b: Floats
-    """``(wordings b, heads)``."""
+    """``(wordings b, heads)``; where the words decide, frames of the control."""
     reliability: Reliability | None
+    clusters: tuple[int, ...] | None = None
+    """Which rows are one piece of evidence, a label each, of a then b; None: each is its own."""
+    frames: tuple[str | None, ...] | None = None
+    """The frame of each row, of a then b."""
+    few: str = ""
+    """Why the rows cannot be exchanged, known before any number; empty where they can."""
+    against: str = ""
+    """The control of the same words whose frames are in ``b``; empty where a and b are the two sides."""
+    crossed: tuple[Floats, Floats] | None = None
+    """The rows of ``a`` and ``b`` item by item, ``(rows, items, heads)``."""
+    design: DesignRecord | None = None
+    """What is compared, for the record."""
+    controls: tuple[ControlEvidence, ...] = ()
     strata: tuple[str, ...] | None = None
     """Labels of equal token count, of a then b; None where a wording has none."""
+    equal: bool = False
+    """Whether every frame holds sentences of equal token count for every item, so that rung 3 is rung 5."""
     unequal: str = ""
-    """Why the strata are not of equal token count; empty where they are."""
+    """Why the token count cannot be held equal; empty where it can."""
     flip_blocks: tuple[str, ...] | None = None
     families: tuple[Family, ...] = ()
     missing: str = ""
@@ -85,3 +123,8 @@ class Evidence:
     unrepeated: str = ""
     """Why a table of further seeds and references does not serve; empty where there is none, or it does."""
     has_reference: bool = False
+
+    @property
+    def rows(self) -> Rows:
+        """What is compared from rung 3 on."""
+        return Rows(self.a, self.b, self.clusters, self.frames)

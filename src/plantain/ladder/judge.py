@@ -1,7 +1,7 @@
 """One cell judged: its contrasts up the ladder, the trend over rank, and how much is there before the first block."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -10,14 +10,16 @@ from plantain.base.files import defined, digest, six_digits
 from plantain.base.params import AnalysisParams, Method, VerdictParams
 from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
-from plantain.ladder.evidence import Evidence, Reliability
-from plantain.ladder.rungs import compare_templates
-from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
-from plantain.probe.records import Contrasts, ExpandedContrast, Record
+from plantain.ladder.evidence import ControlEvidence, Evidence, Reliability
+from plantain.ladder.rungs import compare_rows, smallest_p
+from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
+from plantain.measure.sides import Measured, text_tokens
+from plantain.probe.records import Contrasts, ExpandedContrast, Record, Tie
 from plantain.probe.speaking import speaking
+from plantain.probe.spec import Decides
 from plantain.records.activations import Activations
 from plantain.records.summary import Summary
-from plantain.records.verdict import Information, LengthRecord, TrendRecord, Verdict
+from plantain.records.verdict import DesignRecord, Information, LengthRecord, TieRecord, TrendRecord, Verdict
 from plantain.stats.trend import adjust_for_length, rank_trend
 from plantain.stats.validate import Floats
 
@@ -54,16 +56,11 @@ class FixedRules:
     rules: VerdictParams
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """The record of a verdict, and the numbers for tables."""
+def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
+    """Climb the ladder with every contrast; the one that the verdict rests on is the target.
 
-    record: Verdict
-    metrics: dict[str, float]
-
-
-def judge(cell: CellEvidence, frame: FixedRules) -> Judgement:
-    """Climb the ladder with every contrast; the one that the verdict rests on is the target."""
+    What becomes of the claim among those of other probes, see :func:`plantain.ladder.holm.corrected`.
+    """
     measured = Measured.of(cell.activations, cell.groups, frame.analysis)
     main = confirmatory(cell.contrasts)
     climbs = {one.name: _climb(cell, measured, one, frame) for one in cell.contrasts.contrasts}
@@ -72,7 +69,7 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Judgement:
     trend = _trend(cell, measured, main, frame.rules)
     metrics = ladder.metrics() | _named(information) | _trend_metrics(trend)
     climbed = ladder.record()
-    record = Verdict(
+    return Verdict(
         probe=cell.probe,
         model=cell.model,
         contrast=main.name,
@@ -85,10 +82,13 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Judgement:
         information=information,
         trend=trend,
         length=[_length(cell, measured, one, frame.rules) for one in cell.contrasts.contrasts],
+        design=climbed.design,
+        spread=climbed.spread,
+        controls=climbed.controls,
+        both=climbed.both,
         exploratory={name: found.record() for name, (found, _) in climbs.items() if name != main.name},
         untrained=dict(cell.untrained),
     )
-    return Judgement(record, metrics)
 
 
 def rules_digest(rules: VerdictParams) -> str:
@@ -105,15 +105,27 @@ def confirmatory(contrasts: Contrasts) -> ExpandedContrast:
 def _climb(
     cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, frame: FixedRules
 ) -> tuple[Ladder, Beside]:
-    sides = measured.sides(contrast)
-    beside = cell.sources.beside(measured, contrast, cell.records, frame.rules)
+    rules = frame.rules
+    plan = plan_of(contrast, cell.contrasts.contrasts, rules)
+    rows = wordings(measured, contrast) if plan.problem else plan.rows(measured)
+    crossed = None if plan.problem else plan.crossed(measured)
+    length = lengths(plan, cell.activations)
+    beside = cell.sources.beside(measured, plan, cell.records, rules)
     evidence = Evidence(
-        differences=sides.differences,
-        a=sides.a,
-        b=sides.b,
+        differences=measured.sides(contrast).differences,
+        a=rows.a,
+        b=rows.b,
         reliability=_reliability(cell, contrast, frame),
-        strata=strata_of(contrast),
-        unequal=unequal_strata(cell.activations, contrast),
+        clusters=rows.clusters,
+        frames=rows.frames,
+        few=plan.problem,
+        against=plan.control.name if plan.control else "",
+        crossed=(crossed.a, crossed.b) if crossed else None,
+        design=design_record(plan, rules),
+        controls=controls_of(measured, contrast, cell.contrasts.contrasts, rules),
+        strata=length.strata,
+        equal=length.equal,
+        unequal=length.problem,
         flip_blocks=contrast.flip_blocks,
         families=beside.families,
         missing=beside.missing,
@@ -121,7 +133,54 @@ def _climb(
         unrepeated=beside.unrepeated,
         has_reference=beside.has_reference,
     )
-    return climb(evidence, frame.rules), beside
+    return climb(evidence, rules), beside
+
+
+def design_record(plan: Comparison, rules: VerdictParams) -> DesignRecord:
+    """What is compared, as it is written down."""
+    contrast = plan.contrast
+    return DesignRecord(
+        scheme=str(plan.scheme),
+        wordings=[len(contrast.a), len(contrast.b)],
+        rows=list(plan.sizes),
+        floor=None if plan.problem else six_digits(smallest_p(plan.labels, None, rules)),
+        control=plan.control.name if plan.control else None,
+        ties=[_tie(tie) for tie in contrast.ties],
+        problem=plan.problem,
+    )
+
+
+def _tie(tie: Tie) -> TieRecord:
+    return TieRecord(reason=str(tie.reason), wordings=list(tie.wordings), shared=tie.shared)
+
+
+def controls_of(
+    measured: Measured, contrast: ExpandedContrast, contrasts: Sequence[ExpandedContrast], rules: VerdictParams
+) -> tuple[ControlEvidence, ...]:
+    """The controls that decide about a contrast, with their rows."""
+    found = []
+    for kind in Decides:
+        for control in deciding(contrast, contrasts, kind):
+            own_problem = few(control, rules)
+            own = None if own_problem else wordings(measured, control)
+            made = ControlEvidence(control.name, kind, own=own, own_problem=own_problem)
+            found.append(_with_words(made, measured, contrast, control, rules) if kind is Decides.words else made)
+    return tuple(found)
+
+
+def _with_words(
+    made: ControlEvidence,
+    measured: Measured,
+    contrast: ExpandedContrast,
+    control: ExpandedContrast,
+    rules: VerdictParams,
+) -> ControlEvidence:
+    """With the frames of target and control, where they can be compared."""
+    problem = against(contrast, control, rules)
+    if problem:
+        return replace(made, problem=problem)
+    rows = Comparison(contrast, RowScheme.control, control).rows(measured)
+    return replace(made, target=rows.a, control=rows.b)
 
 
 def _reliability(cell: CellEvidence, contrast: ExpandedContrast, frame: FixedRules) -> Reliability | None:
@@ -140,13 +199,13 @@ def _information(
     cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, beside: Beside, rules: VerdictParams
 ) -> Information:
     """Concept information before the first block, in untrained draws and in the model, side by side."""
-    sides = measured.sides(contrast)
-    if min(len(sides.a), len(sides.b)) < rules.min_templates:
+    plan = plan_of(contrast, cell.contrasts.contrasts, rules)
+    if plan.problem:
         return Information()
     drawn = {method: float(np.mean(values)) for method, values in beside.information.items()}
     return Information(
-        model=defined(compare_templates(sides.a, sides.b, None, rules).concept_information),
-        text=_before_the_first_block(cell, contrast, rules),
+        model=defined(compare_rows(plan.rows(measured), None, rules).concept_information),
+        text=_before_the_first_block(cell, plan, rules),
         reinit=defined(drawn.get(Method.reinit)),
         shuffle=defined(drawn.get(Method.shuffle)),
         untrained_items=list(beside.items) or None,
@@ -154,18 +213,12 @@ def _information(
     )
 
 
-def _before_the_first_block(cell: CellEvidence, contrast: ExpandedContrast, rules: VerdictParams) -> float | None:
+def _before_the_first_block(cell: CellEvidence, plan: Comparison, rules: VerdictParams) -> float | None:
+    """Concept information of the log RMS of the prompt embeddings, slices in the place of heads."""
     if cell.embeddings is None:
         return None
-    a, b = (_embedded(cell, names) for names in (contrast.a, contrast.b))
-    return defined(compare_templates(a, b, None, rules).concept_information)
-
-
-def _embedded(cell: CellEvidence, names: tuple[str, ...]) -> Floats:
-    """Template-level log RMS of the prompt embeddings, ``(templates, slices)``."""
-    assert cell.embeddings is not None
-    columns = [cell.activations.conditions.index(name) for name in names]
-    return np.asarray(0.5 * np.log(cell.embeddings[:, columns].astype(np.float64)).mean(axis=0))
+    values = 0.5 * np.log(cell.embeddings.astype(np.float64))[:, :, None, None]
+    return defined(compare_rows(plan.rows(Measured(values, cell.activations)), None, rules).concept_information)
 
 
 def _named(information: Information) -> dict[str, float]:

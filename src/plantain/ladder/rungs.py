@@ -2,7 +2,8 @@
 
 Wordings, not items, are the sampling units of a claim about a concept: an untrained FLUX.2 Klein separates two
 paraphrases of one idea as well as two ideas, as long as items are what varies. From rung 3 on, a concept therefore
-has to differ more than its own wordings do.
+has to differ more than its own wordings do, and wordings that share what the other side does without, or are copies of
+each other, count as one.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from plantain.base.files import six_digits
 from plantain.base.params import Method, VerdictParams
 from plantain.ladder.evidence import Evidence, Family, Rung
+from plantain.measure.plan import Rows
 from plantain.records.verdict import NAMES, Status
 from plantain.stats.bounds import item_calibration
+from plantain.stats.exchange import plan_exchange
+from plantain.stats.flips.labels import relabel
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats
 
@@ -22,10 +27,13 @@ Test = Callable[[Evidence, VerdictParams], Rung]
 _ITEMS = (
     "That the two ideas differ: any two texts pass this, paraphrases included. Items are taken as independent draws."
 )
-_SPREAD = (
-    "That it is the idea and not words that only one side uses; a difference in spread among wordings also counts. "
-    "Items are taken as fixed, wordings as if sampled; output magnitude only."
-)
+_FIXED = "Items are taken as fixed, wordings as if sampled; output magnitude only."
+_WORDS = "That it is the idea and not its words: words that tie wordings are exchanged with them, and no others. "
+_SPREAD = f"{_WORDS}A difference in spread among wordings also counts. {_FIXED}"
+_IN_FRAMES = _WORDS + _FIXED
+_BY_WORDS = f"That the words do nothing else in the control than here. A difference in spread also counts. {_FIXED}"
+STATISTIC = "largest pivot of t over wordings"
+"""What rung 4 ranks: see :func:`plantain.stats.pivot.largest_pivot`, fixed before looking."""
 
 
 def differs(evidence: Evidence, rules: VerdictParams) -> Rung:
@@ -43,41 +51,52 @@ def differs(evidence: Evidence, rules: VerdictParams) -> Rung:
     floor = 1 / len(found.pivots) if alive else None
     said = f"At least {bound} of {alive} heads differ between these sentences."
     rung = Rung(1, NAMES[0], Status.passed, "heads that differ, lower bound", bound, found.simes_p, floor)
-    return _judged(rung, bound >= 1, rules, said, why="no head differs at this level", but=_ITEMS)
+    return judged(rung, bound >= 1, rules, said, why="no head differs at this level", but=_ITEMS)
 
 
 def reproducible(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 2: the map of one half of the items is that of the other. Adds no inference to rung 1."""
+    """Rung 2, a number and no step: the map of one half of the items is that of the other."""
     rung = Rung(2, NAMES[1], Status.untested, "split-half reliability (Spearman-Brown)")
     if evidence.reliability is None:
-        return replace(rung, reason="there is no split-half of these items")
+        return replace(rung, reason="there is no split-half of these items; no climb depends on it")
     split = evidence.reliability
     number = split.spearman_brown if np.isfinite(split.spearman_brown) else 0.0
-    rung = replace(rung, number=number, p=split.null_p, floor=split.floor, status=Status.passed)
-    passed = split.null_p <= rules.alpha and number >= rules.reliability
-    said = f"The map of heads repeats on other items of the same sentences (reliability {number:.2f})."
-    asked = f"{rules.reliability:g} with p <= {rules.alpha:g} is asked"
-    why = f"reliability {number:.2f} with p = {split.null_p:.3g}; {asked}"
-    return _judged(rung, passed, rules, said, why=why, but="That it repeats in other words.")
+    said = f"The map of heads on half of the items has a reliability of {number:.2f} for the same sentences."
+    but = "Anything that the climb depends on, or that it repeats in other words."
+    rung = replace(rung, number=number, p=split.null_p, floor=split.floor, status=Status.reported)
+    return replace(rung, guarantee=said, not_claimed=but)
 
 
 def exceeds_paraphrase(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 3: a change of concept is more than one more rewording (label permutation of wordings)."""
+    """Rung 3: the two sets of wordings differ more than wordings within a set (labels exchanged as the design says)."""
     rung = Rung(3, NAMES[2], Status.untested, "selective heads, lower bound")
     fewest = min(len(evidence.a), len(evidence.b))
+    if evidence.few:
+        return replace(rung, reason=evidence.few)
     if fewest < rules.min_templates:
         return replace(rung, reason=f"{rules.min_templates} templates a side are needed, the smaller side has {fewest}")
-    test = compare_templates(evidence.a, evidence.b, None, rules)
-    said = (
-        f"At least {test.lower_bound} of {int(test.alive.sum())} heads separate the two sets of wordings more than "
-        "wordings of one set differ among themselves."
-    )
-    return _judged(_bounded(rung, test), test.lower_bound >= 1, rules, said, why=_no_more(test), but=_SPREAD)
+    test = compare_rows(evidence.rows, None, rules)
+    said = f"At least {test.lower_bound} of {int(test.alive.sum())} heads {_separation(evidence, test)}"
+    why = f"no head separates them more than exchanged labels do (p = {test.simes_p:.3g}), in output magnitude"
+    but = _BY_WORDS if evidence.against else _IN_FRAMES if test.exchange == "frames" else _SPREAD
+    return judged(bounded(rung, test), test.lower_bound >= 1, rules, said, why=why, but=but)
+
+
+def _separation(evidence: Evidence, test: TemplateTest) -> str:
+    """What the heads of rung 3 do, and by which rows."""
+    rows = f"{test.rows[0]} + {test.rows[1]}"
+    if evidence.against:
+        return (
+            f"separate the two sides more than they do in control '{evidence.against}', which has the same words "
+            f"({rows} frames, exchanged freely)."
+        )
+    how = f"{test.rows[0]} frames, sides exchanged within each" if test.exchange == "frames" else f"{rows} clusters"
+    return f"separate the two sets of wordings more than wordings of one set differ among themselves ({how})."
 
 
 def exceeds_untrained(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 4: more heads separate the wordings than in any of 19 in 20 untrained draws (exact rank test)."""
-    rung = Rung(4, NAMES[3], Status.untested, f"heads over |t| {rules.threshold:g} over templates")
+    """Rung 4: more separates the wordings than in any of 19 in 20 untrained draws (exact rank test)."""
+    rung = Rung(4, NAMES[3], Status.untested, STATISTIC)
     reason = _unusable(evidence, rules)
     if reason:
         return replace(rung, reason=reason)
@@ -88,24 +107,29 @@ def exceeds_untrained(evidence: Evidence, rules: VerdictParams) -> Rung:
     rung = replace(rung, number=own, p=max(ranks.values()), floor=floor, status=Status.passed)
     largest = max(max(family.draws) for family in families)
     drawn = sum(len(family.draws) for family in families)
-    count = f"{own} heads are over |t| {rules.threshold:g} over wordings on the items of the untrained draws"
-    said = f"{count}; the largest of {drawn} draws has {largest}."
-    why = f"{count}, and up to {largest} are in a draw"
-    but = "Which heads training brought about: the count is one of the whole model."
-    return _judged(rung, max(ranks.values()) <= rules.alpha, rules, said, why=why, but=but)
+    said = (
+        f"{STATISTIC}: {own:.3g} on the items of the untrained draws; the largest of {drawn} draws has {largest:.3g}."
+    )
+    why = f"{STATISTIC}: {own:.3g} on the items of the untrained draws, and up to {largest:.3g} in a draw"
+    but = "Which heads training brought about: it is one number of the whole model. Training also makes words "
+    but += "distinguishable, so that a word may pass this."
+    return judged(rung, max(ranks.values()) <= rules.alpha, rules, said, why=why, but=but)
 
 
 def not_token_count(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 5: as rung 3, labels permuted among wordings of equal token count only."""
-    rung = Rung(5, NAMES[4], Status.untested, "selective heads within strata, lower bound")
-    if evidence.strata is None:
-        return replace(rung, reason="not every template has a stratum of equal token count")
+    """Rung 5: as rung 3, the same rows exchanged where token counts are equal only."""
+    rung = Rung(5, NAMES[4], Status.untested, "selective heads at equal token count, lower bound")
     if evidence.unequal:
         return replace(rung, reason=evidence.unequal)
-    test = compare_templates(evidence.a, evidence.b, evidence.strata, rules)
+    if evidence.strata is None and not evidence.equal:
+        return replace(rung, reason="not every template has a stratum of equal token count")
+    test = compare_rows(evidence.rows, evidence.strata, rules)
     said = f"At least {test.lower_bound} heads separate the two sets among wordings of equal token count."
+    if evidence.equal:
+        said += " Every frame holds sentences of equal token count for every item, so that this is the test of rung 3."
+    why = f"no head separates them more than relabelled wordings do (p = {test.simes_p:.3g}), in output magnitude"
     but = "That the place of a word, its frequency or syntax is not the cause."
-    return _judged(_bounded(rung, test), test.lower_bound >= 1, rules, said, why=_no_more(test), but=but)
+    return judged(bounded(rung, test), test.lower_bound >= 1, rules, said, why=why, but=but)
 
 
 def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
@@ -121,14 +145,14 @@ def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
         )
         return replace(rung, reason=f"{wanted} are needed: {evidence.unrepeated or made}")
     worst = max(replica.p for replica in evidence.replicas)
-    floor = max(_floor(evidence, None, rules), _floor(evidence, evidence.strata, rules))
+    floor = max(smallest_p(evidence.rows, None, rules), smallest_p(evidence.rows, evidence.strata, rules))
     rung = replace(rung, number=worst, p=worst, floor=floor, status=Status.passed)
     runs = f"{len(seeds)} noise seeds" + (f" x {len(references)} reference images" if evidence.has_reference else "")
     said = f"Rungs 3 and 5 hold again in each of {len(evidence.replicas)} runs ({runs})."
     failing = sum(replica.p > rules.alpha for replica in evidence.replicas)
     why = f"rungs 3 and 5 do not both hold in {failing} of {len(evidence.replicas)} runs ({runs})"
     but = "That it holds for seeds or images at large, or that the same heads do it in every run."
-    return _judged(rung, worst <= rules.alpha, rules, said, why=why, but=but)
+    return judged(rung, worst <= rules.alpha, rules, said, why=why, but=but)
 
 
 def causal(evidence: Evidence, rules: VerdictParams) -> Rung:
@@ -148,11 +172,13 @@ RUNGS: tuple[Test, ...] = (
 )
 
 
-def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> TemplateTest:
-    """The wording-level test by the rules."""
+def compare_rows(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) -> TemplateTest:
+    """The wording-level test by the rules, labels exchanged by clusters and frames."""
     return template_test(
-        a,
-        b,
+        rows.a,
+        rows.b,
+        clusters=rows.clusters,
+        frames=rows.frames,
         strata=strata,
         permutations=rules.permutations,
         threshold=rules.threshold,
@@ -163,10 +189,28 @@ def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules:
     )
 
 
-def replica_p(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> float:
+def ranked(test: TemplateTest) -> float:
+    """The one number of a network that rung 4 ranks, to 6 significant digits."""
+    return six_digits(test.largest) if np.isfinite(test.largest) else 0.0
+
+
+def compare_templates(a: Floats, b: Floats, strata: Sequence[str] | None, rules: VerdictParams) -> TemplateTest:
+    """The wording-level test of wordings that are all independent."""
+    return compare_rows(Rows(a, b), strata, rules)
+
+
+def replica_p(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) -> float:
     """The larger p of rungs 3 and 5 for the wordings of one noise seed and reference image."""
-    free = compare_templates(a, b, None, rules).simes_p
-    return free if strata is None else max(free, compare_templates(a, b, strata, rules).simes_p)
+    free = compare_rows(rows, None, rules).simes_p
+    return free if strata is None else max(free, compare_rows(rows, strata, rules).simes_p)
+
+
+def smallest_p(rows: Rows, strata: Sequence[str] | None, rules: VerdictParams) -> float:
+    """The smallest p that rows can give, whatever their numbers."""
+    labels = {"clusters": rows.clusters, "frames": rows.frames, "strata": strata}
+    plan = plan_exchange((len(rows.a), len(rows.b)), **labels)
+    drawn = relabel(plan.observed, plan.strata, rules.permutations, rules.seed)
+    return max(1 / len(drawn.side_a), 1 / drawn.space)
 
 
 def rank_p(family: Family) -> float:
@@ -187,7 +231,7 @@ def _unusable(evidence: Evidence, rules: VerdictParams) -> str:
             missing = evidence.missing or own or "`plantain run --study` draws them"
             return f"{rules.untrained_draws} draws by {method} are needed, {draws} are here: {missing}"
     for family in _large_enough(evidence, rules):
-        if family.heads and float(np.median(family.draws)) > rules.saturation * family.heads:
+        if family.counts and float(np.median(family.counts)) > rules.saturation * family.heads:
             return f"saturated: in the median draw of {family.name} over {rules.saturation:.0%} of heads do so"
     return ""
 
@@ -202,19 +246,13 @@ def runs_asked(rules: VerdictParams, has_reference: bool) -> tuple[int, int]:
     return (rules.seeds, rules.references) if has_reference else (rules.seeds_alone, 1)
 
 
-def _floor(evidence: Evidence, strata: Sequence[str] | None, rules: VerdictParams) -> float:
-    return compare_templates(evidence.a[:, :1], evidence.b[:, :1], strata, rules).floor_p
-
-
-def _bounded(rung: Rung, test: TemplateTest) -> Rung:
+def bounded(rung: Rung, test: TemplateTest) -> Rung:
+    """The rung with the numbers of its test."""
     return replace(rung, number=test.lower_bound, p=test.simes_p, floor=test.floor_p, status=Status.passed)
 
 
-def _no_more(test: TemplateTest) -> str:
-    return f"no head separates them more than relabelled wordings do (p = {test.simes_p:.3g}), in output magnitude"
-
-
-def _judged(rung: Rung, passed: bool, rules: VerdictParams, said: str, *, why: str, but: str) -> Rung:
+def judged(rung: Rung, passed: bool, rules: VerdictParams, said: str, *, why: str, but: str) -> Rung:
+    """The rung as passed, failed, or not testable by this design."""
     if rung.floor is not None and rung.floor > rules.alpha:
         reason = f"the smallest p that this design can give is {rung.floor:.3g}, above {rules.alpha:g}"
         return replace(rung, status=Status.untested, reason=reason, not_claimed=but)

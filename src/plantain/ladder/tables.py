@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
 from plantain.ladder.evidence import Family, Replica
-from plantain.ladder.rungs import compare_templates
-from plantain.measure.sides import Measured, judged
+from plantain.ladder.rungs import compare_rows, ranked
+from plantain.measure.plan import plans
+from plantain.measure.sides import Measured
 from plantain.probe.records import ExpandedContrast
 from plantain.records.study import DrawnContrast, NullTable, ReplicatedContrast
 from plantain.records.study_keys import Inputs
@@ -18,42 +19,47 @@ def drawn(
     inputs: Mapping[str, Inputs],
     rules: VerdictParams,
 ) -> dict[str, DrawnContrast]:
-    """The contrasts of a null table.
+    """The contrasts of a null table that can be compared.
 
     Args:
         draws: each draw's measure on the sampled records.
         contrasts: those of the probe.
         inputs: contrast name to what decided its numbers.
-        rules: threshold and least number of templates.
+        rules: threshold and least number of rows.
     """
-    chosen = judged(contrasts, rules)
-    counts: dict[str, list[int]] = {one.name: [] for one in chosen}
-    information: dict[str, list[float]] = {one.name: [] for one in chosen}
+    chosen = plans(contrasts, rules)
+    counts: dict[str, list[int]] = {plan.contrast.name: [] for plan in chosen}
+    pivots: dict[str, list[float]] = {name: [] for name in counts}
+    information: dict[str, list[float]] = {name: [] for name in counts}
     for draw in draws:
-        for one in chosen:
-            sides = draw.sides(one)
-            test = compare_templates(sides.a, sides.b, None, rules)
-            counts[one.name].append(test.count)
-            information[one.name].append(six_digits(test.concept_information))
+        for plan in chosen:
+            test, name = compare_rows(plan.rows(draw), None, rules), plan.contrast.name
+            counts[name].append(test.count)
+            pivots[name].append(ranked(test))
+            information[name].append(six_digits(test.concept_information))
     return {
-        name: DrawnContrast(inputs=inputs[name], counts=counts[name], concept_information=information[name])
+        name: DrawnContrast(
+            inputs=inputs[name], counts=counts[name], pivots=pivots[name], concept_information=information[name]
+        )
         for name in counts
     }
 
 
-def family_of(table: NullTable, contrast: str, own: int, heads: int, weights: str) -> Family:
+def family_of(table: NullTable, contrast: str, own: float, heads: int, weights: str) -> Family:
     """The draws of a table beside a model, without the draw that the model itself is.
 
     Args:
         table: matched beforehand, see :func:`plantain.records.study_keys.mismatch`.
         contrast: its name.
-        own: heads of the model over the threshold, on the table's items and noise.
+        own: largest pivot of the model, on the table's items and noise.
         heads: heads of the model.
         weights: digest of the model's transformer weights.
     """
     entry = table.contrasts[contrast]
-    others = [count for count, made in zip(entry.counts, table.draws, strict=True) if made != weights]
-    return Family(table.family, table.method, own, tuple(others), heads, itself=len(table.draws) - len(others))
+    others = [at for at, made in enumerate(table.draws) if made != weights]
+    pivots, counts = ([values[at] for at in others] for values in (entry.pivots, entry.counts))
+    left_out = len(table.draws) - len(others)
+    return Family(table.family, table.method, own, tuple(pivots), heads, tuple(map(int, counts)), itself=left_out)
 
 
 def replicas_of(entry: ReplicatedContrast) -> tuple[Replica, ...]:

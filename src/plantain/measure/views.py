@@ -131,6 +131,13 @@ def template_level(values: NDArray[np.float64], conditions: Sequence[str], names
     return np.stack([_template(values, conditions, name).mean(axis=0) for name in names])
 
 
+def wordings_by_item(
+    values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Each wording's measure averaged over references and seeds, (wordings, items, units)."""
+    return np.stack([_template(values, conditions, name) for name in names])
+
+
 def _side(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(np.mean([_template(values, conditions, name) for name in names], axis=0))
 

@@ -66,7 +66,7 @@ class Design:
         clusters, frames = (*self.clusters_a, *self.clusters_b), (*self.frames_a, *self.frames_b)
         groups = [_having(clusters, label) for label in dict.fromkeys(clusters)]
         groups += [_having(frames, label) for label in dict.fromkeys(frames) if label is not None]
-        return connected(len(clusters), groups)
+        return components_of(len(clusters), groups)
 
     @property
     def components_a(self) -> tuple[int, ...]:
@@ -153,10 +153,10 @@ def clustered(probe: Probe, contrast: Contrast) -> tuple[tuple[int, ...], tuple[
     ]
     places = {name: place for place, name in enumerate(names)}
     groups = [[places[name] for name in tie.wordings] for tie in ties]
-    return connected(len(names), groups), tuple(ties)
+    return components_of(len(names), groups), tuple(ties)
 
 
-def connected(size: int, groups: Iterable[Sequence[int]]) -> tuple[int, ...]:
+def components_of(size: int, groups: Iterable[Sequence[int]]) -> tuple[int, ...]:
     """Labels of ``0 … size - 1``, numbered in order: what one of ``groups`` holds together gets one label."""
     labels = list(range(size))
     for group in groups:

@@ -21,6 +21,8 @@ class DrawnContrast(Frozen):
     """What decided the numbers, by name."""
     counts: list[Annotated[int, Field(ge=0)]]
     """Heads over the threshold over templates."""
+    pivots: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(default=[])
+    """The largest pivot, which rung 4 ranks; none in tables of older revisions, which serve no cell."""
     concept_information: list[Annotated[float, Field(allow_inf_nan=False)]]
 
 
@@ -43,8 +45,10 @@ class NullTable(Frozen):
     def _whole(self) -> Self:
         """Every contrast has a number of every draw, and no item stands twice."""
         for name, one in self.contrasts.items():
-            if {len(one.counts), len(one.concept_information)} != {len(self.draws)}:
-                sizes = f"{len(one.counts)} counts and {len(one.concept_information)} values of information"
+            pivots = len(one.pivots) or len(self.draws)
+            if {len(one.counts), len(one.concept_information), pivots} != {len(self.draws)}:
+                sizes = f"{len(one.counts)} counts, {len(one.concept_information)} values of information"
+                sizes += f" and {len(one.pivots)} pivots"
                 raise ValueError(f"contrast {name} has {sizes} for {len(self.draws)} draws")
         if len(set(self.items)) < len(self.items) or (self.contrasts and not self.items):
             raise ValueError("its items are none, or one stands twice")

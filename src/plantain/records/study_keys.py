@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from plantain.base.files import digest
 from plantain.base.params import AnalysisParams, CaptureParams, Method, ReferenceParams, VerdictParams
-from plantain.probe.records import ExpandedContrast, Record
+from plantain.probe.records import ExpandedContrast, Reason, Record
 from plantain.records.keys import CAPTURE_VERSION, EMBEDDING_VERSION
 from plantain.records.lock import ModelLock
 
@@ -20,7 +20,13 @@ SHUFFLED: Final = "shuffled_weights"
 
 
 def contrast_inputs(
-    contrast: ExpandedContrast, records: Iterable[Record], images: Mapping[str, str], settings: Inputs
+    contrast: ExpandedContrast,
+    records: Iterable[Record],
+    images: Mapping[str, str],
+    settings: Inputs,
+    *,
+    scheme: str,
+    control: ExpandedContrast | None = None,
 ) -> Inputs:
     """What decides the template-level numbers of a contrast.
 
@@ -29,16 +35,33 @@ def contrast_inputs(
         records: the sampled records of the probe.
         images: reference name to the SHA-256 of its image.
         settings: what all contrasts of the table share, see :func:`shared_inputs`.
+        scheme: what is exchanged, see :class:`plantain.measure.plan.Scheme`.
+        control: the contrast whose frames the own ones are held against, where it is.
     """
-    sides = {*contrast.a, *contrast.b}
+    held = [contrast] if control is None else [contrast, control]
+    sides = {name for one in held for name in (*one.a, *one.b)}
     own = [record for record in records if record.condition in sides]
     names = sorted({name for record in own for name in record.reference})
     return {
         "a": list(contrast.a),
         "b": list(contrast.b),
+        "design": digest([scheme, *map(_design, held)]),
         "prompts": digest(sorted(record.sha256 for record in own)),
         "references": digest({name: images[name] for name in names}),
         **settings,
+    }
+
+
+def _design(contrast: ExpandedContrast) -> dict[str, Any]:
+    """What is exchanged with what in one contrast."""
+    copies = [list(tie.wordings) for tie in contrast.ties if tie.reason is Reason.copy]
+    return {
+        "a": list(contrast.a),
+        "b": list(contrast.b),
+        "clusters": list(contrast.clusters),
+        "copies": copies,
+        "frames": list(contrast.frames),
+        "strata": list(contrast.strata),
     }
 
 

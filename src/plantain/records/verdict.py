@@ -20,6 +20,8 @@ NAMES: Final = (
     "causal",
 )
 """The rungs in the order in which they are tested; the first is rung 1."""
+REPORTED: Final = 2
+"""The rung that is a number beside the others: it gates nothing, and no climb ends there."""
 
 
 class Status(StrEnum):
@@ -27,6 +29,24 @@ class Status(StrEnum):
 
     passed = "passed"
     failed = "failed"
+    untested = "not tested"
+    reported = "reported"
+    """A number that decides nothing."""
+
+
+class Weighed(StrEnum):
+    """What a deciding control says of the target."""
+
+    differs = "differs"
+    """Of the words: heads tell the target's frames from the control's, so that words alone are excluded."""
+    lexical = "lexical"
+    """Of the words: the control separates its own sides, and the target was not shown to differ from it."""
+    alike = "not told apart"
+    """Of the words: the target was not shown to differ from the control, nor the control to separate its sides."""
+    passes = "passes"
+    """Of the picture: the same change without the target's words separates its own sides."""
+    fails = "fails"
+    """Of the picture: it was not shown to."""
     untested = "not tested"
 
 
@@ -48,15 +68,103 @@ class RungRecord(Frozen):
     not_claimed: str = ""
 
 
+class TieRecord(Frozen):
+    """Wordings of one side that are one piece of evidence."""
+
+    reason: str
+    wordings: list[str]
+    shared: str
+    """The word, or the frame; empty for copies."""
+
+
+class DesignRecord(Frozen):
+    """What is compared from rung 3 on, fixed before any number."""
+
+    scheme: str
+    """``frames``, ``clusters``, or ``control``: frames of the contrast with frames of the control of its words."""
+    wordings: list[int]
+    """Of side a and of side b."""
+    rows: list[int]
+    """Of either set: what is exchanged."""
+    floor: float | None
+    """The smallest p that these rows can give; null where nothing can be exchanged."""
+    control: str | None = Field(default=None, exclude_if=absent)
+    ties: list[TieRecord]
+    problem: str = ""
+    """Why nothing can be compared."""
+
+
+class SpreadRecord(Frozen):
+    """Whether the rows of one side scatter more than those of the other."""
+
+    ratio: float | None
+    """Standard deviation between rows of side a over that of side b, median over heads; null where b has none."""
+    p: float
+    floor: float
+    significant: bool
+    """Whether rung 3 may have been passed by spread alone: never where labels are exchanged within frames."""
+
+
+class ControlRecord(Frozen):
+    """What a deciding control says of the target."""
+
+    contrast: str
+    decides: str
+    outcome: Weighed
+    p: float | None
+    """Of the words: of the difference between target and control. Of the picture: of the control's own sides."""
+    floor: float | None
+    number: int | None
+    """Heads that tell target and control apart, or the control's sides; lower bound."""
+    own_p: float | None
+    """Of the control's own sides, its rung 3."""
+    reason: str
+    """What this says, or why it was not tested."""
+
+    @property
+    def of_words(self) -> bool:
+        """Whether it has the target's words, and not its change of the picture."""
+        return self.decides == "words"
+
+
+class BothRecord(Frozen):
+    """Heads that differ over items and over wordings at once."""
+
+    measures: str
+    number: int
+    p: float
+
+
+class HolmRecord(Frozen):
+    """The claim among those of all probes that were put to this model."""
+
+    probes: int
+    """Those of the run whose design can be tested at rung 3."""
+    p: float
+    """The largest p of the rungs from 3 on that the claim rests on; 1 where the climb did not get to rung 3."""
+    p_holm: float
+    survives: bool
+    reason: str = ""
+
+
 class Climb(Frozen):
     """How far one contrast got."""
 
     rung: int
-    """The highest rung up to which none is missing."""
+    """The highest rung up to which none is missing, the reported one left aside."""
     rungs: list[RungRecord]
     sentence: str
     """What may be said, and no more."""
     metrics: dict[str, float]
+    design: DesignRecord | None = None
+    """None in records of older revisions."""
+    spread: SpreadRecord | None = None
+    """None where there is nothing to compare."""
+    controls: list[ControlRecord] = Field(default=[])
+    """Those of the probe that decide about this contrast."""
+    both: BothRecord | None = None
+    holm: HolmRecord | None = None
+    """None for exploratory contrasts, and where nothing is claimed."""
 
 
 class TrendRecord(Frozen):

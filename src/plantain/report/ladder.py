@@ -1,16 +1,17 @@
 """The ladder of claims in words: what became of each rung, how large the concept is, what a control reaches."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from plantain.records.verdict import NAMES, RungRecord, Status
+from plantain.records.verdict import NAMES, Climb, RungRecord, Status
 from plantain.report import words as wording
 from plantain.report.result import Result
 
 SAID = (
     "some heads respond differently to these sentences",
-    "the map repeats on items that were not used to draw it",
-    "the idea matters more than its wording",
-    "the trained model separates it more than random weights do",
+    "the map of half the items is like that of the other half: a number, and no step of the climb",
+    "the two sets of wordings differ more than wordings within a set",
+    "the trained model separates them more than random weights do",
     "it holds among sentences of equal length",
     "it holds for every noise seed and reference image that was run",
     "changing the heads changes the picture",
@@ -18,11 +19,12 @@ SAID = (
 """What each rung says in plain words, in the order in which they are climbed."""
 
 TERMS = (
-    "A wording is one of the sentences that say the same thing. From rung 3 on, a row of the test is a wording: what a "
-    "rewording changes counts as noise.",
+    "A wording is one of the sentences that say the same thing. From rung 3 on, what a rewording changes counts as "
+    "noise, and wordings of one side that share a word which the other side does without, or are copies, count as one.",
     "An untrained draw is the same network with random or shuffled weights, which knows nothing.",
-    "Rungs are tested in this order, and the first that is not passed ends the climb. Rung 1 counts heads over items, "
-    "rung 3 over wordings and rung 5 over wordings of equal length, so their numbers need not agree.",
+    "Rungs are tested in this order, 1, 3, 4, 5, 6, and the first that is not passed ends the climb; rung 2 is a "
+    "number that is reported. Rung 1 counts heads over items, rung 3 over wordings and rung 5 over wordings of equal "
+    "length, so their numbers need not agree.",
 )
 
 
@@ -44,7 +46,7 @@ def ladder(result: Result) -> list[RungRecord]:
 
 
 def information(result: Result) -> list[Amount]:
-    """Concept information beside that of the prompts, of untrained draws and of chance; empty where not measured."""
+    """Concept information beside that of the prompts and of untrained draws; empty where not measured."""
     if result.verdict is None or result.exploratory or result.verdict.information.model is None:
         return []
     told = result.verdict.information
@@ -53,9 +55,76 @@ def information(result: Result) -> list[Amount]:
         ("prompt embeddings, before the first block", told.text),
         ("re-initialised draws, mean", told.reinit),
         ("shuffled draws, mean", told.shuffle),
-        ("by chance, for so few wordings", result.verdict.metrics.get("concept_information_chance")),
     )
     return [Amount(said, wording.number(value)) for said, value in rows if value is not None]
+
+
+def design(result: Result) -> list[str]:
+    """What was compared from rung 3 on, in sentences; empty where it is not written down."""
+    told = result.standing.design if result.standing else None
+    if told is None:
+        return []
+    ties = [f"{_listed(tie.wordings)}: {_TIES[tie.reason].format(tie.shared)}." for tie in told.ties]
+    if told.problem:
+        return [f"Nothing could be compared: {told.problem}.", *ties]
+    first, second = told.rows
+    rows = {
+        "frames": f"{first} frames of both sides; the sides are exchanged within each",
+        "clusters": f"{first} + {second} clusters of {' + '.join(map(str, told.wordings))} wordings, exchanged freely",
+        "control": f"{first} frames of this contrast with {second} of control '{told.control}', which has its words",
+    }[told.scheme]
+    return [f"Compared were {rows}. The smallest p that this allows is {wording.number(told.floor, 2)}.", *ties]
+
+
+_TIES = {
+    "word": "one piece of evidence, since they share \N{LEFT SINGLE QUOTATION MARK}{0}\N{RIGHT SINGLE QUOTATION MARK}",
+    "copy": "one piece of evidence, since they are nearly the same sentence",
+    "frame": "one piece of evidence, since they are of the frame {0}",
+}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def beside(result: Result) -> list[str]:
+    """What stands beside the rungs: deciding controls, spread, items and wordings together, the number of probes."""
+    climb = result.standing
+    return [] if climb is None else [*_controls(climb), *_spread(climb), *_both(climb), *_holm(climb)]
+
+
+def _controls(climb: Climb) -> Iterator[str]:
+    for one in climb.controls:
+        kind = "The same words elsewhere" if one.of_words else "The same picture in other words"
+        yield f"{kind}, control {one.contrast}: {one.reason}."
+
+
+def _spread(climb: Climb) -> Iterator[str]:
+    spread = climb.spread
+    if spread is None:
+        return
+    ratio = "" if spread.ratio is None else f"{wording.number(spread.ratio)} times as much as the second"
+    said = "; a difference in spread may be all there is" if spread.significant else ""
+    p = f"(p = {wording.number(spread.p, 2)})"
+    yield f"The wordings of the first side scatter {ratio or 'and those of the second do not'} {p}{said}."
+
+
+def _both(climb: Climb) -> Iterator[str]:
+    if climb.both is not None:
+        heads = wording.bound_phrase(climb.both.number)
+        yield f"Over items and wordings together (description): {heads} differ (p = {wording.number(climb.both.p, 2)})."
+
+
+def _holm(climb: Climb) -> Iterator[str]:
+    holm = climb.holm
+    if holm is None:
+        return
+    kept = "survives" if holm.survives else "does not survive"
+    why = f"; it {holm.reason}" if holm.reason else ""
+    yield (
+        f"Of {holm.probes} probes put to this model the claim {kept} Holm's correction "
+        f"(p = {wording.number(holm.p, 2)}, corrected {wording.number(holm.p_holm, 2)}){why}."
+    )
 
 
 def trend_sentence(result: Result) -> str:

@@ -7,10 +7,11 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.files import sha256_file
 from plantain.base.params import Params, Source
-from plantain.measure.sides import judged
+from plantain.ladder.beside import inputs_of
+from plantain.measure.plan import plans
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.lock import ModelLock
-from plantain.records.study_keys import Inputs, contrast_inputs, shared_inputs
+from plantain.records.study_keys import Inputs, shared_inputs
 from plantain.stages.frame import Stage
 
 
@@ -43,5 +44,5 @@ def inputs_by_contrast(
     params: Params,
 ) -> dict[str, Inputs]:
     """What decided the numbers of each contrast that a table holds."""
-    chosen, rows = judged(contrasts, params.verdict), tuple(records)
-    return {one.name: contrast_inputs(one, rows, images, settings) for one in chosen}
+    chosen, rows = plans(list(contrasts), params.verdict), tuple(records)
+    return {plan.contrast.name: inputs_of(plan, rows, images, settings) for plan in chosen}

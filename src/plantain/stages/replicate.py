@@ -17,7 +17,8 @@ from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
 from plantain.ladder.beside import replicas
 from plantain.ladder.rungs import runs_asked
-from plantain.measure.sides import Measured, judged, sampled_records
+from plantain.measure.plan import plans
+from plantain.measure.sides import Measured, sampled_records
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
 from plantain.records.activations import Activations
@@ -77,11 +78,11 @@ def _entries(
     images = reference_digests(current, lock.name, str(current.probe))
     inputs = inputs_by_contrast(contrasts, records, images, settings, params)
     return {
-        one.name: ReplicatedContrast(
-            inputs=inputs[one.name],
-            cells=[(found.seed, found.reference, found.p) for found in replicas(measured, one, rules)],
+        plan.contrast.name: ReplicatedContrast(
+            inputs=inputs[plan.contrast.name],
+            cells=[(found.seed, found.reference, found.p) for found in replicas(measured, plan, rules)],
         )
-        for one in judged(contrasts, rules)
+        for plan in plans(contrasts, rules)
     }
 
 

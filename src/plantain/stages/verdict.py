@@ -12,6 +12,7 @@ from plantain.base.environment import declared_versions
 from plantain.base.errors import reading, restored
 from plantain.base.files import readable_json, write_atomic
 from plantain.ladder.beside import Sources
+from plantain.ladder.holm import corrected
 from plantain.ladder.judge import CellEvidence, FixedRules, judge
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
@@ -25,6 +26,7 @@ from plantain.records.study import (
 )
 from plantain.records.summary import Summary, read_summary
 from plantain.records.units import read_units
+from plantain.records.verdict import Verdict
 from plantain.stages.beside import families, reference_digests, shared
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 
@@ -40,14 +42,19 @@ def main() -> None:
         rules = FixedRules(VERDICT_ANALYSIS, current.params.analyses[VERDICT_ANALYSIS], current.params.verdict)
         folder = current.out(places.VERDICT_FOLDER)
         numbers: dict[str, dict[str, dict[str, float]]] = {}
+        found: dict[str, dict[str, Verdict]] = {}
         cells = cells_with_results(current)
         for probe, model in cells:
             twins = [other for at, other in cells if at == probe and _lock(current, other).of == model]
             untrained = {other: published(current, probe, other) for other in twins}
-            found = judge(replace(gather(current, probe, model), untrained=untrained), rules)
-            write_atomic(folder / model / f"{probe}.json", found.record.to_bytes())
-            numbers.setdefault(probe, {})[model] = found.metrics
-            print(f"{probe}@{model}: {found.record.sentence}")
+            cell = replace(gather(current, probe, model), untrained=untrained)
+            found.setdefault(model, {})[probe] = judge(cell, rules)
+        together = {model: corrected(verdicts, rules.rules) for model, verdicts in found.items()}
+        for probe, model in cells:
+            verdict = together[model][probe]
+            write_atomic(folder / model / f"{probe}.json", verdict.to_bytes())
+            numbers.setdefault(probe, {})[model] = verdict.metrics
+            print(f"{probe}@{model}: {verdict.sentence}")
         current.out(places.VERDICTS).write_bytes(readable_json(numbers))
         current.metrics = numbers
 

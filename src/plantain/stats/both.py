@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
 from plantain.stats.bounds import Curves, calibrate
-from plantain.stats.exchange import Exchange, Scheme, plan_exchange
+from plantain.stats.exchange import Exchange, Exchanged, plan_exchange
 from plantain.stats.flips.draw import random_stream
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.flips.quantise import QUANTA
@@ -31,7 +31,7 @@ class BothTest:
     """With about the confidence asked for, at least so many units differ for items and wordings like these."""
     draws: int
     """Joint draws of labels and signs, the observed one among them."""
-    exchange: Scheme
+    exchange: Exchanged
     rows: tuple[int, int]
     items: int
 

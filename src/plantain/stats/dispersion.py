@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
-from plantain.stats.exchange import Scheme, plan_exchange
+from plantain.stats.exchange import Exchanged, plan_exchange
 from plantain.stats.flips.labels import relabel
 from plantain.stats.signflip import Labels
 from plantain.stats.template import as_sides
@@ -28,7 +28,7 @@ class DispersionTest:
     floor_p: float
     """The smallest p that these rows can give."""
     permutations: int
-    exchange: Scheme
+    exchange: Exchanged
     rows: tuple[int, int]
 
 

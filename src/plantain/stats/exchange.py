@@ -15,7 +15,7 @@ from plantain.base.errors import InputError
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_groups
 
-Scheme = Literal["frames", "clusters"]
+Exchanged = Literal["frames", "clusters"]
 LEAST_FRAMES: Final = 6
 """Components that frames have to form; five allow 16 exchanges, so that no p is below 0.0625."""
 
@@ -24,7 +24,7 @@ LEAST_FRAMES: Final = 6
 class Exchange:
     """How wordings become rows, and which rows are exchanged."""
 
-    scheme: Scheme
+    scheme: Exchanged
     """``frames``: the two rows of a component are exchanged. ``clusters``: rows are exchanged freely."""
     clusters: Ints
     """``(wordings,)``: the cluster of each wording, numbered in order of first appearance."""

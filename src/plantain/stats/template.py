@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
 from plantain.stats.bounds import Calibration, Curves, UnitSet, calibrate
-from plantain.stats.exchange import Exchange, Scheme, plan_exchange
+from plantain.stats.exchange import Exchange, Exchanged, plan_exchange
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.multiplicity import spread
 from plantain.stats.pivot import largest_pivot
@@ -59,7 +59,7 @@ class TemplateTest:
     largest: float
     """What a network is ranked by among untrained draws, see `plantain.stats.pivot.largest_pivot`."""
     calibration: Calibration
-    exchange: Scheme
+    exchange: Exchanged
     """``frames``: labels were exchanged within frames. ``clusters``: freely among rows."""
     rows: tuple[int, int]
     """Rows of side a and of side b: clusters, or under frames components."""

@@ -58,7 +58,7 @@ def reaches(
 def _reach(model: str | None, asked: _Asked) -> Reach:
     """The first rung that the design rules out, which ends the climb."""
     decided = _deciding(asked) if _too_little(asked) else None
-    for rung, limit in ((0, _items), (2, _wordings), (4, _lengths), (5, _images)):
+    for rung, limit in ((0, _items), (1, _wordings), (4, _lengths), (5, _images)):
         if because := limit(asked):
             return Reach(model, asked.contrast.name, rung, because, decided if rung > 2 else None)
     because = f"rung {TOP + 1} is about what heads do, and no wording decides that"

@@ -95,7 +95,7 @@ def _concept(result: Result) -> list[Tile]:
     if "delta" not in m:
         return []
     label = "\N{GREEK SMALL LETTER DELTA}: median shift of a head between the ideas, in SD between wordings"
-    return [Tile(wording.fixed(m["delta"]), label, f"{wording.fixed(m.get('delta_chance'))} by chance")]
+    return [Tile(wording.fixed(m["delta"]), label, "large also where the wordings of a side are much alike")]
 
 
 def examples(result: Result, analysis: Analysis, side: str) -> list[tuple[str, str]]:
@@ -158,10 +158,12 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         f"The null is drawn from {kind} of whole pairs, so units stay as correlated as they are. It asks whether these "
         "sentences differ at all, nothing more.",
         "The split-half r correlates the t maps of two disjoint halves of the items, over many random halvings.",
-        "From rung 3 of the ladder on, a row is a wording, averaged over the items. The labels of the wordings are "
-        "permuted, at rung 5 only among wordings of equal token count, and a simultaneous 95% bound (Blanchard, "
-        "Neuvial and Roquain 2020) says how many heads at least separate the two sets. Rung 4 ranks the model's count "
-        "of heads over |t| 3 among untrained draws; rung 6 repeats rungs 3 and 5 with other noise seeds and images.",
+        "From rung 3 of the ladder on, a row is a cluster of wordings, averaged over the items. The sides are "
+        "exchanged within frames where there are enough, else clusters freely; at rung 5 only among wordings of equal "
+        "token count. A simultaneous 95% bound (Blanchard, Neuvial and Roquain 2020) says how many heads at least "
+        "separate the two sets. Rung 4 ranks the largest pivot of the model's heads (how far their t stand out, at "
+        "whichever number of heads they do so most) among untrained draws; rung 6 repeats rungs 3 and 5 with other "
+        "noise seeds and images.",
         "\N{GREEK SMALL LETTER DELTA} is a head's shift between the two ideas over the standard deviation between "
         "wordings of one idea (Hedges corrected). Concept information is the mean over heads of "
         "\N{MINUS SIGN}ln(1 \N{MINUS SIGN} R\N{SUPERSCRIPT TWO}) over wordings, in nats.",
