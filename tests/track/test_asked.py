@@ -4,7 +4,7 @@ import pytest
 from helpers.track_helpers import make_results, parameters, runs, write_ledger
 
 from plantain.base import git as objects
-from plantain.track.asked import CHANCE, Asked, Question, asked, asked_of, sentence
+from plantain.track.asked import CHANCE, Asked, AskedSet, asked, asked_of, sentence
 from plantain.track.mlflow.publish import publish
 from plantain.track.mlflow.sync import sync
 from plantain.track.results import FolderReader, read_results
@@ -39,7 +39,7 @@ def test_every_set_of_prompts_on_every_ref_counts_once_experiments_and_workspace
     assert counts(checkout) == {"tiny": (2, 3), "tiny-untrained": (1, 1)}
     write_ledger(checkout, ("mini", "tiny", "4" * 64))
     assert counts(checkout) == {"tiny": (2, 4), "tiny-untrained": (1, 1)}
-    assert counts(checkout, [Question("tiny", "new", "5" * 64)])["tiny"] == (3, 5)
+    assert counts(checkout, [AskedSet("tiny", "new", "5" * 64)])["tiny"] == (3, 5)
     git("update-ref", "-d", "refs/exps/ab/cdef/brave-bee")
     assert counts(checkout)["tiny"] == (1, 3)
 

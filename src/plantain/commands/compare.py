@@ -55,7 +55,7 @@ def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: 
 
 def _asked(results: Sequence[Result]) -> list[asking.Asked]:
     """What the models of ``results`` were asked; what all models were is written for the index page."""
-    own = [asking.Question(one.model, one.probe, one.prompts_sha256) for one in results]
+    own = [asking.AskedSet(one.model, one.probe, one.prompts_sha256) for one in results]
     counts = asking.asked(Path(), own)
     asking.write(Path(), counts)
     return [counts[model] for model in dict.fromkeys(one.model for one in own)]

@@ -22,7 +22,7 @@ CHANCE: Final = "where there is nothing to find, up to one prompt set in twenty 
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedSet:
     """A set of prompts that was put to a model."""
 
     model: str
@@ -56,7 +56,7 @@ class Asked:
         return asdict(self)
 
 
-def asked(root: Path, more: Iterable[Question] = ()) -> dict[str, Asked]:
+def asked(root: Path, more: Iterable[AskedSet] = ()) -> dict[str, Asked]:
     """What every model was asked by the ledgers of git's history, by that of ``root``, and in ``more``; by model.
 
     The history is that of the real workspace where DVC runs an experiment in a copy.
@@ -71,7 +71,7 @@ def asked(root: Path, more: Iterable[Question] = ()) -> dict[str, Asked]:
 
 def asked_of(root: Path, cells: Iterable[Cell]) -> list[Asked]:
     """What the models of ``cells`` were asked, these cells included, in the order of the cells."""
-    own = [Question(cell.model, cell.probe, cell.prompts.set_sha256) for cell in cells if cell.prompts]
+    own = [AskedSet(cell.model, cell.probe, cell.prompts.set_sha256) for cell in cells if cell.prompts]
     counts = asked(root, own)
     return [counts[model] for model in dict.fromkeys(one.model for one in own)]
 
@@ -89,22 +89,22 @@ def write(root: Path, counts: Mapping[str, Asked]) -> Path:
     return path
 
 
-def questions_of(ledger: bytes) -> frozenset[Question] | None:
+def questions_of(ledger: bytes) -> frozenset[AskedSet] | None:
     """What a ledger has numbers of; None where it cannot be read."""
     try:
         numbers = read_ledger(ledger).numbers
     except InputError:
         return None
-    return frozenset(Question(one.model, one.probe, one.prompts_sha256) for one in numbers)
+    return frozenset(AskedSet(one.model, one.probe, one.prompts_sha256) for one in numbers)
 
 
-def _of_model(model: str, questions: Iterable[Question], whole: bool) -> Asked:
+def _of_model(model: str, questions: Iterable[AskedSet], whole: bool) -> Asked:
     own = [one for one in questions if one.model == model]
     probes, sets = {one.probe for one in own}, {(one.probe, one.prompts_sha256) for one in own}
     return Asked(model, len(probes), len(sets), whole)
 
 
-def _history(home: Path) -> dict[str, frozenset[Question] | None]:
+def _history(home: Path) -> dict[str, frozenset[AskedSet] | None]:
     """What each ledger that git ever held asked, by object id; None for one that is missing or cannot be read.
 
     What a ledger says never changes, so each is read once in the life of a checkout.
@@ -121,7 +121,7 @@ def _history(home: Path) -> dict[str, frozenset[Question] | None]:
     return {blob: known[blob] for blob in blobs}
 
 
-def _noted(known: Mapping[str, frozenset[Question] | None]) -> dict[str, Any]:
+def _noted(known: Mapping[str, frozenset[AskedSet] | None]) -> dict[str, Any]:
     """Each question once: ledgers name the same ones again and again. What could not be read is tried again."""
     every = sorted({one for questions in known.values() for one in questions or ()}, key=astuple)
     place = {one: at for at, one in enumerate(every)}
@@ -129,9 +129,9 @@ def _noted(known: Mapping[str, frozenset[Question] | None]) -> dict[str, Any]:
     return {"questions": [astuple(one) for one in every], "ledgers": ledgers}
 
 
-def _recalled(note: dict[str, Any]) -> dict[str, frozenset[Question] | None]:
+def _recalled(note: dict[str, Any]) -> dict[str, frozenset[AskedSet] | None]:
     try:
-        every = [Question(*map(str, one)) for one in note["questions"]]
+        every = [AskedSet(*map(str, one)) for one in note["questions"]]
         return {blob: frozenset(every[at] for at in found) for blob, found in note["ledgers"].items()}
     except (KeyError, TypeError, IndexError, AttributeError):
         return {}

@@ -17,7 +17,7 @@ from plantain.probe.authoring.diff import parse_bytes
 from plantain.probe.expand import expand_with
 from plantain.probe.spec import Condition, Probe, parse_probe
 from plantain.records.ledger import LEDGER
-from plantain.track.asked import Question, questions_of
+from plantain.track.asked import AskedSet, questions_of
 from plantain.track.history import RevisionReader, states
 from plantain.track.results import Cell, Reader
 
@@ -126,8 +126,8 @@ def _gone(then: Probe, now: Probe) -> tuple[SideChange, ...]:
     return tuple(replace(one, added=()) for one in changes(then, now) if one.dropped)
 
 
-def _question(cell: Cell, prompts_sha256: str) -> Question:
-    return Question(cell.model, cell.probe, prompts_sha256)
+def _question(cell: Cell, prompts_sha256: str) -> AskedSet:
+    return AskedSet(cell.model, cell.probe, prompts_sha256)
 
 
 def _set_digest(root: Path, commit: str, probe: Probe) -> str | None:
@@ -150,7 +150,7 @@ def _set_digest(root: Path, commit: str, probe: Probe) -> str | None:
 
 
 @cache
-def _questions_at(root: Path, blob: str) -> frozenset[Question]:
+def _questions_at(root: Path, blob: str) -> frozenset[AskedSet]:
     """What the ledger of this object id says was asked; cells share it."""
     return frozenset(questions_of(_content(root, blob)) or ())
 
