@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from plantain.base.errors import InputError
 from plantain.commands.compare import compare
-from plantain.commands.opening import _bring
 from plantain.commands.show import show
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.write import write_compare
 from plantain.report.result import load_result
+from plantain.track.reopen import bring_result
 from plantain.track.results import FolderReader
 
 
@@ -102,7 +102,7 @@ def test_compare_needs_two(call):
 
 
 def test_a_result_of_a_revision_reads_like_one_of_the_workspace(repository, tmp_path):
-    _bring(FolderReader(repository), "otherview", "tiny", tmp_path)
+    bring_result(FolderReader(repository), "otherview", "tiny", tmp_path)
     brought, here = load_result(tmp_path, "otherview", "tiny", "v1.0"), load_result(repository, "otherview", "tiny")
     assert brought.address == "otherview@tiny@v1.0"
     assert brought.main.metrics == here.main.metrics

@@ -125,14 +125,19 @@ def follow(run: RunParams) -> tuple[list[str], list[str]]:
     for probe in gone:
         _check_untouched(probe)
     new = [probe for probe in run.probes if not places.pipeline(probe).exists()]
-    for probe in run.probes:
-        if probe not in new and _is_outdated(probe):
-            add_pipeline(probe)
+    renew(run)
     for probe in new:
         add_pipeline(probe)
     for probe in gone:
         remove_pipeline(probe)
     return new, gone
+
+
+def renew(run: RunParams) -> None:
+    """Write pipelines of the run anew that nobody edited and that would be written otherwise now."""
+    for probe in run.probes:
+        if places.pipeline(probe).exists() and _is_outdated(probe):
+            add_pipeline(probe)
 
 
 def remove_pipeline(probe: str) -> None:

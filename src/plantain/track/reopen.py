@@ -28,7 +28,7 @@ def open_result(root: Path, address: Address | RunId, folder: Path) -> Result:
     cell = found.cells[0]
     if found.reader.folder is not None:
         return _chosen(load_result(found.reader.folder, cell.probe, cell.model), found.contrast)
-    bring(found.reader, _read_by_reports(found.reader, cell.probe, cell.model), folder)
+    bring_result(found.reader, cell.probe, cell.model, folder)
     named = address.rev if isinstance(address, Address) else None
     rev = named or str(found.rev)[:10]
     return _chosen(load_result(folder, cell.probe, cell.model, rev), found.contrast)
@@ -85,8 +85,9 @@ def bring(reader: Reader, paths: Iterable[str], folder: Path) -> None:
             target.write_bytes(content)
 
 
-def _read_by_reports(reader: Reader, probe: str, model: str) -> list[str]:
-    return [
+def bring_result(reader: Reader, probe: str, model: str, folder: Path) -> None:
+    """Copy what a report of a result reads into ``folder``."""
+    paths = [
         places.model_lock(model).as_posix(),
         places.probe_file(probe).as_posix(),
         places.records(probe).as_posix(),
@@ -96,3 +97,4 @@ def _read_by_reports(reader: Reader, probe: str, model: str) -> list[str]:
         *reader.names(places.stats(model, probe).as_posix()),
         *reader.names(places.PUBLISHED.as_posix()),
     ]
+    bring(reader, paths, folder)

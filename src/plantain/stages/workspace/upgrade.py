@@ -5,7 +5,7 @@ from pathlib import Path
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.files import write_atomic
-from plantain.stages.pipelines import follow, is_as_written, is_checkout
+from plantain.stages.pipelines import is_as_written, is_checkout, renew
 from plantain.stages.workspace.template import environment_text, top_text
 
 
@@ -13,7 +13,7 @@ def declare_installed() -> None:
     """Write environment.yaml anew, and the stages that nobody edited. A section that says the same re-runs nothing."""
     write_atomic(places.ENVIRONMENT, environment_text().encode())
     renew_stages()
-    follow(read_params().run)
+    renew(read_params().run)
 
 
 def renew_stages() -> Path | None:
