@@ -4,7 +4,7 @@ import pytest
 from helpers.track_helpers import make_results, parameters, runs, write_ledger
 
 from plantain.base import git as objects
-from plantain.track.asked import CHANCE, Asked, AskedSet, asked, asked_of, sentence
+from plantain.track.asked import CHANCE, Asked, AskedSet, asked, asked_of, asked_sentence
 from plantain.track.mlflow.publish import publish
 from plantain.track.mlflow.sync import sync
 from plantain.track.results import FolderReader, read_results
@@ -121,8 +121,8 @@ def test_a_ledger_that_cannot_be_read_makes_the_count_a_least_one(checkout, comm
 def test_the_sentence_is_one_line_for_all_models_and_empty_for_none():
     counted = [Asked("tiny", 2, 5, whole=True), Asked("other", 1, 1, whole=True)]
     said = f"tiny was asked 2 probes in 5 prompt sets; other was asked 1 probe in 1 prompt set; {CHANCE}."
-    assert sentence(counted) == said
-    assert sentence([]) == ""
+    assert asked_sentence(counted) == said
+    assert asked_sentence([]) == ""
 
 
 def test_models_of_cells_are_counted_with_what_they_were_just_asked(checkout, commit):

@@ -15,7 +15,7 @@ from plantain.base.params import Params
 from plantain.base.places import typed_probe
 from plantain.track import search
 from plantain.track.address import Found, everything, find, parse
-from plantain.track.asked import sentence
+from plantain.track.asked import asked_sentence
 from plantain.track.audit.audit import Audit, CellAudit, Level, total
 from plantain.track.audit.audit import audit as follow
 from plantain.track.lineage import Step, kind
@@ -36,7 +36,7 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
     for cell in audit.cells:
         yield from (f"NOTE    {cell.cell.name}: {one}" for one in cell.dropped)
     if audit.asked:
-        yield f"NOTE    {sentence(audit.asked)}"
+        yield f"NOTE    {asked_sentence(audit.asked)}"
     for change in audit.rules:
         yield f"NOTE    {change}"
     if not audit.rev and (torn := torn_journal()):

@@ -44,10 +44,10 @@ def compare(results: Addresses, out: Out = None, browse: Open = False, as_json: 
             asked = {one.model: one.to_json() for one in counts}
             print(json.dumps({"unfair": reasons, "asked": asked, "results": [as_data(one) for one in found]}, indent=2))
             return
-        write_compare(found, path, asking.sentence(counts))
+        write_compare(found, path, asking.asked_sentence(counts))
     for reason in reasons:
         print(f"Not a fair comparison: {reason}")
-    print(asking.sentence(counts))
+    print(asking.asked_sentence(counts))
     print(f"Wrote {path}")
     if browse:
         typer.launch(path.resolve().as_uri())

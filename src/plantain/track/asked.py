@@ -76,7 +76,7 @@ def asked_of(root: Path, cells: Iterable[Cell]) -> list[Asked]:
     return [counts[model] for model in dict.fromkeys(one.model for one in own)]
 
 
-def sentence(counts: Sequence[Asked]) -> str:
+def asked_sentence(counts: Sequence[Asked]) -> str:
     """What was asked and what follows, in one line; empty where nothing was."""
     return f"{'; '.join(map(str, counts))}; {CHANCE}." if counts else ""
 

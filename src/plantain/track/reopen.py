@@ -51,7 +51,7 @@ def _expect(root: Path, address: Address, params: Params) -> None:
         fix = f"use one of: {', '.join(params.models)}."
         raise InputError(f"there is no model '{model}'.", file=file, field="models", fix=fix)
     if declared.seeds is not None:
-        fix = f"`plantain run --study` makes its tables, reports/nulls/{model}; show {probe}@{declared.of}."
+        fix = f"`plantain run --study` makes its tables, reports/study/nulls/{model}; show {probe}@{declared.of}."
         problem = f"'{model}' is a family of untrained draws, which has no result of its own."
         raise InputError(problem, file=file, field=f"models.{model}.seeds", fix=fix)
     for key, name, chosen in (("probes", probe, params.run.probes), ("models", model, params.run.models)):

@@ -67,7 +67,7 @@ def publish(root: Path, params: Params, marker: Path | None = None) -> PublishRe
     created, updated, total, warning = _track(root, params.tracking, results, reader, counts)
     if marker is not None:
         write_atomic(marker, Marker(receipts_sha256=results.sha256).to_bytes())
-    said = asking.sentence([counts[model] for model in counts if model in {cell.model for cell in results.cells}])
+    said = asking.asked_sentence([counts[model] for model in counts if model in {cell.model for cell in results.cells}])
     return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning, said)
 
 
