@@ -148,7 +148,7 @@ def test_every_contrast_is_shown_with_its_own_verdict(call, repository):
         assert "paraphrase, exploratory: Rung 1 of 7: paraphrase." in said
         assert "Rung 6" not in said
         found = json.loads(call("show", "otherview@tiny:paraphrase", "--json"))["verdict"]
-        assert (found["rung"], found["contrast"], found["exploratory"]) == (2, "paraphrase", True)
+        assert (found["rung"], found["contrast"], found["exploratory"]) == (1, "paraphrase", True)
         found = json.loads(call("show", "otherview@tiny:length", "--json"))["verdict"]
         assert found is None
     finally:
