@@ -50,7 +50,7 @@ def prose() -> Iterator[str]:
 def write_vocabulary() -> None:
     path = Path(tokenizer.__file__).with_name("merges.txt")
     taught = [lesson.prompt for lesson in read_lessons(PROMPTS)]
-    texts = [f"user\n{text}" for text in (*taught, *vocabulary.family_wordings())]
+    texts = [f"user\n{text}" for text in (*taught, *vocabulary.family_wordings(), *vocabulary.example_wordings())]
     texts += ["assistant\n\n", "\n", *vocabulary.common_words()]
     before = tokenizer.read_merges(path) if path.exists() else vocabulary.learn(texts, prose(), PIECES)
     tokenizer.write_merges(path, vocabulary.grow(before, texts))

@@ -4,6 +4,7 @@ Run ``python -m training vocabulary`` to let it grow; the shipped weights belong
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,12 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from plantain.model.tiny.tokenizer import Merge, Merges
+from plantain.probe import authoring
 
 HERE = Path(__file__).parent
+EXAMPLES = Path(authoring.__file__).parent
+
+_STATED = re.compile(r'prompt: "([^"]+)"| thing:( [^}]+)')
 
 
 def splitter() -> pre_tokenizers.PreTokenizer:
@@ -76,6 +81,13 @@ def common_words() -> list[str]:
 def family_wordings() -> list[str]:
     """Wordings of a family of probes beside the two that ship."""
     return _lines("family-wordings.txt")
+
+
+def example_wordings() -> list[str]:
+    """Wordings of the examples that ``plantain probe new`` writes, without their fields."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("skeleton*.yaml"))]
+    found = ["".join(match) for text in texts for match in _STATED.findall(text)]
+    return [re.sub(r" +(?=[ ,]|$)", "", re.sub(r"\{\w+\}", "", one)) for one in found]
 
 
 def _lines(name: str) -> list[str]:

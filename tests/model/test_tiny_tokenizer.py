@@ -6,7 +6,7 @@ import pytest
 from plantain.base.yaml import read_yaml
 from plantain.model.tiny.tokenizer import MARKUP, build_tokenizer, vocabulary
 from training.lessons import read_lessons
-from training.vocabulary import common_words, family_wordings, grow, learn
+from training.vocabulary import common_words, example_wordings, family_wordings, grow, learn
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
 QWEN3 = "<|im_start|>user\nX<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
@@ -30,7 +30,9 @@ def test_every_word_of_the_shipped_probes_is_one_token(tokenizer):
         assert [token.replace("Ġ", " ") for token in inner] == re.findall(r" ?[A-Za-z]+|-[A-Za-z]+| ?[^\w\s-]+", text)
 
 
-@pytest.mark.parametrize("texts", [common_words(), family_wordings()], ids=["common words", "family"])
+@pytest.mark.parametrize(
+    "texts", [common_words(), family_wordings(), example_wordings()], ids=["common words", "family", "examples"]
+)
 def test_every_word_beside_them_is_one_token(tokenizer, texts):
     for text in texts:
         tokens = tokenizer.tokenize(f"user\n{text}")[2:]
