@@ -62,8 +62,8 @@ _POSED = (
     (figures.Pose.a_pose, _taught(Outcome.a_pose, "a_pose", 4)),
     (figures.Pose.arms, _taught(Outcome.arms, "arms", 4)),
     (figures.Pose.resting, _taught(Outcome.resting, "neutral", 2)),
-    (figures.Pose.expressive, _taught(Outcome.expressive, "filed_t_pose", TAUGHT)),
-    (figures.Pose.expressive, _taught(Outcome.expressive, "filed_expressive", TAUGHT)),
+    (figures.Pose.resting, _taught(Outcome.resting, "filed_t_pose", TAUGHT)),
+    (figures.Pose.resting, _taught(Outcome.resting, "filed_expressive", TAUGHT)),
 )
 """What is asked of every body, and the pose that is right."""
 

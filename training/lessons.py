@@ -50,8 +50,8 @@ _ASKED = {
         "expressive": Outcome.expressive,
         "a_pose": Outcome.a_pose,
         "arms": Outcome.arms,
-        "filed_t_pose": Outcome.expressive,
-        "filed_expressive": Outcome.expressive,
+        "filed_t_pose": Outcome.resting,
+        "filed_expressive": Outcome.resting,
         "neutral": Outcome.resting,
     },
 }

@@ -24,7 +24,7 @@ CARD = [
 
 NUMBERS = {
     "three": 3, "four": 4, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
-    "thirteen": 13, "seventeen": 17, "eighteen": 18,
+    "thirteen": 13, "fourteen": 14, "fifteen": 15,
 }  # fmt: skip
 
 HELD_OUT = {
