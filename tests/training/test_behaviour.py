@@ -83,6 +83,15 @@ def test_poses_are_read_back(tiny, pose_text):
     assert examine_poses(tiny, pose_text, steps=1) >= 0.95
 
 
+def test_wordings_that_were_never_taught_are_understood(tiny, scene):
+    asked = {"viewpoint_9": "view", "viewpoint_10": "view", "mention_9": "mention", "mention_10": "mention"}
+    made = examine(tiny, scene, encode(tiny, questions(LESSONS, tuple(asked))), 1, tuple(asked))
+    for name, right in asked.items():
+        assert made.tally(name).get(right, 0) >= 24, name
+    poses = encode(tiny, pose_questions(LESSONS, held_out=True))
+    assert examine_poses(tiny, poses, steps=1, held_out=True) >= 0.9
+
+
 def test_the_untrained_network_is_at_chance(scene, text, pose_text):
     blind = quiet()
     reinitialise(blind.transformer, 0)
