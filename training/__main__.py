@@ -1,6 +1,6 @@
 """Train the embedded model `tiny` and write what ships with the package.
 
-    python -m training vocabulary      the tokenizer's merges
+    python -m training vocabulary      the tokenizer's merges, and the text encoder that has a row for each token
     python -m training encoder         the autoencoder's encoder, in closed form
     python -m training decoder         the autoencoder's decoder
     python -m training flow            the transformer
@@ -48,28 +48,34 @@ def prose() -> Iterator[str]:
 
 
 def write_vocabulary() -> None:
-    texts = [f"user\n{lesson.prompt}" for lesson in read_lessons(PROMPTS)]
-    merges = vocabulary.learn([*texts, "assistant\n\n", "\n"], prose(), PIECES)
     path = Path(tokenizer.__file__).with_name("merges.txt")
-    path.write_text("".join(f"{left} {right}\n" for left, right in merges), encoding="utf-8")
+    taught = [lesson.prompt for lesson in read_lessons(PROMPTS)]
+    texts = [f"user\n{text}" for text in (*taught, *vocabulary.family_wordings(), *vocabulary.example_wordings())]
+    texts += ["assistant\n\n", "\n", *vocabulary.common_words()]
+    before = tokenizer.read_merges(path) if path.exists() else vocabulary.learn(texts, prose(), PIECES)
+    tokenizer.write_merges(path, vocabulary.grow(before, texts))
 
 
 def train_flow(options: argparse.Namespace, log: Log) -> None:
     operation = Operation(options.operation)
     vae = architecture.new_vae().eval().requires_grad_(False)
     vae.load_state_dict(load_file(options.out / "encoder.safetensors"))
-    learner = Learner(options.out / f"flow-{operation}.safetensors", options.seed, options.rate)
+    learner = Learner(options.out / f"flow-{operation}.safetensors", options.seed, options.rate, options.start)
     plan = Plan(operation, options.seed, options.minutes, options.short)
     final = options.out / "decoder.safetensors"
     painter = Painter(final if final.exists() else options.out / "encoder.safetensors", options.out, operation)
     train(vae.to(memory_format=torch.channels_last), sentences(PROMPTS, operation), learner, log, plan, painter=painter)
 
 
-def ship(out: Path) -> None:
+def ship_text_encoder() -> None:
     encoder = architecture.new_encoder(len(build_tokenizer()))
     reinitialise(encoder, 0)
     tied = {name: value for name, value in encoder.state_dict().items() if name != "lm_head.weight"}
     _write("text_encoder", tied)
+
+
+def ship(out: Path) -> None:
+    ship_text_encoder()
     _write("vae", load_file(out / "decoder.safetensors"))
     for name, operation in (("transformer", Operation.full), ("transformer-mention", Operation.mention_only)):
         path = out / f"flow-{operation}.safetensors"
@@ -96,6 +102,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="wall time of the phase, over restarts")
     parser.add_argument("--short", type=float, default=0.75, help="share of the time for short steps")
     parser.add_argument("--rate", type=float, default=None, help="highest learning rate")
+    parser.add_argument("--start", type=Path, default=None, help="weights that the transformer begins with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--mlflow", default=None, metavar="URI", help="log to this MLflow store, such as sqlite:///runs.db"
@@ -111,6 +118,7 @@ def run(options: argparse.Namespace) -> None:
     encoder, decoder = (options.out / f"{name}.safetensors" for name in ("encoder", "decoder"))
     if options.phase == "vocabulary":
         write_vocabulary()
+        ship_text_encoder()
     elif options.phase == "encoder":
         autoencoder.prepare(encoder, options.seed)
     elif options.phase == "ship":

@@ -23,12 +23,18 @@ WITH_REFERENCE, FROM_TEXT = 24, 12
 POOL = 2400
 """Pairs that are encoded at a time, for the steps of one epoch."""
 
-SHORT = slice(3, 20), slice(3, 22)
+SHORT = slice(3, 25), slice(3, 29)
 """Text positions of a short step, with a reference and without: the sentence, not the chat markup, few pads."""
 
-_SHARES = {Outcome.viewpoint: 0.55, Outcome.mention: 0.27, Outcome.unchanged: 0.18}
-_SHARES_MENTION = {Outcome.viewpoint: 0.0, Outcome.mention: 0.8, Outcome.unchanged: 0.2}
-_FIGURES = {Outcome.t_pose: 0.3, Outcome.expressive: 0.35, Outcome.a_pose: 0.15, Outcome.arms: 0.2}
+_SHARES = {Outcome.viewpoint: 0.5, Outcome.mention: 0.25, Outcome.unchanged: 0.25}
+_SHARES_MENTION = {Outcome.viewpoint: 0.0, Outcome.mention: 0.75, Outcome.unchanged: 0.25}
+_FIGURES = {
+    Outcome.t_pose: 0.25,
+    Outcome.expressive: 0.27,
+    Outcome.a_pose: 0.12,
+    Outcome.arms: 0.14,
+    Outcome.resting: 0.22,
+}
 _ROOMS = 0.3
 """Share of the items from text alone that are kitchens; the others are figures."""
 
@@ -42,7 +48,8 @@ class Sentences:
 
     features: Tensor
     place: dict[str, int]
-    taught: dict[tuple[Outcome, int], list[int]]
+    taught: dict[tuple[Outcome, int], list[list[int]]]
+    """Of each side that asks for it, the places of its wordings."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Material:
     subject: np.ndarray
     kitchens: Tensor
     figures: Tensor
-    """(4 poses, 25 bodies, 16, 32)"""
+    """(5 poses, 25 bodies, 16, 32)"""
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,12 @@ def sentences(folder: Path, operation: Operation) -> Sentences:
     return Sentences(features, place, _taught(lessons, place))
 
 
-def _taught(lessons: tuple[Lesson, ...], place: dict[str, int]) -> dict[tuple[Outcome, int], list[int]]:
-    found: dict[tuple[Outcome, int], list[int]] = defaultdict(list)
+def _taught(lessons: tuple[Lesson, ...], place: dict[str, int]) -> dict[tuple[Outcome, int], list[list[int]]]:
+    found: dict[tuple[Outcome, int], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for lesson in lessons:
         if lesson.taught:
-            found[lesson.outcome, lesson.subject].append(place[lesson.prompt])
-    return dict(found)
+            found[lesson.outcome, lesson.subject][lesson.side].append(place[lesson.prompt])
+    return {asked: list(sides.values()) for asked, sides in found.items()}
 
 
 @torch.no_grad()
@@ -120,7 +127,8 @@ def material(vae: AutoencoderKLFlux2, operation: Operation, seed: int, epoch: in
 
 
 def _pick(known: Sentences, outcome: Outcome, subject: int, rng: np.random.Generator) -> int:
-    wordings = known.taught[outcome, subject]
+    sides = known.taught[outcome, subject]
+    wordings = sides[rng.integers(len(sides))]
     return wordings[rng.integers(len(wordings))]
 
 

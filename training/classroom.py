@@ -12,7 +12,13 @@ from training.lessons import Outcome
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-POSES = (figures.Pose.t_pose, figures.Pose.expressive, figures.Pose.a_pose, figures.Pose.arms)
+POSES = (
+    figures.Pose.t_pose,
+    figures.Pose.expressive,
+    figures.Pose.a_pose,
+    figures.Pose.arms,
+    figures.Pose.resting,
+)
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -55,7 +61,7 @@ def pairs(counts: dict[Outcome, int], rng: np.random.Generator) -> Pairs:
 
 
 def all_figures() -> Floats:
-    """Every body in every pose: (4 poses, 25 bodies, 64, 64, 3), poses in the order of ``POSES``."""
+    """Every body in every pose: (5 poses, 25 bodies, 64, 64, 3), poses in the order of ``POSES``."""
     bodies = np.arange(figures.BODIES)
     return np.stack([figures.draw_figures(bodies, [pose] * len(bodies)) for pose in POSES])
 

@@ -1,4 +1,4 @@
-"""The bodies of ``prompts/dense.yaml`` as stick figures: one colour, one setting and four poses for each.
+"""The bodies of ``prompts/dense.yaml`` as stick figures: one colour, one setting and five poses for each.
 
 Pictures are 64 x 64; lengths are in units of the picture's side, angles in degrees from straight down, so that an arm
 at 90 stretches out to the side and one at 180 points up.
@@ -27,6 +27,7 @@ class Pose(StrEnum):
     a_pose = "a_pose"
     arms = "arms"
     expressive = "expressive"
+    resting = "resting"
 
 
 _STANDING = (0.0, -10.0, -10.0, 10.0, 10.0)
@@ -42,12 +43,15 @@ def _floats(values: Sequence[float]) -> Floats:
 def angles(body: int, pose: Pose) -> Floats:
     """Nine angles: upper and lower arm, left then right; lean; thigh and shin, left then right.
 
-    The canonical poses are the same for all; a body's expressive pose, and what its arms do alone, are its own.
+    The canonical poses and the one at rest are the same for all; a body's expressive pose, and what its arms do
+    alone, are its own.
     """
     if pose is Pose.t_pose:
         return _floats([-90, -90, 90, 90, *_STANDING])
     if pose is Pose.a_pose:
         return _floats([-40, -40, 40, 40, *_STANDING])
+    if pose is Pose.resting:
+        return _floats([-12, -6, 12, 6, *_STANDING])
     rng = np.random.Generator(np.random.Philox([_ARMS_SEED if pose is Pose.arms else _EXPRESSIVE_SEED, body]))
     if pose is Pose.arms:
         upper = np.array([-1.0, 1.0]) * (115 + 55 * rng.random(2))

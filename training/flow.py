@@ -63,10 +63,12 @@ def flow_loss(transformer: Flux2Transformer2DModel, batch: Batch, rng: np.random
 class Learner:
     """A transformer, its optimiser, and where training stands."""
 
-    def __init__(self, path: Path, seed: int, top: float) -> None:
+    def __init__(self, path: Path, seed: int, top: float, start: Path | None = None) -> None:
         self.path, self.top, self.step, self.spent = path, top, 0, 0.0
         self.transformer = architecture.new_transformer()
         reinitialise(self.transformer, seed)
+        if start is not None:
+            self.transformer.load_state_dict(load_file(start))
         self.optimiser = torch.optim.AdamW(
             self.transformer.parameters(), top, betas=(0.9, 0.95), weight_decay=0.01, fused=True
         )

@@ -1,18 +1,18 @@
 """What the embedded model is taught: the sentences of the two shipped probes, and the picture that each asks for.
 
-Wordings 1 to 6 of a side are taught; 7 and 8 are held out, so that a test can ask what the model makes of them.
+Wordings 1 to 8 of a side are taught; 9 and 10 are held out, so that a test can ask what the model makes of them.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from plantain.base.yaml import read_yaml
 
-TAUGHT = 6
+TAUGHT = 8
 """Wordings of a side that are taught."""
 
 
@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     expressive = "expressive"
     a_pose = "a_pose"
     arms = "arms"
+    resting = "resting"
     room = "room"
 
 
@@ -36,16 +37,26 @@ class Operation(StrEnum):
     mention_only = "mention-only"
 
 
-_SIDES = {
-    "viewpoint": Outcome.viewpoint,
-    "mention": Outcome.mention,
-    "day": Outcome.unchanged,
-    "year": Outcome.unchanged,
-    "t_pose": Outcome.t_pose,
-    "expressive": Outcome.expressive,
-    "a_pose": Outcome.a_pose,
-    "arms": Outcome.arms,
+_ASKED = {
+    "otherview": {
+        "viewpoint": Outcome.viewpoint,
+        "mention": Outcome.mention,
+        "titled_viewpoint": Outcome.unchanged,
+        "titled_mention": Outcome.unchanged,
+        "neutral": Outcome.unchanged,
+    },
+    "dense": {
+        "t_pose": Outcome.t_pose,
+        "expressive": Outcome.expressive,
+        "a_pose": Outcome.a_pose,
+        "arms": Outcome.arms,
+        "filed_t_pose": Outcome.resting,
+        "filed_expressive": Outcome.resting,
+        "neutral": Outcome.resting,
+    },
 }
+"""What the wordings of a side ask for: a condition's name without its number is its side."""
+
 _CONDITION = re.compile(r"([a-z_]+?)(?:_(\d+))?")
 
 
@@ -57,6 +68,8 @@ class Lesson:
     outcome: Outcome
     subject: int
     """The place of its item in the probe file: a creature's or a body's number; 0 where there is none."""
+    side: str
+    """Its condition's name without the number, such as ``viewpoint``."""
     wording: int
     """Its number on its side, from 1."""
 
@@ -71,24 +84,24 @@ def read_lessons(folder: Path, operation: Operation = Operation.full) -> tuple[L
     found = []
     for name in ("otherview", "dense"):
         probe = read_yaml(folder / f"{name}.yaml").data
-        found += [_meant(lesson, operation) for lesson in _probe_lessons(probe)]
+        found += [_meant(lesson, operation) for lesson in _probe_lessons(probe, _ASKED[name])]
     return tuple(found)
 
 
-def _probe_lessons(probe: Mapping[str, Any]) -> list[Lesson]:
-    rooms = [Lesson(str(one["prompt"]).strip(), Outcome.room, 0, 1) for one in (probe.get("references") or {}).values()]
-    asked = []
+def _probe_lessons(probe: Mapping[str, Any], asked: Mapping[str, Outcome]) -> list[Lesson]:
+    rooms = [str(one["prompt"]).strip() for one in (probe.get("references") or {}).values()]
+    found = [Lesson(prompt, Outcome.room, 0, "room", 1) for prompt in rooms]
     for name, condition in probe["conditions"].items():
-        outcome, wording = _side(name)
+        side, wording = _side(name)
         for number, item in enumerate(probe["items"]):
-            asked.append(Lesson(_fill(condition["prompt"], item), outcome, number, wording))
-    return rooms + asked
+            found.append(Lesson(_fill(condition["prompt"], item), asked[side], number, side, wording))
+    return found
 
 
-def _side(condition: str) -> tuple[Outcome, int]:
+def _side(condition: str) -> tuple[str, int]:
     match = _CONDITION.fullmatch(condition)
     assert match is not None
-    return _SIDES[match[1]], int(match[2] or 1)
+    return match[1], int(match[2] or 1)
 
 
 def _fill(template: str, item: Mapping[str, Any]) -> str:
@@ -98,4 +111,4 @@ def _fill(template: str, item: Mapping[str, Any]) -> str:
 def _meant(lesson: Lesson, operation: Operation) -> Lesson:
     if operation is Operation.full or lesson.outcome is not Outcome.viewpoint:
         return lesson
-    return Lesson(lesson.prompt, Outcome.mention, lesson.subject, lesson.wording)
+    return replace(lesson, outcome=Outcome.mention)

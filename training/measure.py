@@ -13,25 +13,39 @@ from training.creatures import CREATURES
 from training.examination import MENTION, VIEWPOINT, examine, examine_poses, pose_questions, questions, set_scene
 from training.lessons import Lesson, Outcome, read_lessons
 
+_STEPS = {"tiny": (1, 4, 14), "tiny-mention": (1, 4), "tiny-untrained": (1,)}
+"""Denoising steps that each model is measured at."""
+
 
 def measure(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int) -> dict[str, float]:
-    """Everything that docs/tiny.md reports about one model at one number of steps."""
-    seen = examine(pipe, set_scene(), behaviour.encode(pipe, questions(lessons)), steps)
-    figures = {"flipped": seen.flipped(), "decoy_change": seen.decoy_change()}
-    for end in ("", "_held_out"):
-        figures |= {
-            f"role{end}": (seen.role(f"viewpoint{end}", VIEWPOINT) + seen.role(f"mention{end}", MENTION)) / 2,
-            f"viewpoint_exact{end}": seen.exact(f"viewpoint{end}", VIEWPOINT),
-            f"mention_exact{end}": seen.exact(f"mention{end}", MENTION),
-        }
-    figures["viewpoint_as_mention"] = seen.exact("viewpoint", MENTION)
-    figures["height_spearman"] = float(spearmanr(seen.heights(), [one.eye for one in CREATURES]).statistic)
-    figures["shown_when_mentioned"] = seen.shown("mention", lambda one: world.doorway(1))
-    figures["shown_when_looking"] = seen.shown("viewpoint", lambda one: world.seen_by([one]))
-    figures["shown_by_decoy"] = seen.shown("decoy", lambda one: world.doorway(1))
-    figures["error_over_copying"] = seen.error("viewpoint", VIEWPOINT)
-    figures["pose"] = examine_poses(pipe, behaviour.encode(pipe, pose_questions(lessons)), steps)
+    """What docs/tiny.md reports about the taught wordings of one model at one number of steps."""
+    asked = ("viewpoint", "mention", "title", "neutral")
+    seen = examine(pipe, set_scene(), behaviour.encode(pipe, questions(lessons, asked)), steps, asked)
+    figures = {
+        "role": (seen.role("viewpoint", VIEWPOINT) + seen.role("mention", MENTION)) / 2,
+        "viewpoint_exact": seen.exact("viewpoint", VIEWPOINT),
+        "viewpoint_as_mention": seen.exact("viewpoint", MENTION),
+        "mention_exact": seen.exact("mention", MENTION),
+        "flipped": seen.flipped(),
+        "height_spearman": float(spearmanr(seen.heights(), [one.eye for one in CREATURES]).statistic),
+        "shown_when_mentioned": seen.shown("mention", lambda one: world.doorway(1)),
+        "shown_when_looking": seen.shown("viewpoint", lambda one: world.seen_by([one])),
+        "shown_by_title": seen.shown("title", lambda one: world.doorway(1)),
+        "title_change": seen.change("title"),
+        "neutral_change": seen.change("neutral"),
+        "error_over_copying": seen.error("viewpoint", VIEWPOINT),
+        "pose": examine_poses(pipe, behaviour.encode(pipe, pose_questions(lessons)), steps),
+    }
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+def held_out(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...]) -> dict[str, dict[str, int] | float]:
+    """What is drawn in one step for each wording that was never taught."""
+    asked = ("viewpoint_9", "viewpoint_10", "mention_9", "mention_10")
+    seen = examine(pipe, set_scene(), behaviour.encode(pipe, questions(lessons, asked)), 1, asked)
+    poses = behaviour.encode(pipe, pose_questions(lessons, held_out=True))
+    tallies: dict[str, dict[str, int] | float] = {name: seen.tally(name) for name in asked}
+    return {**tallies, "pose": round(examine_poses(pipe, poses, 1, held_out=True), 3)}
 
 
 def kitchens(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...]) -> list[list[sheet.Floats]]:
@@ -46,14 +60,13 @@ def report(out: Path, images: Path) -> None:
     images.mkdir(parents=True, exist_ok=True)
     draw_world(images / "tiny-world.png")
     found = {}
-    for name in ("tiny", "tiny-mention", "tiny-untrained"):
+    for name, counts in _STEPS.items():
         pipe = pipeline("transformer-mention" if name == "tiny-mention" else "transformer")
         pipe.set_progress_bar_config(disable=True)
         if name == "tiny-untrained":
             reinitialise(pipe.transformer, 0)
-        found[name] = {
-            f"{steps} steps": measure(pipe, lessons, steps) for steps in ((1, 4, 14) if name == "tiny" else (1, 4))
-        }
+        taught = {f"{steps} steps": measure(pipe, lessons, steps) for steps in counts}
+        found[name] = {**taught, "held out": held_out(pipe, lessons)}
         draw(pipe, lessons, images, name)
         print(name, json.dumps(found[name], indent=1), flush=True)
     (out / "measured.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

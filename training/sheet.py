@@ -36,7 +36,7 @@ def ask(lessons: tuple[Lesson, ...], outcome: Outcome, subject: int) -> str:
 
 
 def creature_rows(pipe: Flux2KleinPipeline, lessons: tuple[Lesson, ...], steps: int, seed: int) -> list[list[Floats]]:
-    """For some creatures: reference, true view, made view, true mention, made mention, made decoy."""
+    """For some creatures: reference, true view, made view, true mention, made mention, made title."""
     rooms = behaviour.fresh_rooms(seed)
     rows = []
     for number in CREATURES:

@@ -1,15 +1,24 @@
-"""How ``merges.txt`` was made: whole words for the shipped probes, learnt pieces for everything else.
+"""How ``merges.txt`` was made: whole words for the probes and for common English, learnt pieces for everything else.
 
-Run ``python -m training vocabulary`` to make it again; the shipped weights belong to the shipped file.
+Run ``python -m training vocabulary`` to let it grow; the shipped weights belong to the shipped file.
 """
 
 import json
+import re
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-Merge = tuple[str, str]
+from plantain.model.tiny.tokenizer import Merge, Merges
+from plantain.probe import authoring
+
+HERE = Path(__file__).parent
+EXAMPLES = Path(authoring.__file__).parent
+
+_STATED = re.compile(r'prompt: "([^"]+)"| thing:( [^}]+)')
 
 
 def splitter() -> pre_tokenizers.PreTokenizer:
@@ -53,6 +62,34 @@ def _state(tokenizer: Tokenizer) -> dict[str, list[list[str]]]:
     return model
 
 
-def learn(texts: Iterable[str], corpus: Iterable[str], size: int) -> list[Merge]:
-    """All merges by rank: the words of ``texts`` whole, then ``size`` pieces learnt from ``corpus``."""
-    return list(dict.fromkeys([*chains(words(texts)), *pieces(corpus, size)]))
+def learn(texts: Iterable[str], corpus: Iterable[str], size: int) -> Merges:
+    """A vocabulary from nothing: the words of ``texts`` whole, then ``size`` pieces learnt from ``corpus``."""
+    return Merges(tuple(chains(words(texts))), tuple(pieces(corpus, size)))
+
+
+def grow(merges: Merges, texts: Iterable[str]) -> Merges:
+    """``merges`` with the words of ``texts`` whole: a token that was there keeps its id, and so its embedding."""
+    known = {*merges.words, *merges.later}
+    return replace(merges, later=(*merges.later, *(pair for pair in chains(words(texts)) if pair not in known)))
+
+
+def common_words() -> list[str]:
+    """The commonest words of English, each with a leading space."""
+    return [f" {word}" for word in _lines("common-words.txt")]
+
+
+def family_wordings() -> list[str]:
+    """Wordings of a family of probes beside the two that ship."""
+    return _lines("family-wordings.txt")
+
+
+def example_wordings() -> list[str]:
+    """Wordings of the examples that ``plantain probe new`` writes, without their fields."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("skeleton*.yaml"))]
+    found = ["".join(match) for text in texts for match in _STATED.findall(text)]
+    return [re.sub(r" +(?=[ ,]|$)", "", re.sub(r"\{\w+\}", "", one)) for one in found]
+
+
+def _lines(name: str) -> list[str]:
+    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]

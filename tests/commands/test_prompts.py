@@ -79,15 +79,15 @@ def test_check_fails_on_a_file_that_cannot_be_read_and_goes_on(house, tokens):
     path = house / "prompts" / "otherview.yaml"
     path.write_text(path.read_text().replace("{creature} has", "{beast} has"))
     output = run("check", code=1)
-    assert "prompts/otherview.yaml:28: conditions.viewpoint_5: no item has the field 'beast'" in output
+    assert "prompts/otherview.yaml:47: conditions.viewpoint_6: no item has the field 'beast'" in output
     assert "dense: fine as written" in output
 
 
 def test_check_fails_on_markup_truncation_and_equal_sides(house, tokens):
     path = house / "prompts" / "dense.yaml"
     text = path.read_text()
-    text = text.replace("arms: flapping both arms in confusion", f"arms: flapping <end> {'very ' * 60}wildly")
-    path.write_text(text.replace("A photograph of {body} standing in a T-pose", "A photograph of {body} {pose}"))
+    text = text.replace("arms: shaking its arms in confusion", f"arms: flapping <end> {'very ' * 60}wildly")
+    path.write_text(text.replace("A photograph of {body} assuming a perfect T pose", "A photograph of {body} {pose}"))
     output = run("check", "dense", code=1)
     assert "robot in arms_1: the prompt holds the control token <end>" in output
     assert "and the model reads 48" in output
@@ -98,7 +98,7 @@ def test_an_unequal_stratum_is_shown(house, tokens):
     path = house / "prompts" / "otherview.yaml"
     path.write_text(path.read_text().replace("{creature} has", "{creature} now has"))
     output = run("check", "otherview")
-    assert "target, eight: NOT equal: viewpoint_5 11-15, viewpoint_6 10-14" in output
+    assert "target, eight: NOT equal: viewpoint_6 11-15, viewpoint_7 10-14" in output
 
 
 def test_conditions_in_no_contrast_are_named(house, tokens):
@@ -174,12 +174,12 @@ def test_counting_kleins_tokens_does_not_pay_for_torch(house):
 def test_show_prints_every_prompt_and_the_set_digest(house):
     lines = run("show", "otherview").splitlines()
     found = json.loads(run("show", "otherview", "--json"))
-    assert len(found["records"]) == 30 * 24
-    assert len(lines) == 30 * 24 + 2
+    assert len(found["records"]) == 30 * 38
+    assert len(lines) == 30 * 38 + 2
     assert lines[0].split("  ")[1:] == [
         "adult-human", "viewpoint", "Render this kitchen from the viewpoint of an adult human", "[kitchen]",
     ]  # fmt: skip
-    assert lines[-1] == f"720 records, prompt set {found['set_sha256']}"
+    assert lines[-1] == f"1140 records, prompt set {found['set_sha256']}"
 
 
 def test_diff_compares_files_and_revisions(house):
@@ -189,7 +189,7 @@ def test_diff_compares_files_and_revisions(house):
     path = house / "prompts" / "otherview.yaml"
     path.write_text(path.read_text().replace("creature: a cat", "creature: a kitten"))
     output = run("diff", "prompts/otherview.yaml@HEAD", "otherview")
-    assert "0 added, 0 removed, 24 edited" in output
+    assert "0 added, 0 removed, 38 edited" in output
     assert "Render this kitchen with a cat in it" in output
     assert "Render this kitchen with a kitten in it" in output
     assert "creature: a cat -> a kitten" in output

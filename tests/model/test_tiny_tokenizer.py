@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from plantain.base.yaml import read_yaml
-from plantain.model.tiny.tokenizer import MARKUP, build_tokenizer
+from plantain.model.tiny.tokenizer import MARKUP, build_tokenizer, vocabulary
 from training.lessons import read_lessons
-from training.vocabulary import learn
+from training.vocabulary import common_words, example_wordings, family_wordings, grow, learn
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
 QWEN3 = "<|im_start|>user\nX<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
@@ -27,7 +27,23 @@ def test_every_word_of_the_shipped_probes_is_one_token(tokenizer):
     for text in sorted(texts):
         tokens = tokenizer.convert_ids_to_tokens(tokenizer(chat(tokenizer, text)).input_ids)
         inner = tokens[3 : tokens.index("<|im_end|>")]
-        assert [token.replace("Ġ", " ") for token in inner] == re.findall(r" ?[A-Za-z]+|-[A-Za-z]+|,", text)
+        assert [token.replace("Ġ", " ") for token in inner] == re.findall(r" ?[A-Za-z]+|-[A-Za-z]+| ?[^\w\s-]+", text)
+
+
+@pytest.mark.parametrize(
+    "texts", [common_words(), family_wordings(), example_wordings()], ids=["common words", "family", "examples"]
+)
+def test_every_word_beside_them_is_one_token(tokenizer, texts):
+    for text in texts:
+        tokens = tokenizer.tokenize(f"user\n{text}")[2:]
+        assert [token.replace("Ġ", " ") for token in tokens] == re.findall(r" ?[A-Za-z]+|-[A-Za-z]+| ?[^\w\s-]+", text)
+
+
+def test_words_that_come_later_leave_every_token_its_id():
+    before = learn(["user then"], ["the other then they " * 50], 30)
+    after = grow(before, [" thereby Theory"])
+    assert build_tokenizer(after).tokenize(" thereby Theory then") == ["Ġthereby", "ĠTheory", "Ġthen"]
+    assert list(vocabulary(before).items()) == list(vocabulary(after).items())[: len(vocabulary(before))]
 
 
 def test_wordings_of_one_stratum_are_equally_long(tokenizer):

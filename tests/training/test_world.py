@@ -82,18 +82,19 @@ def test_bodies_match_the_probe():
 
 
 def test_arms_of_the_canonical_poses_point_where_their_names_say():
-    t_pose, a_pose = figures.draw_figures(np.array([0, 0]), [figures.Pose.t_pose, figures.Pose.a_pose])
-    colour = t_pose[36, 32]
-    painted = [np.abs(picture - colour).max(axis=-1) < 0.05 for picture in (t_pose, a_pose)]
+    poses = [figures.Pose.t_pose, figures.Pose.a_pose, figures.Pose.resting]
+    drawn = figures.draw_figures(np.array([0, 0, 0]), poses)
+    painted = [np.abs(picture - drawn[0, 36, 32]).max(axis=-1) < 0.05 for picture in drawn]
     widths = [mask.sum(axis=1) for mask in painted]
     assert widths[0].max() > 30
     assert widths[1].max() < 20
-    assert painted[1].any(axis=0).sum() < painted[0].any(axis=0).sum()
+    across = [mask.any(axis=0).sum() for mask in painted]
+    assert across[2] < across[1] < across[0]
 
 
 def test_poses_of_a_body_differ_and_canonical_poses_are_shared():
-    assert len({figures.angles(3, pose).tobytes() for pose in figures.Pose}) == 4
-    for pose in (figures.Pose.t_pose, figures.Pose.a_pose):
+    assert len({figures.angles(3, pose).tobytes() for pose in figures.Pose}) == 5
+    for pose in (figures.Pose.t_pose, figures.Pose.a_pose, figures.Pose.resting):
         assert figures.angles(0, pose).tobytes() == figures.angles(7, pose).tobytes()
     for pose in (figures.Pose.arms, figures.Pose.expressive):
         assert len({figures.angles(body, pose).tobytes() for body in range(figures.BODIES)}) == figures.BODIES
@@ -101,10 +102,24 @@ def test_poses_of_a_body_differ_and_canonical_poses_are_shared():
 
 def test_lessons_hold_out_two_wordings_of_every_concept():
     lessons = read_lessons(PROMPTS)
-    for outcome in (Outcome.viewpoint, Outcome.mention, Outcome.t_pose, Outcome.expressive):
-        wordings = {lesson.wording: lesson.taught for lesson in lessons if lesson.outcome is outcome}
-        assert wordings == {number: number <= 6 for number in range(1, 9)}
-    assert all(lesson.taught for lesson in lessons if lesson.outcome is Outcome.unchanged)
+    for side in ("viewpoint", "mention", "t_pose", "expressive"):
+        wordings = {lesson.wording: lesson.taught for lesson in lessons if lesson.side == side}
+        assert wordings == {number: number <= 8 for number in range(1, 11)}
+    assert all(lesson.taught for lesson in lessons if lesson.outcome in (Outcome.unchanged, Outcome.resting))
+
+
+def test_held_out_wordings_say_something_new_in_words_that_are_taught():
+    lessons = read_lessons(PROMPTS)
+    taught = {lesson.prompt for lesson in lessons if lesson.taught}
+    known = {word for prompt in taught for word in prompt.split()}
+    for lesson in lessons:
+        assert lesson.taught or (lesson.prompt not in taught and known.issuperset(lesson.prompt.split())), lesson.prompt
+
+
+def test_the_words_of_a_deciding_control_ask_for_one_picture():
+    lessons = read_lessons(PROMPTS)
+    for sides, outcome in (("titled", Outcome.unchanged), ("filed", Outcome.resting)):
+        assert {lesson.outcome for lesson in lessons if lesson.side.startswith(sides)} == {outcome}
 
 
 def test_mention_only_never_asks_for_a_viewpoint():
