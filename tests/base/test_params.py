@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.params import LEAST_WORDINGS, Params, Source, UnitKind, VerdictParams
+from plantain.base.least import LEAST_WORDINGS
+from plantain.base.params import Params, Source, UnitKind, VerdictParams
 from plantain.base.places import state_dir
 from plantain.base.refusal import Place, interval
 

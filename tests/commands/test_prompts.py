@@ -104,7 +104,7 @@ def test_an_unequal_stratum_is_shown(house, tokens):
 def test_conditions_in_no_contrast_are_named(house, tokens):
     path = house / "prompts" / "otherview.yaml"
     path.write_text(path.read_text().replace("conditions:\n", 'conditions:\n  spare: {prompt: "{creature}"}\n'))
-    assert "answer nothing: spare" in run("check", "otherview")
+    assert "held out or forgotten, at a pass an item each: spare" in run("check", "otherview")
 
 
 def test_unknown_probes_and_models_are_refused(house):

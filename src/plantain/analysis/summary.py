@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings
 from plantain.base.files import defined, six_digits
-from plantain.base.params import LEAST_WORDINGS
+from plantain.base.least import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
 from plantain.stats.flips.draw import spelled

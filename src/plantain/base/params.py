@@ -5,9 +5,11 @@ of another, and how the file is read, belongs in `plantain.base.config`.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from plantain.base.least import LEAST_WORDINGS
 
 
 class Source(StrEnum):
@@ -88,12 +90,6 @@ Word = Annotated[T, Strict(False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, examples=[0])]
 Layer = Annotated[int, Field(ge=0, le=1000, examples=[9])]
 Threshold = Annotated[float, Field(gt=0, le=1000, examples=[3.0])]
-
-LEAST_WORDINGS: Final = 4
-"""Wordings that a side needs before anything is said of a concept: from four on, permuting labels can reach p = 0.05.
-
-Two-sided, 4 + 4 wordings give 2 / C(8, 4) = 0.029. The ladder asks for as many as ``verdict.min_templates`` says.
-"""
 
 
 class RunParams(Section):

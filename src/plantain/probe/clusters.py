@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from itertools import combinations
 from typing import Any, ClassVar, Final
 
-from plantain.base.params import LEAST_WORDINGS
+from plantain.base.least import LEAST_FRAMES, LEAST_WORDINGS
 from plantain.probe.node import Field, fields, substitute
 from plantain.probe.records import ExpandedContrast, Reason, Tie
 from plantain.probe.spec import Contrast, Probe
@@ -28,9 +28,6 @@ Sides of unequal size are compared by shares, so that a word which every wording
 
 ALIKE: Final = 0.8
 """Two wordings of which more than this share of all their words is common are copies of each other."""
-
-LEAST_COMPONENTS: Final = 6
-"""Frames from which on labels are exchanged within them: 6 give 2 / 2^6 = 0.031, 5 only 0.063."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 """Letters and digits; everything else parts words."""
@@ -86,7 +83,7 @@ class Design:
         """
         a, b = set(self.components_a), set(self.components_b)
         framed = None not in (*self.frames_a, *self.frames_b)
-        return Scheme.frames if framed and a == b and len(a) >= LEAST_COMPONENTS else Scheme.clusters
+        return Scheme.frames if framed and a == b and len(a) >= LEAST_FRAMES else Scheme.clusters
 
     @property
     def rows_a(self) -> tuple[int, ...]:

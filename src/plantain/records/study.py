@@ -27,7 +27,7 @@ class DrawnContrast(Frozen):
 
 
 class NullTable(Frozen):
-    """``reports/nulls/<family>/<probe>.json``."""
+    """``reports/study/nulls/<family>/<probe>.json``."""
 
     schema_: Literal["plantain.null/1"] = Field(default="plantain.null/1", alias="schema")
     family: str
@@ -64,7 +64,7 @@ class ReplicatedContrast(Frozen):
 
 
 class ReplicationTable(Frozen):
-    """``reports/replications/<model>/<probe>.json``."""
+    """``reports/study/replications/<model>/<probe>.json``."""
 
     schema_: Literal["plantain.replication/1"] = Field(default="plantain.replication/1", alias="schema")
     model: str

@@ -1,6 +1,6 @@
 """The study: what a default run leaves out. Untrained draws for rung 4, further noise seeds and images for rung 6.
 
-It takes what `dvc repro` has made, writes tables into ``reports/nulls`` and ``reports/replications``, and leaves them
+It takes what `dvc repro` has made, writes tables into ``reports/study``, and leaves them
 to be committed; the next `dvc repro` uses them.
 """
 

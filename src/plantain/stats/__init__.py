@@ -1,11 +1,12 @@
 """What the numbers say: paired statistics, sign flips, bounds and reliability."""
 
+from plantain.base.least import LEAST_FRAMES
 from plantain.stats.both import BothTest, both
 from plantain.stats.bounds import Calibration, item_calibration, true_discoveries
 from plantain.stats.control import ControlTest, control_test
 from plantain.stats.dispersion import DispersionTest, dispersion_test
 from plantain.stats.effects import hedges_factor, standardised_interval
-from plantain.stats.exchange import LEAST_FRAMES, Exchange, plan_exchange
+from plantain.stats.exchange import Exchange, plan_exchange
 from plantain.stats.pivot import largest_pivot
 from plantain.stats.signflip import ResolutionWarning, SignFlipTest, sign_flip_test
 from plantain.stats.splithalf import SplitHalf, split_half

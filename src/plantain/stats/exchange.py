@@ -6,18 +6,17 @@ same sentence, one phrase changed) vary together: exchanged freely, their shared
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
+from plantain.base.least import LEAST_FRAMES
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_groups
 
 Exchanged = Literal["frames", "clusters"]
-LEAST_FRAMES: Final = 6
-"""Components that frames have to form; five allow 16 exchanges, so that no p is below 0.0625."""
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ class ProbeCheck:
     items: int = 0
     set_sha256: str = ""
     unused: tuple[str, ...] = ()
-    """Conditions in no contrast: they cost passes and answer nothing."""
+    """Conditions in no contrast, which cost passes: held out, or forgotten."""
     neutral: tuple[str, ...] = ()
     """Conditions of no side, which say so."""
     notes: tuple[str, ...] = ()

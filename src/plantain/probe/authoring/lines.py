@@ -36,7 +36,7 @@ def check_lines(found: ProbeCheck, rules: VerdictParams) -> list[str]:
         lines.append(f"  and {len(found.notes) - MOST_NOTES} more notes, which --json prints")
     lines.append(f"  {found.conditions} conditions x {found.items} items, prompt set {found.set_sha256}")
     if found.unused:
-        lines.append(f"  in no contrast, so they cost passes and answer nothing: {', '.join(found.unused)}")
+        lines.append(f"  in no contrast, held out or forgotten, at a pass an item each: {', '.join(found.unused)}")
     if found.neutral:
         lines.append(f"  neutral, on no side: {', '.join(found.neutral)}")
     lines += [line for contrast in found.contrasts for line in _design_lines(contrast, rules.min_templates)]

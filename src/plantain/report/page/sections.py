@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from plantain.base.params import LEAST_WORDINGS
+from plantain.base.least import LEAST_WORDINGS
 from plantain.probe.pictures import cached
 from plantain.probe.records import ReferenceRecord
 from plantain.report import ladder
