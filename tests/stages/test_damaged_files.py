@@ -165,8 +165,8 @@ REPLICATIONS = ReplicationTable(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda data: data["contrasts"]["target"]["counts"].pop(), "target has 1 counts, 2 values of information and 0 pivots"),
-        (lambda data: data["contrasts"]["target"]["concept_information"].append(1), "2 counts, 3 values of information"),
+        (lambda data: data["contrasts"]["target"]["counts"].pop(), "target has 1 counts, 2 values of inf"),
+        (lambda data: data["contrasts"]["target"]["concept_information"].append(1), "2 counts, 3 values of inf"),
         (lambda data: data["contrasts"]["target"]["counts"].__setitem__(0, -1), "contrasts.target.counts.0"),
         (lambda data: data.update(draws=[]), "draws"),
         (lambda data: data.update(items=[]), "items"),
