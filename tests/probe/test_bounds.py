@@ -63,6 +63,33 @@ def test_more_wordings_than_a_relabelling_can_hold_are_refused(tmp_path):
     assert read_probe(path)
 
 
+ODD = """probe: odd
+references:
+  kitchen: {prompt: A kitchen}
+conditions:
+  view: {prompt: "Seen by {creature}"}
+  mention: {prompt: "Near {creature}"}
+contrasts:
+  published: {a: view, b: mention, role: published}
+items:
+- {id: cat, creature: a cat}
+- {id: ant, creature: an ant}
+"""
+
+
+@pytest.mark.parametrize("name", [".inf", "7", "null", "true", "2026-11-25"])
+@pytest.mark.parametrize("known", ["kitchen", "mention", "published", "creature"])
+def test_a_name_that_yaml_reads_as_something_else_is_refused_where_it_stands(tmp_path, name, known):
+    """At its line, or at that of the mapping that it is in."""
+    path = tmp_path / "odd.yaml"
+    path.write_text(ODD)
+    read_probe(path)
+    path.write_text(ODD.replace(f"{known}: ", f"{name}: "))
+    line = next(number for number, text in enumerate(ODD.splitlines(), 1) if f"{known}: " in text)
+    with pytest.raises(InputError, match=rf"odd\.yaml:({line}|{line - 1}|{line - 2}): .*is not text"):
+        read_probe(path)
+
+
 @pytest.mark.parametrize("number", [".inf", ".nan", str(2**63), "9" * 400], ids=["inf", "nan", "2**63", "400 digits"])
 def test_numbers_that_fit_no_column_are_refused_at_their_line(tmp_path, number):
     path = probe(tmp_path, 2)

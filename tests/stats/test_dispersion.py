@@ -5,6 +5,7 @@ import pytest
 
 from plantain.base.errors import InputError
 from plantain.stats import dispersion_test
+from plantain.stats.dispersion import effective_rows
 from plantain.stats.scenarios import factors
 
 
@@ -87,3 +88,15 @@ def test_copies_have_no_spread():
 def test_refuses_a_side_of_one_row():
     with pytest.raises(InputError, match="1 row of a side has no spread"):
         dispersion_test(np.zeros((1, 3)), np.ones((4, 3)))
+
+
+def test_rows_are_worth_as_many_as_are_independent():
+    random = np.random.default_rng(5)
+    apart = random.standard_normal((8, 20_000))
+    assert effective_rows(apart) == pytest.approx(8, abs=0.02)
+    assert effective_rows(np.repeat(apart[:4], 2, axis=0)) == pytest.approx(4, abs=0.02)
+    # Pairs of correlation r: eigenvalues 1 + r (one pair fewer, since rows are centred) and 1 - r.
+    pairs = np.sqrt(0.9) * np.repeat(apart[:3], 2, axis=0) + np.sqrt(0.1) * random.standard_normal((6, 20_000))
+    shares = np.array([1.9, 1.9, 0.1, 0.1, 0.1])
+    assert effective_rows(pairs) == pytest.approx(1 + shares.sum() ** 2 / np.square(shares).sum(), abs=0.05)
+    assert np.isnan(effective_rows(np.ones((4, 50))))

@@ -28,6 +28,8 @@ class Beside:
     has_reference: bool = False
     information: Mapping[Method, list[float]] = field(default_factory=dict)
     """Concept information of every draw."""
+    effective: tuple[float, ...] = ()
+    """Effective wordings of every re-initialised draw."""
     items: tuple[str, ...] = ()
     """The items that the draws were run on."""
     own_information: float | None = None
@@ -82,6 +84,7 @@ class Sources:
                 found,
                 families=(*found.families, family),
                 information={**found.information, table.method: table.contrasts[name].concept_information},
+                effective=(*found.effective, *_effective(table, name)),
                 items=tuple(table.items),
                 own_information=six_digits(test.concept_information),
             )
@@ -142,3 +145,8 @@ def replicas(measured: Measured, plan: Comparison, rules: VerdictParams) -> tupl
             if rows.a.shape[1]:
                 found.append(Replica(seed, name, replica_p(rows, strata, rules)))
     return tuple(found)
+
+
+def _effective(table: NullTable, name: str) -> tuple[float, ...]:
+    known = table.contrasts[name].effective_wordings if table.method is Method.reinit else []
+    return tuple(value for value in known if value is not None)

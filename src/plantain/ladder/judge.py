@@ -210,6 +210,7 @@ def _information(
         shuffle=defined(drawn.get(Method.shuffle)),
         untrained_items=list(beside.items) or None,
         model_on_these=beside.own_information,
+        effective_wordings=defined(float(np.mean(beside.effective))) if beside.effective else None,
     )
 
 
@@ -226,6 +227,7 @@ def _named(information: Information) -> dict[str, float]:
         "concept_information_text": information.text,
         "concept_information_untrained": information.reinit,
         "concept_information_shuffled": information.shuffle,
+        "effective_wordings_untrained": information.effective_wordings,
     }
     return {name: value for name, value in named.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from plantain.base.files import six_digits
+from plantain.base.files import defined, six_digits
 from plantain.base.params import VerdictParams
 from plantain.ladder.evidence import Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked
@@ -11,6 +11,7 @@ from plantain.measure.sides import Measured
 from plantain.probe.records import ExpandedContrast
 from plantain.records.study import DrawnContrast, NullTable, ReplicatedContrast
 from plantain.records.study_keys import Inputs
+from plantain.stats.dispersion import effective_rows
 
 
 def drawn(
@@ -31,15 +32,22 @@ def drawn(
     counts: dict[str, list[int]] = {plan.contrast.name: [] for plan in chosen}
     pivots: dict[str, list[float]] = {name: [] for name in counts}
     information: dict[str, list[float]] = {name: [] for name in counts}
+    effective: dict[str, list[float | None]] = {name: [] for name in counts}
     for draw in draws:
         for plan in chosen:
-            test, name = compare_rows(plan.rows(draw), None, rules), plan.contrast.name
+            rows, name = plan.rows(draw), plan.contrast.name
+            test = compare_rows(rows, None, rules)
             counts[name].append(test.count)
             pivots[name].append(ranked(test))
             information[name].append(six_digits(test.concept_information))
+            effective[name].append(defined(min(effective_rows(rows.a), effective_rows(rows.b))))
     return {
         name: DrawnContrast(
-            inputs=inputs[name], counts=counts[name], pivots=pivots[name], concept_information=information[name]
+            inputs=inputs[name],
+            counts=counts[name],
+            pivots=pivots[name],
+            concept_information=information[name],
+            effective_wordings=effective[name],
         )
         for name in counts
     }

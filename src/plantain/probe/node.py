@@ -95,7 +95,10 @@ class Node:
             raise self.wrong("a mapping", "write `key: value` lines below it.")
         if not self.value:
             raise self.error("this is empty.", "add at least one entry.")
-        return {str(key): self.child(key) for key in self.value}
+        for key in self.value:
+            if not isinstance(key, str):
+                raise self.child(key).error(f"the name '{key}' is not text.", "put it in quotes, or use another name.")
+        return {key: self.child(key) for key in self.value}
 
     def elements(self) -> list["Node"]:
         """The children of a list that is not empty."""

@@ -24,6 +24,8 @@ class DrawnContrast(Frozen):
     pivots: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(default=[])
     """The largest pivot, which rung 4 ranks; none in tables of older revisions, which serve no cell."""
     concept_information: list[Annotated[float, Field(allow_inf_nan=False)]]
+    effective_wordings: list[float | None] = Field(default=[])
+    """How many independent wordings the smaller side is worth, see `plantain.stats.dispersion.effective_rows`."""
 
 
 class NullTable(Frozen):

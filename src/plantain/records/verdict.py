@@ -204,6 +204,8 @@ class Information(Frozen):
     untrained_items: list[str] | None = Field(default=None, exclude_if=absent)
     """The items that the draws were run on."""
     model_on_these: float | None = Field(default=None, exclude_if=absent)
+    effective_wordings: float | None = Field(default=None, exclude_if=absent)
+    """How many independent wordings the smaller side is worth in re-initialised draws, their mean."""
 
 
 class Verdict(Climb):

@@ -73,7 +73,19 @@ def design(result: Result) -> list[str]:
         "clusters": f"{first} + {second} clusters of {' + '.join(map(str, told.wordings))} wordings, exchanged freely",
         "control": f"{first} frames of this contrast with {second} of control '{told.control}', which has its words",
     }[told.scheme]
-    return [f"Compared were {rows}. The smallest p that this allows is {wording.number(told.floor, 2)}.", *ties]
+    said = f"Compared were {rows}. The smallest p that this allows is {wording.number(told.floor, 2)}."
+    return [said, *_worth(result, min(told.wordings)), *ties]
+
+
+def _worth(result: Result, wordings: int) -> list[str]:
+    """What the wordings of the verdict's contrast are worth where nothing was learned: copies scatter less."""
+    found = None if result.exploratory or result.verdict is None else result.verdict.information.effective_wordings
+    if found is None:
+        return []
+    worth = (
+        f"In re-initialised draws the {wordings} wordings of a side scatter as {wording.fixed(found)} independent ones."
+    )
+    return [f"{worth} Copies that no rule knows would make it fewer, and could still fool the rungs above."]
 
 
 _TIES = {

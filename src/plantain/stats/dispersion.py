@@ -120,3 +120,15 @@ def _ratio(rows: Floats, observed: Bools) -> float:
     known = (first > 0) | (second > 0)
     with np.errstate(divide="ignore"):
         return float(np.median(np.sqrt(first[known] / second[known]))) if known.any() else float("nan")
+
+
+def effective_rows(rows: Floats) -> float:
+    """How many independent rows scatter as ``(rows, units)`` do: 1 + the participation ratio of their covariance.
+
+    The participation ratio is (sum of eigenvalues)^2 / sum of their squares. n rows that are independent over many
+    units give n; copies, and noise that few factors make up, give less. nan where the rows do not differ.
+    """
+    centred = rows - rows.mean(axis=0)
+    spectrum = np.linalg.eigvalsh(centred @ centred.T)
+    total = float(np.square(spectrum).sum())
+    return 1.0 + float(spectrum.sum()) ** 2 / total if total > 0 else float("nan")
