@@ -84,3 +84,26 @@ def test_a_note_that_a_kill_cut_short_is_removed(note, torn):
 def test_without_a_note_nothing_is_written(tmp_path):
     forget_the_dead(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_kill_left_empty_in_the_run_cache_stops_no_later_run(tmp_path):
+    def run(*arguments):
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    run("git", "init", "--quiet")
+    run(sys.executable, "-m", "dvc", "init", "--quiet")
+    (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: cp a b, deps: [a], outs: [b]}}")
+    (tmp_path / "a").write_text("text")
+    assert run(sys.executable, "-m", "dvc", "repro")[0] == 0
+    kept = list((tmp_path / ".dvc/cache/runs").glob("*/*/*"))
+    assert kept
+    for path in kept:
+        path.unlink()
+    (tmp_path / "dvc.lock").unlink()
+    code, said = run(sys.executable, "-m", "dvc", "repro")
+    assert code, "DVC no longer stumbles over it: then this is not needed"
+    assert "NoneType" in said
+    forget_the_dead(tmp_path)
+    code, said = run(sys.executable, "-m", "dvc", "repro")
+    assert code == 0, said

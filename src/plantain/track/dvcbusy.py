@@ -1,10 +1,12 @@
-"""DVC's note of who reads and writes what, cleared of processes that have ended.
+"""What a killed run leaves with DVC that keeps later runs out, cleared away: its note of who reads and writes what.
 
 DVC asks whether a process of that number exists. One that was killed and that nobody waited for (in a container whose
 first process waits for nobody, that is for good), or a stranger that got its number since, keeps every later run out.
-A note that a kill cut short does so too.
+A note that a kill cut short does so too, and so does a folder of DVC's run cache that a kill left empty: DVC takes the
+newest entry of such a folder without asking whether there is one.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,24 @@ from typing import Any
 import psutil
 
 _NOTE = Path(".dvc", "tmp", "rwlock")
+_RUNS = Path(".dvc", "cache", "runs")
+"""A folder a stage and inputs, below one of two letters, with what the stage made of them."""
 
 
 def forget_the_dead(root: Path) -> None:
-    """Drop what ended processes still hold by DVC's note below ``root``, and a note that cannot be read."""
-    path = root / _NOTE
+    """Drop what ended processes still hold below ``root``, and what they left that DVC cannot read."""
+    _clear_note(root / _NOTE)
+    if not any((_living(root / _NOTE) or {}).values() if (root / _NOTE).is_file() else ()):
+        _drop_empty(root / _RUNS)
+
+
+def _drop_empty(runs: Path) -> None:
+    for folder in runs.glob("*/*"):
+        with contextlib.suppress(OSError):  # it holds something, or another process was quicker
+            folder.rmdir()
+
+
+def _clear_note(path: Path) -> None:
     if not path.is_file() or (_note(path) is not None and _living(path) == _note(path)):
         return
     from dvc.lock import LockError, make_lock
