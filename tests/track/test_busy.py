@@ -58,7 +58,11 @@ def test_a_killed_process_that_nobody_waited_for_keeps_nobody_out(note, ended):
 def test_a_stranger_with_the_number_of_one_that_ended_keeps_nobody_out(note):
     note.write_text(held(os.getppid()))
     os.utime(note, (1, 1))
+    with pytest.raises(LockError, match="busy"):
+        writes(note)
+    os.utime(note, (1, 1))
     forget_the_dead(note.parents[2])
+    assert json.loads(note.read_text()) == {"write": {}, "read": {}}
     writes(note)
 
 

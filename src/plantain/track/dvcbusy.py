@@ -20,8 +20,10 @@ _RUNS = Path(".dvc", "cache", "runs")
 
 def forget_the_dead(root: Path) -> None:
     """Drop what ended processes still hold below ``root``, and what they left that DVC cannot read."""
-    _clear_note(root / _NOTE)
-    if not any((_living(root / _NOTE) or {}).values() if (root / _NOTE).is_file() else ()):
+    note = root / _NOTE
+    _clear_note(note)
+    busy = note.is_file() and any((_note(note) or {}).values())
+    if not busy:
         _drop_empty(root / _RUNS)
 
 

@@ -109,7 +109,7 @@ def resolve_revision(root: Path, revision: str) -> str:
     Raises:
         InputError: git knows no such commit.
     """
-    for name in (revision, *_experiment_refs(root, revision)):
+    for name in (revision, *(sha for sha, name in _experiments(root) if name == revision)):
         found = run_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         if found:
             return found.decode().strip()
@@ -124,7 +124,7 @@ def revisions(root: Path, *paths: str) -> list[Revision]:
     """
     layout = "--format=%H%x09%ct%x09%D"
     log = run_git(root, "log", "--all", "--full-history", "--date-order", "--reverse", layout, "--", *paths).decode()
-    names = _experiments(root)
+    names = dict(_experiments(root))
     seen: set[tuple[bool, bytes]] = set()
     return [revision for revision in _parsed(log, names) if not _seen(root, revision, paths, seen)]
 
@@ -178,16 +178,11 @@ def _seen(root: Path, revision: Revision, paths: tuple[str, ...], seen: set[tupl
     return False
 
 
-def _experiments(root: Path) -> dict[str, str]:
-    """Commit to name of every experiment: DVC keeps them as ``refs/exps/<baseline in two parts>/<name>``."""
+def _experiments(root: Path) -> list[tuple[str, str]]:
+    """Commit and name of every experiment: DVC keeps them as ``refs/exps/<baseline in two parts>/<name>``."""
     listed = run_git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").decode().splitlines()
     pairs = [line.split(" ", 1) for line in listed]
-    return {sha: ref.rsplit("/", 1)[-1] for sha, ref in pairs if _EXPERIMENT.fullmatch(ref)}
-
-
-def _experiment_refs(root: Path, name: str) -> list[str]:
-    listed = run_git(root, "for-each-ref", "--format=%(refname)", "refs/exps").decode().split()
-    return [ref for ref in listed if ref.rsplit("/", 1)[-1] == name]
+    return [(sha, ref.rsplit("/", 1)[-1]) for sha, ref in pairs if _EXPERIMENT.fullmatch(ref)]
 
 
 ELSEWHERE: Final = "another checkout (this one's journal holds no execution of it)"
