@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plantain.stats import attacks
 from plantain.stats.both import both
 from plantain.stats.bounds import item_calibration
 from plantain.stats.dispersion import dispersion_test
 from plantain.stats.multiplicity import holm
 from plantain.stats.pivot import largest_pivot
-from plantain.stats.scenarios import Random, factors, fresh
 from plantain.stats.signflip import Labels
+from plantain.stats.simulated import attacks
+from plantain.stats.simulated.scenarios import Random, factors, fresh
 from plantain.stats.template import concept_information, template_test
 from plantain.stats.validate import Floats
 from studies.scoring import BETWEEN_ITEMS, FACTORS, HEADS, SHARED, SIDE, _network, pooled_t

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from plantain.base.errors import CheckFailed
 from plantain.commands import selftest as command
-from plantain.stats.scenarios import NOMINAL, SCENARIOS
-from plantain.stats.selftest import judge, run_selftest
+from plantain.stats.simulated.scenarios import NOMINAL, SCENARIOS
+from plantain.stats.simulated.selftest import judge, run_selftest
 
 
 def command_app():

@@ -4,7 +4,7 @@ import scipy.stats
 
 from plantain.base.errors import InputError
 from plantain.stats import both
-from plantain.stats.attacks import crossed, generalised
+from plantain.stats.simulated.attacks import crossed, generalised
 
 
 def cell(concept=0.0, seed=0, units=30, wordings=6, items=12):

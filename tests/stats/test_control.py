@@ -4,7 +4,7 @@ import scipy.stats
 
 from plantain.base.errors import InputError
 from plantain.stats import control_test, template_test
-from plantain.stats.attacks import control
+from plantain.stats.simulated.attacks import control
 
 
 def test_is_the_test_of_wordings_on_differences():

@@ -6,7 +6,7 @@ import pytest
 from plantain.base.errors import InputError
 from plantain.stats import dispersion_test
 from plantain.stats.dispersion import effective_rows
-from plantain.stats.scenarios import factors
+from plantain.stats.simulated.scenarios import factors
 
 
 def brute_force(first, second):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from plantain.stats import scenarios as simulate
 from plantain.stats.bounds import item_calibration
-from plantain.stats.scenarios import KNOWN, NOMINAL, SCENARIOS, Rule, Scenario, item_null, overstated
-from plantain.stats.selftest import EVERY, judge, run_selftest
+from plantain.stats.simulated import scenarios as simulate
+from plantain.stats.simulated.scenarios import KNOWN, NOMINAL, SCENARIOS, Rule, Scenario, item_null, overstated
+from plantain.stats.simulated.selftest import EVERY, judge, run_selftest
 
 
 def outcomes(rate, number=3_000):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from plantain.stats import attacks
+from plantain.stats.simulated import attacks
 from studies.attacked import Plant, copies, frames, keyword, networks, numbers, percent, ranked_high, spread
 from studies.scoring import HEADS, SIDE
 

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings, analyse
 from plantain.analysis.summary import blocks_of, metrics_of, null_of, sentences_of, split_of, warnings_of
-from plantain.base.params import AnalysisParams, UnitKind
+from plantain.analysis.vectors import vector_findings
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.params import AnalysisParams, UnitKind, WordingMeasure
 from plantain.measure.views import measure, unit_table
 from plantain.probe.records import Contrasts
 from plantain.records.activations import Activations
+from plantain.records.grams import Grams
 from plantain.records.receipt import Metrics
-from plantain.records.summary import AnalysisSummary
+from plantain.records.summary import AnalysisSummary, VectorSummary
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,27 @@ class CellResult:
     metrics: Metrics
     summaries: dict[str, dict[str, AnalysisSummary]]
     """By contrast and analysis."""
+    vectors: dict[str, dict[WordingMeasure, VectorSummary]]
+    """By contrast and vector measure."""
     tables: dict[str, pl.DataFrame]
     """File stem to table."""
 
 
 def analyse_cell(
-    activations: Activations, groups: pl.DataFrame, contrasts: Contrasts, analyses: Mapping[str, AnalysisParams]
+    activations: Activations,
+    groups: pl.DataFrame,
+    contrasts: Contrasts,
+    analyses: Mapping[str, AnalysisParams],
+    grams: Grams | None = None,
 ) -> CellResult:
-    """Every contrast by every analysis.
+    """Every contrast by every analysis, and by the vector measures with the settings of the confirmatory one.
 
     Args:
         activations: Group mean squares of one probe on one model.
         groups: The model's groups, in the order of the group axis.
         contrasts: The probe's contrasts, with strata and flip blocks.
         analyses: The named analyses of params.yaml.
+        grams: Of the same cell; None where there are none.
     """
     metrics: Metrics = {}
     summaries: dict[str, dict[str, AnalysisSummary]] = {}
@@ -51,7 +61,13 @@ def analyse_cell(
             metrics.setdefault(contrast.name, {})[name] = metrics_of(found)
             summaries.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
-    return CellResult(metrics, summaries, tables)
+    vectors: dict[str, dict[WordingMeasure, VectorSummary]] = {}
+    for contrast in contrasts.contrasts if grams is not None and VERDICT_ANALYSIS in analyses else ():
+        for seen in vector_findings(activations, grams, groups, contrast, analyses[VERDICT_ANALYSIS]):
+            metrics[contrast.name][seen.measure] = dict(seen.summary.metrics)
+            vectors.setdefault(contrast.name, {})[seen.measure] = seen.summary
+            tables[f"{contrast.name}.{seen.measure}"] = seen.table
+    return CellResult(metrics, summaries, vectors, tables)
 
 
 def _token_counts(activations: Activations) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from plantain.base.files import defined, six_digits
 from plantain.base.least import LEAST_WORDINGS
 from plantain.measure.views import block_sets
 from plantain.records.summary import BlockRow, SignFlipNull, SplitHalves
+from plantain.stats import TemplateTest
 from plantain.stats.flips.draw import spelled
 from plantain.stats.skewed import healthy_share
 
@@ -96,7 +97,12 @@ def metrics_of(found: Findings) -> dict[str, float]:
     }
     for index, threshold in enumerate(found.params.thresholds):
         numbers |= _counts(found, index, f"t{threshold:g}", alive)
-    numbers |= _effects_over(found, alive) | _reliability(found) | _bounds(found) | _template_level(found)
+    numbers |= _effects_over(found, alive) | _reliability(found) | _bounds(found)
+    return known_numbers(numbers | ({} if found.templates is None else template_level_of(found.templates)))
+
+
+def known_numbers(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    """The numbers that exist, to 6 significant digits."""
     known = {name: value for name, value in numbers.items() if value is not None and np.isfinite(value)}
     return {name: value if isinstance(value, int) else six_digits(value) for name, value in known.items()}
 
@@ -151,10 +157,8 @@ def _bounds(found: Findings) -> _Numbers:
     return {"heads_differ_lower_bound": found.bounds.everywhere, "heads_fwer": int(named.sum())}
 
 
-def _template_level(found: Findings) -> _Numbers:
-    templates = found.templates
-    if templates is None:
-        return {}
+def template_level_of(templates: TemplateTest) -> dict[str, float | None]:
+    """The numbers of a wording-level test."""
     return {
         "selective_heads_lower_bound": templates.lower_bound,
         "template_count": templates.count,

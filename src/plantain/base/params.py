@@ -52,6 +52,19 @@ class Measure(StrEnum):
     log_rms = "log_rms"
 
 
+class WordingMeasure(StrEnum):
+    """What wordings are compared by: a head's magnitude, or vectors that its direction enters as well.
+
+    ``log_rms`` over image tokens, ``direction`` over image tokens, ``profile``: direction item by item,
+    ``text_direction``: over text tokens.
+    """
+
+    log_rms = "log_rms"
+    direction = "direction"
+    profile = "profile"
+    text_direction = "text_direction"
+
+
 class Tokens(StrEnum):
     """A set of token positions. ``image`` is noise + reference; ``all`` is everything a projection sees."""
 
@@ -191,6 +204,8 @@ class VerdictParams(Section):
     """Label permutations of templates, and permutations of items for the trend."""
     threshold: Threshold = 3.0
     """Preset |t| over templates above which a head counts; untrained draws are saturated by these counts."""
+    measure: Literal["log_rms", "direction", "profile"] = "log_rms"
+    """What the confirmatory climb compares wordings by; climbs by the others are exploratory."""
     min_templates: int = Field(default=LEAST_WORDINGS, ge=2, le=64)
     """Least number of rows a side: wordings, or what remains of them where several are one piece of evidence."""
     untrained_draws: int = Field(default=19, ge=1, le=1000)

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from plantain.base.errors import CheckFailed
-from plantain.stats.scenarios import Scenario
-from plantain.stats.selftest import EVERY, Row, run_selftest
+from plantain.stats.simulated.scenarios import Scenario
+from plantain.stats.simulated.selftest import EVERY, Row, run_selftest
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 def selftest(json: Json = False) -> None:
-    """Simulate data whose truth is known and compare error rates with their promises; under two minutes."""
+    """Simulate data whose truth is known and compare error rates with their promises; about three minutes."""
     progress = Console(stderr=True)
 
     def done(scenario: Scenario) -> None:

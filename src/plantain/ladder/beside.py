@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from plantain.base.files import six_digits
-from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams
+from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams, WordingMeasure
 from plantain.ladder.evidence import Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
 from plantain.measure.plan import Comparison, lengths
-from plantain.measure.sides import Measured, sampled_records
+from plantain.measure.sides import sampled_records
+from plantain.measure.vectors import Looked, Vectors
 from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
-from plantain.records.study import NullTable, ReplicationTable
+from plantain.records.study import Drawn, NullTable, ReplicationTable
 from plantain.records.study_keys import Inputs, contrast_inputs, mismatch, null_settings, replication_settings
 
 
@@ -55,7 +56,7 @@ class Sources:
 
     def beside(
         self,
-        measured: Measured,
+        looked: Looked,
         plan: Comparison,
         records: tuple[Record, ...],
         rules: VerdictParams,
@@ -66,31 +67,36 @@ class Sources:
         if plan.problem:
             return Beside(has_reference=has_reference)
         chosen = sampled_records(records, plan.contrasts, rules)
-        replicas, unrepeated = own_replicas(measured, plan, rules, has_reference), ""
+        replicas, unrepeated = own_replicas(looked, plan, rules, has_reference), ""
         if not replicas:
-            replicas, unrepeated = self._replicas(plan, chosen, rules)
-        problems = {table.family: self._problem(table, measured, plan, chosen) for table in self.tables}
-        found = self._drawn([table for table in self.tables if not problems[table.family]], measured, plan, rules)
+            replicas, unrepeated = self._replicas(measure_of(looked), plan, chosen, rules)
+        problems = {table.family: self._problem(table, looked, plan, chosen) for table in self.tables}
+        found = self._drawn([table for table in self.tables if not problems[table.family]], looked, plan, rules)
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
         return replace(found, replicas=replicas, unrepeated=unrepeated, has_reference=has_reference, missing=missing)
 
-    def _drawn(self, tables: Iterable[NullTable], measured: Measured, plan: Comparison, rules: VerdictParams) -> Beside:
-        name, weights = plan.contrast.name, self.lock.components["transformer"].weights_sha256
+    def _drawn(self, tables: Iterable[NullTable], looked: Looked, plan: Comparison, rules: VerdictParams) -> Beside:
+        weights = self.lock.components["transformer"].weights_sha256
         found = Beside()
         for table in tables:
-            test = compare_rows(plan.rows(measured.restricted(table.items, table.seeds)), None, rules)
-            family = family_of(table, name, ranked(test), int(test.alive.sum()), weights)
+            entry = table.contrasts[plan.contrast.name].by(measure_of(looked))
+            own = looked.restricted(table.items, table.seeds)
+            if entry is None or own is None:
+                # Such a table was set aside beforehand, with the reason.
+                continue
+            test = compare_rows(plan.rows(own), None, rules)
+            family = family_of(table, entry, ranked(test), int(test.alive.sum()), weights)
             found = replace(
                 found,
                 families=(*found.families, family),
-                information={**found.information, table.method: table.contrasts[name].concept_information},
-                effective=(*found.effective, *_effective(table, name)),
+                information={**found.information, table.method: entry.concept_information},
+                effective=(*found.effective, *_effective(table, entry)),
                 items=tuple(table.items),
                 own_information=six_digits(test.concept_information),
             )
         return found
 
-    def _problem(self, table: NullTable, measured: Measured, plan: Comparison, chosen: tuple[Record, ...]) -> str:
+    def _problem(self, table: NullTable, looked: Looked, plan: Comparison, chosen: tuple[Record, ...]) -> str:
         """Why a table does not serve; empty where it does."""
         if self.parent is None:
             return "the model that was untrained is not in this run"
@@ -101,12 +107,17 @@ class Sources:
         other = mismatch(table.contrasts[name].inputs, inputs_of(plan, chosen, self.images, settings))
         if other:
             return f"its table was made from other inputs ({other})"
-        known = measured.activations
+        known = looked.activations
         strange = [*set(table.items).difference(known.items), *map(str, set(table.seeds).difference(known.seeds))]
-        return f"its table names what was not captured ({', '.join(sorted(strange))})" if strange else ""
+        if strange:
+            return f"its table names what was not captured ({', '.join(sorted(strange))})"
+        if table.contrasts[name].by(measure_of(looked)) is None:
+            return f"its table has no {measure_of(looked)}"
+        kept = looked.restricted(table.items, table.seeds) is not None
+        return "" if kept else f"no {measure_of(looked)} was kept for its items and noise seeds alone"
 
     def _replicas(
-        self, plan: Comparison, chosen: tuple[Record, ...], rules: VerdictParams
+        self, measure: WordingMeasure, plan: Comparison, chosen: tuple[Record, ...], rules: VerdictParams
     ) -> tuple[tuple[Replica, ...], str]:
         """The replicas of the study's table, or why it does not serve."""
         table, name = self.replications, plan.contrast.name
@@ -117,7 +128,10 @@ class Sources:
         settings = replication_settings(self.shared, self.lock, self.reference, rules)
         entry = table.contrasts[name]
         other = mismatch(entry.inputs, inputs_of(plan, chosen, self.images, settings))
-        return ((), f"the study's table was made from other inputs ({other})") if other else (replicas_of(entry), "")
+        if other:
+            return (), f"the study's table was made from other inputs ({other})"
+        cells = entry.by(measure)
+        return ((), f"the study's table has no {measure}") if cells is None else (replicas_of(cells), "")
 
 
 def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:
@@ -125,28 +139,31 @@ def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, 
     return contrast_inputs(plan.contrast, records, images, settings, scheme=str(plan.scheme), control=plan.control)
 
 
-def own_replicas(
-    measured: Measured, plan: Comparison, rules: VerdictParams, has_reference: bool
-) -> tuple[Replica, ...]:
+def measure_of(looked: Looked) -> WordingMeasure:
+    """What a model is looked at by."""
+    return looked.measure if isinstance(looked, Vectors) else WordingMeasure.log_rms
+
+
+def own_replicas(looked: Looked, plan: Comparison, rules: VerdictParams, has_reference: bool) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image of the cell itself, where it has as many as are asked."""
     seeds, references = runs_asked(rules, has_reference)
-    if len(measured.activations.seeds) < seeds or len(measured.activations.references) < references:
+    if len(looked.activations.seeds) < seeds or len(looked.activations.references) < references:
         return ()
-    return replicas(measured, plan, rules)
+    return replicas(looked, plan, rules)
 
 
-def replicas(measured: Measured, plan: Comparison, rules: VerdictParams) -> tuple[Replica, ...]:
+def replicas(looked: Looked, plan: Comparison, rules: VerdictParams) -> tuple[Replica, ...]:
     """Rungs 3 and 5 in every noise seed and reference image that was captured."""
-    strata = lengths(plan, measured.activations).strata
+    strata = lengths(plan, looked.activations).strata
     found = []
-    for at, seed in enumerate(measured.activations.seeds):
-        for alternative, name in enumerate(measured.activations.references):
-            rows = plan.rows(measured.only(seed=at, reference=alternative))
+    for at, seed in enumerate(looked.activations.seeds):
+        for alternative, name in enumerate(looked.activations.references):
+            rows = plan.rows(looked.only(seed=at, reference=alternative))
             if rows.a.shape[1]:
                 found.append(Replica(seed, name, replica_p(rows, strata, rules)))
     return tuple(found)
 
 
-def _effective(table: NullTable, name: str) -> tuple[float, ...]:
-    known = table.contrasts[name].effective_wordings if table.method is Method.reinit else []
+def _effective(table: NullTable, entry: Drawn) -> tuple[float, ...]:
+    known = entry.effective_wordings if table.method is Method.reinit else []
     return tuple(value for value in known if value is not None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from plantain.base.params import Method
+from plantain.base.params import Method, WordingMeasure
 from plantain.measure.plan import Rows
 from plantain.probe.spec import Decides
 from plantain.records.verdict import DesignRecord, Status
@@ -92,10 +92,12 @@ class Evidence:
     """Side a minus side b, ``(items, heads)``."""
     a: Floats
     """A row a wording of side a, averaged over items, seeds and references, ``(wordings a, heads)``; where the words
-    decide, a row a frame, side a minus side b."""
+    decide, a row a frame, side a minus side b. Of vector measures ``(rows, heads, dimensions)``."""
     b: Floats
     """``(wordings b, heads)``; where the words decide, frames of the control."""
     reliability: Reliability | None
+    measure: WordingMeasure = WordingMeasure.log_rms
+    """What wordings are compared by; items are by magnitude."""
     clusters: tuple[int, ...] | None = None
     """Which rows are one piece of evidence, a label each, of a then b; None: each is its own."""
     frames: tuple[str | None, ...] | None = None

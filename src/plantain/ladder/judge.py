@@ -7,17 +7,19 @@ import numpy as np
 import polars as pl
 
 from plantain.base.files import defined, digest, six_digits
-from plantain.base.params import AnalysisParams, Method, VerdictParams
-from plantain.ladder.beside import Beside, Sources
+from plantain.base.params import AnalysisParams, Method, VerdictParams, WordingMeasure
+from plantain.ladder.beside import Beside, Sources, measure_of
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import ControlEvidence, Evidence, Reliability
 from plantain.ladder.rungs import compare_rows, smallest_p
 from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
 from plantain.measure.sides import Measured, text_tokens
+from plantain.measure.vectors import Looked, every_measure
 from plantain.probe.records import Contrasts, ExpandedContrast, Record, Tie
 from plantain.probe.speaking import speaking
 from plantain.probe.spec import Decides
 from plantain.records.activations import Activations
+from plantain.records.grams import Grams
 from plantain.records.summary import Summary
 from plantain.records.verdict import DesignRecord, Information, LengthRecord, TieRecord, TrendRecord, Verdict
 from plantain.stats.trend import adjust_for_length, rank_trend
@@ -34,6 +36,7 @@ class CellEvidence:
     probe: str
     model: str
     activations: Activations
+    grams: Grams
     groups: pl.DataFrame
     records: tuple[Record, ...]
     contrasts: Contrasts
@@ -59,15 +62,22 @@ class FixedRules:
 def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
     """Climb the ladder with every contrast; the one that the verdict rests on is the target.
 
-    What becomes of the claim among those of other probes, see :func:`plantain.ladder.holm.corrected`.
+    The target climbs by every measure. One of them is confirmatory, fixed in the rules; it is magnitude where the
+    capture kept nothing else. What becomes of the claim among those of other probes is
+    :func:`plantain.ladder.holm.corrected`.
     """
-    measured = Measured.of(cell.activations, cell.groups, frame.analysis)
+    measures = every_measure(cell.activations, cell.groups, frame.analysis, cell.grams)
+    measured = measures[WordingMeasure.log_rms]
+    assert isinstance(measured, Measured)
     main = confirmatory(cell.contrasts)
-    climbs = {one.name: _climb(cell, measured, one, frame) for one in cell.contrasts.contrasts}
+    chosen = WordingMeasure(frame.rules.measure)
+    chosen = chosen if chosen in measures else WordingMeasure.log_rms
+    climbs = {one.name: _climb(cell, measured, measures[chosen], one, frame) for one in cell.contrasts.contrasts}
     ladder, beside = climbs[main.name]
-    information = _information(cell, measured, main, beside, frame.rules)
+    others = {name: _climb(cell, measured, by, main, frame)[0] for name, by in measures.items() if name is not chosen}
+    information = _information(cell, measures[chosen], main, beside, frame.rules)
     trend = _trend(cell, measured, main, frame.rules)
-    metrics = ladder.metrics() | _named(information) | _trend_metrics(trend)
+    metrics = ladder.metrics() | _named(information) | _trend_metrics(trend) | _by_measure(others)
     climbed = ladder.record()
     return Verdict(
         probe=cell.probe,
@@ -88,7 +98,14 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
         both=climbed.both,
         exploratory={name: found.record() for name, (found, _) in climbs.items() if name != main.name},
         untrained=dict(cell.untrained),
+        measure=chosen,
+        measures={name: found.record() for name, found in others.items()},
     )
+
+
+def _by_measure(ladders: Mapping[WordingMeasure, Ladder]) -> dict[str, float]:
+    """The numbers of the exploratory climbs of the target, ``<measure>.<metric>``."""
+    return {f"{name}.{metric}": value for name, one in ladders.items() for metric, value in one.metrics().items()}
 
 
 def rules_digest(rules: VerdictParams) -> str:
@@ -103,26 +120,28 @@ def confirmatory(contrasts: Contrasts) -> ExpandedContrast:
 
 
 def _climb(
-    cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, frame: FixedRules
+    cell: CellEvidence, measured: Measured, looked: Looked, contrast: ExpandedContrast, frame: FixedRules
 ) -> tuple[Ladder, Beside]:
+    """One contrast up the ladder: items by magnitude, wordings by the measure that ``looked`` is."""
     rules = frame.rules
     plan = plan_of(contrast, cell.contrasts.contrasts, rules)
-    rows = wordings(measured, contrast) if plan.problem else plan.rows(measured)
-    crossed = None if plan.problem else plan.crossed(measured)
+    rows = wordings(looked, contrast) if plan.problem else plan.rows(looked)
+    crossed = plan.crossed(looked) if isinstance(looked, Measured) and not plan.problem else None
     length = lengths(plan, cell.activations)
-    beside = cell.sources.beside(measured, plan, cell.records, rules)
+    beside = cell.sources.beside(looked, plan, cell.records, rules)
     evidence = Evidence(
         differences=measured.sides(contrast).differences,
         a=rows.a,
         b=rows.b,
         reliability=_reliability(cell, contrast, frame),
+        measure=measure_of(looked),
         clusters=rows.clusters,
         frames=rows.frames,
         few=plan.problem,
         against=plan.control.name if plan.control else "",
         crossed=(crossed.a, crossed.b) if crossed else None,
         design=design_record(plan, rules),
-        controls=controls_of(measured, contrast, cell.contrasts.contrasts, rules),
+        controls=controls_of(looked, contrast, cell.contrasts.contrasts, rules),
         strata=length.strata,
         equal=length.equal,
         unequal=length.problem,
@@ -155,22 +174,22 @@ def _tie(tie: Tie) -> TieRecord:
 
 
 def controls_of(
-    measured: Measured, contrast: ExpandedContrast, contrasts: Sequence[ExpandedContrast], rules: VerdictParams
+    looked: Looked, contrast: ExpandedContrast, contrasts: Sequence[ExpandedContrast], rules: VerdictParams
 ) -> tuple[ControlEvidence, ...]:
     """The controls that decide about a contrast, with their rows."""
     found = []
     for kind in Decides:
         for control in deciding(contrast, contrasts, kind):
             own_problem = few(control, rules)
-            own = None if own_problem else wordings(measured, control)
+            own = None if own_problem else wordings(looked, control)
             made = ControlEvidence(control.name, kind, own=own, own_problem=own_problem)
-            found.append(_with_words(made, measured, contrast, control, rules) if kind is Decides.words else made)
+            found.append(_with_words(made, looked, contrast, control, rules) if kind is Decides.words else made)
     return tuple(found)
 
 
 def _with_words(
     made: ControlEvidence,
-    measured: Measured,
+    looked: Looked,
     contrast: ExpandedContrast,
     control: ExpandedContrast,
     rules: VerdictParams,
@@ -179,7 +198,7 @@ def _with_words(
     problem = against(contrast, control, rules)
     if problem:
         return replace(made, problem=problem)
-    rows = Comparison(contrast, RowScheme.control, control).rows(measured)
+    rows = Comparison(contrast, RowScheme.control, control).rows(looked)
     return replace(made, target=rows.a, control=rows.b)
 
 
@@ -196,7 +215,7 @@ def _reliability(cell: CellEvidence, contrast: ExpandedContrast, frame: FixedRul
 
 
 def _information(
-    cell: CellEvidence, measured: Measured, contrast: ExpandedContrast, beside: Beside, rules: VerdictParams
+    cell: CellEvidence, looked: Looked, contrast: ExpandedContrast, beside: Beside, rules: VerdictParams
 ) -> Information:
     """Concept information before the first block, in untrained draws and in the model, side by side."""
     plan = plan_of(contrast, cell.contrasts.contrasts, rules)
@@ -204,7 +223,7 @@ def _information(
         return Information()
     drawn = {method: float(np.mean(values)) for method, values in beside.information.items()}
     return Information(
-        model=defined(compare_rows(plan.rows(measured), None, rules).concept_information),
+        model=defined(compare_rows(plan.rows(looked), None, rules).concept_information),
         text=_before_the_first_block(cell, plan, rules),
         reinit=defined(drawn.get(Method.reinit)),
         shuffle=defined(drawn.get(Method.shuffle)),

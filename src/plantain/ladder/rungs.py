@@ -8,11 +8,12 @@ each other, count as one.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from plantain.base.files import six_digits
-from plantain.base.params import Method, VerdictParams
+from plantain.base.params import Method, VerdictParams, WordingMeasure
 from plantain.ladder.evidence import Evidence, Family, Rung
 from plantain.measure.plan import Rows
 from plantain.records.verdict import NAMES, Status
@@ -76,10 +77,25 @@ def exceeds_paraphrase(evidence: Evidence, rules: VerdictParams) -> Rung:
     if fewest < rules.min_templates:
         return replace(rung, reason=f"{rules.min_templates} templates a side are needed, the smaller side has {fewest}")
     test = compare_rows(evidence.rows, None, rules)
-    said = f"At least {test.lower_bound} of {int(test.alive.sum())} heads {_separation(evidence, test)}"
-    why = f"no head separates them more than exchanged labels do (p = {test.simes_p:.3g}), in output magnitude"
+    said = f"At least {test.lower_bound} of {int(test.alive.sum())} heads {_separation(evidence, test)}{_by(evidence)}"
+    why = f"no head separates them more than exchanged labels do (p = {test.simes_p:.3g}), {_IN[evidence.measure]}"
     but = _BY_WORDS if evidence.against else _IN_FRAMES if test.exchange == "frames" else _SPREAD
     return judged(bounded(rung, test), test.lower_bound >= 1, rules, said, why=why, but=but)
+
+
+_IN: Final = {
+    WordingMeasure.log_rms: "in output magnitude",
+    WordingMeasure.direction: "in direction of output",
+    WordingMeasure.profile: "in direction of output, item by item",
+}
+"""What heads were looked at in."""
+
+
+def _by(evidence: Evidence) -> str:
+    """What vector measures looked at; magnitude goes without saying."""
+    if evidence.measure is WordingMeasure.log_rms:
+        return ""
+    return f" Looked at {_IN[evidence.measure]}."
 
 
 def _separation(evidence: Evidence, test: TemplateTest) -> str:
@@ -125,9 +141,10 @@ def not_token_count(evidence: Evidence, rules: VerdictParams) -> Rung:
         return replace(rung, reason="not every template has a stratum of equal token count")
     test = compare_rows(evidence.rows, evidence.strata, rules)
     said = f"At least {test.lower_bound} heads separate the two sets among wordings of equal token count."
+    said += _by(evidence)
     if evidence.equal:
         said += " Every frame holds sentences of equal token count for every item, so that this is the test of rung 3."
-    why = f"no head separates them more than relabelled wordings do (p = {test.simes_p:.3g}), in output magnitude"
+    why = f"no head separates them more than relabelled wordings do (p = {test.simes_p:.3g}), {_IN[evidence.measure]}"
     but = "That the place of a word, its frequency or syntax is not the cause."
     return judged(bounded(rung, test), test.lower_bound >= 1, rules, said, why=why, but=but)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from plantain.base.params import VerdictParams
 from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
+from plantain.measure.vectors import Looked, Vectors, known
 from plantain.measure.views import wordings_by_item
 from plantain.probe.clusters import Design, components_of, design_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
@@ -36,7 +37,8 @@ class Rows:
     """Two sets of rows of one model, and the labels by which they are exchanged."""
 
     a: Floats
-    """``(rows, heads)``: wordings of side a, or signed differences of the contrast's frames."""
+    """``(rows, heads)``: wordings of side a, or signed differences of the contrast's frames. Of vectors
+    ``(rows, heads, dimensions)``."""
     b: Floats
     """``(rows, heads)``: wordings of side b, or signed differences of the control's frames."""
     clusters: tuple[int, ...] | None = None
@@ -72,12 +74,12 @@ class Comparison:
             return len(set(self.design.rows_a)), len(set(self.design.rows_b))
         return len(framed(self.contrast)), len(framed(self.control))
 
-    def rows(self, measured: Measured) -> Rows:
+    def rows(self, looked: Looked) -> Rows:
         """The rows of a model; heads without a finite measure in any of them are left out."""
         if self.control is None:
-            return wordings(measured, self.contrast)
-        found = (differences(measured, one).mean(axis=1) for one in self.contrasts)
-        return _between(*finite(*found))
+            return wordings(looked, self.contrast)
+        found = [shifts(looked, one) for one in self.contrasts]
+        return _between(*(known(*found) if isinstance(looked, Vectors) else finite(*found)))
 
     @property
     def labels(self) -> Rows:
@@ -215,10 +217,18 @@ def differences(measured: Measured, contrast: ExpandedContrast) -> Floats:
     return np.stack(rows)
 
 
-def wordings(measured: Measured, contrast: ExpandedContrast) -> Rows:
+def shifts(looked: Looked, contrast: ExpandedContrast) -> Floats:
+    """Side a minus side b of every frame, ``(frames, heads)`` or of vectors, over items, references and seeds."""
+    if isinstance(looked, Measured):
+        return np.asarray(differences(looked, contrast).mean(axis=1))
+    table, cut = looked.wordings((*contrast.a, *contrast.b)), len(contrast.a)
+    sides = [([at for at in places if at < cut], [at for at in places if at >= cut]) for places in framed(contrast)]
+    return np.stack([table[a].mean(axis=0) - table[b].mean(axis=0) for a, b in sides])
+
+
+def wordings(looked: Looked, contrast: ExpandedContrast) -> Rows:
     """The wordings of both sides with their own clusters and frames."""
-    sides = measured.sides(contrast)
-    return Rows(sides.a, sides.b, contrast.clusters, frames_of(contrast))
+    return Rows(*looked.rows(contrast), contrast.clusters, frames_of(contrast))
 
 
 def frames_of(contrast: ExpandedContrast) -> tuple[str | None, ...] | None:

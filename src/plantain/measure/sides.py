@@ -50,6 +50,11 @@ class Measured:
         finite = np.isfinite(np.concatenate([differences, a, b])).all(axis=0)
         return Sides(differences[:, finite], a[:, finite], b[:, finite])
 
+    def rows(self, contrast: ExpandedContrast) -> tuple[Floats, Floats]:
+        """The wordings of both sides, ``(wordings, heads)``; heads without a finite measure are left out."""
+        sides = self.sides(contrast)
+        return sides.a, sides.b
+
     def only(self, *, seed: int | None = None, reference: int | None = None) -> "Measured":
         """One noise seed or reference alternative, by position."""
         values = self.values if seed is None else self.values[:, :, :, seed : seed + 1]

@@ -9,16 +9,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from plantain.base.params import Method
+from plantain.base.params import Method, WordingMeasure
 from plantain.records.base import Frozen, Kind, read
 from plantain.records.study_keys import Inputs
 
 
-class DrawnContrast(Frozen):
-    """One contrast, one entry a draw."""
+class Drawn(Frozen):
+    """One contrast by one measure, one entry a draw."""
 
-    inputs: Inputs
-    """What decided the numbers, by name."""
     counts: list[Annotated[int, Field(ge=0)]]
     """Heads over the threshold over templates."""
     pivots: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(default=[])
@@ -26,6 +24,24 @@ class DrawnContrast(Frozen):
     concept_information: list[Annotated[float, Field(allow_inf_nan=False)]]
     effective_wordings: list[float | None] = Field(default=[])
     """How many independent wordings the smaller side is worth, see `plantain.stats.dispersion.effective_rows`."""
+
+    @property
+    def draws(self) -> set[int]:
+        """For how many draws its lists have numbers: one size, where it is whole."""
+        return {len(self.counts), len(self.concept_information), len(self.pivots) or len(self.counts)}
+
+
+class DrawnContrast(Drawn):
+    """One contrast by log RMS, and by the vector measures."""
+
+    inputs: Inputs
+    """What decided the numbers, by name."""
+    vectors: dict[WordingMeasure, Drawn] = Field(default={})
+    """None in tables of older revisions, or where the capture kept no Gram matrices."""
+
+    def by(self, measure: WordingMeasure) -> Drawn | None:
+        """The numbers of one measure."""
+        return self if measure is WordingMeasure.log_rms else self.vectors.get(measure)
 
 
 class NullTable(Frozen):
@@ -47,8 +63,7 @@ class NullTable(Frozen):
     def _whole(self) -> Self:
         """Every contrast has a number of every draw, and no item stands twice."""
         for name, one in self.contrasts.items():
-            pivots = len(one.pivots) or len(self.draws)
-            if {len(one.counts), len(one.concept_information), pivots} != {len(self.draws)}:
+            if any(drawn.draws != {len(self.draws)} for drawn in (one, *one.vectors.values())):
                 sizes = f"{len(one.counts)} counts, {len(one.concept_information)} values of information"
                 sizes += f" and {len(one.pivots)} pivots"
                 raise ValueError(f"contrast {name} has {sizes} for {len(self.draws)} draws")
@@ -57,12 +72,21 @@ class NullTable(Frozen):
         return self
 
 
+ReplicatedCells = list[tuple[Annotated[int, Field(ge=0)], str, Annotated[float, Field(gt=0, le=1)]]]
+"""Noise seed, reference label, and the larger p of rungs 3 and 5."""
+
+
 class ReplicatedContrast(Frozen):
     """One contrast in every cell of noise seed and reference image."""
 
     inputs: Inputs
-    cells: list[tuple[Annotated[int, Field(ge=0)], str, Annotated[float, Field(gt=0, le=1)]]]
-    """Noise seed, reference label, and the larger p of rungs 3 and 5."""
+    cells: ReplicatedCells
+    """By log RMS."""
+    vectors: dict[WordingMeasure, ReplicatedCells] = Field(default={})
+
+    def by(self, measure: WordingMeasure) -> ReplicatedCells | None:
+        """The cells by one measure."""
+        return self.cells if measure is WordingMeasure.log_rms else self.vectors.get(measure)
 
 
 class ReplicationTable(Frozen):

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from plantain.base.errors import restored
+from plantain.base.params import WordingMeasure
 from plantain.records.base import ExactNumber, Frozen, read
 
 SCHEMA: Final = "plantain.summary/1"
@@ -76,6 +77,18 @@ class AnalysisSummary(Frozen):
     warnings: list[str]
 
 
+class VectorSummary(Frozen):
+    """One contrast by a vector measure, at the level of wordings."""
+
+    role: str
+    tokens: list[str]
+    a: list[str]
+    b: list[str]
+    metrics: dict[str, ExactNumber]
+    """Those that exist."""
+    sentence: str
+
+
 class Summary(Frozen):
     """``data/stats/<model>/<probe>/summary.json``."""
 
@@ -84,6 +97,8 @@ class Summary(Frozen):
     model: str
     contrasts: dict[str, dict[str, AnalysisSummary]]
     """By contrast and analysis."""
+    vectors: dict[str, dict[WordingMeasure, VectorSummary]] = Field(default={})
+    """By contrast and vector measure; none in summaries of older revisions."""
 
 
 def read_summary(source: Path | bytes, file: Path | str | None = None) -> Summary:

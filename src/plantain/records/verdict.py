@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from plantain.base.errors import restored
+from plantain.base.params import WordingMeasure
 from plantain.records.base import ExactNumber, Frozen, absent, read
 
 SCHEMA: Final = "plantain.verdict/1"
@@ -225,6 +226,10 @@ class Verdict(Climb):
     exploratory: dict[str, Climb]
     untrained: dict[str, dict[str, dict[str, ExactNumber]]] = Field(default={})
     """Metrics of the published protocol on untrained versions of the model: by model, by contrast."""
+    measure: WordingMeasure = WordingMeasure.log_rms
+    """What the confirmatory climb compares wordings by."""
+    measures: dict[WordingMeasure, Climb] = Field(default={})
+    """The climbs of the same contrast by the other measures; exploratory."""
 
 
 def read_verdict(path: Path) -> Verdict:

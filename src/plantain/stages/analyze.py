@@ -7,6 +7,7 @@ from plantain.base import places
 from plantain.base.files import readable_json
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
+from plantain.records.grams import read_grams
 from plantain.records.receipt import prompt_set
 from plantain.records.summary import Summary
 from plantain.records.units import read_units
@@ -22,12 +23,13 @@ def main() -> None:
         units = read_units(current.read(places.units(model)))
         contrasts = read_contrasts(current.read(places.contrasts(probe)))
         records = read_records(current.read(places.records(probe)))
-        result = analyse_cell(activations, units, contrasts, current.params.analyses)
+        grams = read_grams(current.read(places.grams(model, probe)))
+        result = analyse_cell(activations, units, contrasts, current.params.analyses, grams)
         folder = current.out(places.stats(model, probe))
         folder.mkdir()
         for name, table in result.tables.items():
             table.write_parquet(folder / f"{name}.parquet")
-        summary = Summary(probe=probe, model=model, contrasts=result.summaries)
+        summary = Summary(probe=probe, model=model, contrasts=result.summaries, vectors=result.vectors)
         (folder / "summary.json").write_bytes(summary.to_bytes())
         metrics = current.out(places.metrics(model, probe))
         metrics.write_bytes(readable_json(result.metrics))

@@ -12,7 +12,8 @@ from plantain.base.errors import InputError
 from plantain.base.params import Method
 from plantain.capture.cell import capture_cell
 from plantain.ladder.tables import drawn
-from plantain.measure.sides import Measured, sampled_records
+from plantain.measure.sides import sampled_records
+from plantain.measure.vectors import every_measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
@@ -41,9 +42,8 @@ def main() -> None:
         first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
         result = capture_cell(records, references, lock, first)
         found = result.activations
-        draws = [
-            Measured.of(found, groups, params.analyses[VERDICT_ANALYSIS], draw) for draw in range(len(found.draws))
-        ]
+        analysis = params.analyses[VERDICT_ANALYSIS]
+        draws = (every_measure(found, groups, analysis, result.grams, draw) for draw in range(len(found.draws)))
         entries = drawn(draws, contrasts, _inputs(current, lock, contrasts, records), params.verdict)
         current.out(path).write_bytes(_table(lock, probe, found, entries).to_bytes())
         current.prompts = prompt_set(probe, records)

@@ -6,26 +6,26 @@ version, and a probe that has only such images keeps rung 6 untested.
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
-from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
+from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams, WordingMeasure
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.references import generate
 from plantain.ladder.beside import replicas
 from plantain.ladder.rungs import runs_asked
-from plantain.measure.plan import plans
-from plantain.measure.sides import Measured, sampled_records
+from plantain.measure.plan import Comparison, plans
+from plantain.measure.sides import sampled_records
+from plantain.measure.vectors import Looked, every_measure
 from plantain.probe.records import ExpandedContrast, Record, ReferenceRecord
 from plantain.probe.store import read_contrasts, read_records, read_references
-from plantain.records.activations import Activations
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.study import ReplicatedContrast, ReplicationTable
-from plantain.records.study_keys import replication_settings
+from plantain.records.study_keys import Inputs, replication_settings
 from plantain.records.units import read_units
 from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
 from plantain.stages.frame import Stage, run, stage
@@ -43,7 +43,7 @@ def main() -> None:
         records = sampled_records(everything, contrasts, current.params.verdict)
         lock = read_lock(current.read(places.model_lock(model)))
         result = _captured(current, lock, records)
-        entries = _entries(current, lock, contrasts, records, result.activations)
+        entries = _entries(current, lock, contrasts, records, result)
         table = ReplicationTable(model=model, probe=probe, items=list(result.activations.items), contrasts=entries)
         current.out(path).write_bytes(table.to_bytes())
         current.prompts = prompt_set(probe, records)
@@ -69,21 +69,29 @@ def _entries(
     lock: ModelLock,
     contrasts: Sequence[ExpandedContrast],
     records: Sequence[Record],
-    activations: Activations,
+    result: CaptureResult,
 ) -> dict[str, ReplicatedContrast]:
     params, rules = current.params, current.params.verdict
     groups = read_units(current.read(places.units(lock.name)))
-    measured = Measured.of(activations, groups, params.analyses[VERDICT_ANALYSIS])
+    measures = every_measure(result.activations, groups, params.analyses[VERDICT_ANALYSIS], result.grams)
     settings = replication_settings(shared(params, lock), lock, params.reference, rules)
     images = reference_digests(current, lock.name, str(current.probe))
     inputs = inputs_by_contrast(contrasts, records, images, settings, params)
     return {
-        plan.contrast.name: ReplicatedContrast(
-            inputs=inputs[plan.contrast.name],
-            cells=[(found.seed, found.reference, found.p) for found in replicas(measured, plan, rules)],
-        )
+        plan.contrast.name: _entry(inputs[plan.contrast.name], plan, measures, rules)
         for plan in plans(contrasts, rules)
     }
+
+
+def _entry(
+    inputs: Inputs, plan: Comparison, measures: Mapping[WordingMeasure, Looked], rules: VerdictParams
+) -> ReplicatedContrast:
+    cells = {
+        measure: [(found.seed, found.reference, found.p) for found in replicas(looked, plan, rules)]
+        for measure, looked in measures.items()
+    }
+    magnitude = cells.pop(WordingMeasure.log_rms)
+    return ReplicatedContrast(inputs=inputs, cells=magnitude, vectors=cells)
 
 
 def redraw(

@@ -17,6 +17,7 @@ from plantain.ladder.judge import CellEvidence, FixedRules, judge
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
+from plantain.records.grams import read_grams
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.study import (
     NullTable,
@@ -76,6 +77,7 @@ def gather(current: Stage, probe: str, model: str) -> CellEvidence:
         probe=probe,
         model=model,
         activations=read_activations(current.read(folder / f"{probe}.safetensors")),
+        grams=read_grams(current.read(places.grams(model, probe))),
         groups=read_units(current.read(places.units(model))),
         records=records,
         contrasts=read_contrasts(current.read(places.contrasts(probe))),

@@ -41,7 +41,8 @@ def control_test(
     target's is no fair one: `dispersion_test` tells.
 
     Args:
-        target: ``(frames, units)`` differences a - b where the words change the picture.
+        target: ``(frames, units)`` differences a - b where the words change the picture; or of vectors, as in
+            `template_test`.
         control: ``(frames, units)`` differences a - b, of the same words in the same order, where they do not.
         permutations: Relabellings wanted, the observed one counted.
         confidence: Confidence of the lower bound.
@@ -50,7 +51,7 @@ def control_test(
     Raises:
         InputError: Fewer than `LEAST_PAIRS` frames of either, values that are not finite, or other units.
     """
-    rows = as_rows(target, "frame"), as_rows(control, "frame")
+    rows = as_rows(target, "frame", vectors=True), as_rows(control, "frame", vectors=True)
     fewest = min(len(side) for side in rows)
     if fewest < LEAST_PAIRS:
         raise InputError(

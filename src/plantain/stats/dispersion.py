@@ -52,7 +52,7 @@ def dispersion_test(
     a ratio of 0.5 is found in 90% or more at 6 + 6 and at 8 + 4.
 
     Args:
-        a: ``(wordings a, units)``.
+        a: ``(wordings a, units)``, numbers or vectors, as in `template_test`.
         b: ``(wordings b, units)``.
         clusters: As in `template_test`.
         frames: As in `template_test`.
@@ -92,10 +92,16 @@ def _aligned(rows: Floats, observed: Bools) -> Floats:
 
 def _closeness(rows: Floats) -> Floats:
     """``(rows, rows)`` mean products over the units that vary, each unit in its own deviation."""
-    usual = np.sqrt(np.square(rows).mean(axis=0))
+    usual = np.sqrt(_lengths(rows).mean(axis=0))
     alive = usual > 0
-    scaled = rows[:, alive] / usual[alive]
-    return np.asarray(scaled @ scaled.T / max(1, scaled.shape[1]))
+    scaled = rows[:, alive] / (usual[alive] if rows.ndim == 2 else usual[alive, None])
+    flat = scaled.reshape(len(rows), -1)
+    return np.asarray(flat @ flat.T / max(1, scaled.shape[1]))
+
+
+def _lengths(rows: Floats) -> Floats:
+    """Squares of numbers, squared lengths of vectors: ``(rows, units)``."""
+    return np.square(rows) if rows.ndim == 2 else np.square(rows).sum(axis=2)
 
 
 def _differences(closeness: Floats, side_a: Floats) -> Floats:
@@ -116,7 +122,7 @@ def _mean_log(closeness: Floats, members: Floats) -> Floats:
 
 
 def _ratio(rows: Floats, observed: Bools) -> float:
-    first, second = (np.square(rows[side]).sum(axis=0) / (np.count_nonzero(side) - 1) for side in (observed, ~observed))
+    first, second = (_lengths(rows[side]).sum(axis=0) / (np.count_nonzero(side) - 1) for side in (observed, ~observed))
     known = (first > 0) | (second > 0)
     with np.errstate(divide="ignore"):
         return float(np.median(np.sqrt(first[known] / second[known]))) if known.any() else float("nan")
@@ -125,10 +131,11 @@ def _ratio(rows: Floats, observed: Bools) -> float:
 def effective_rows(rows: Floats) -> float:
     """How many independent rows scatter as ``(rows, units)`` do: 1 + the participation ratio of their covariance.
 
-    The participation ratio is (sum of eigenvalues)^2 / sum of their squares. n rows that are independent over many
-    units give n; copies, and noise that few factors make up, give less. nan where the rows do not differ.
+    Units hold numbers, or vectors. The participation ratio is (sum of eigenvalues)^2 / sum of their squares. n rows
+    that are independent over many units give n; copies, and noise that few factors make up, give less. nan where the
+    rows do not differ.
     """
-    centred = rows - rows.mean(axis=0)
+    centred = (rows - rows.mean(axis=0)).reshape(len(rows), -1)
     spectrum = np.linalg.eigvalsh(centred @ centred.T)
     total = float(np.square(spectrum).sum())
     return 1.0 + float(spectrum.sum()) ** 2 / total if total > 0 else float("nan")

@@ -16,6 +16,7 @@ from plantain.stats.pivot import largest_pivot
 from plantain.stats.scored import Scored, score_frames, score_pooled, score_welch
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_rows, as_thresholds
+from plantain.stats.vectors import score_vectors
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -91,8 +92,10 @@ def template_test(
     128 in 8 frames. How clusters and frames become rows stands in `plantain.stats.exchange.plan_exchange`.
 
     Args:
-        a: ``(wordings a, units)``, a row the mean of one wording over items, references and seeds.
-        b: ``(wordings b, units)``.
+        a: ``(wordings a, units)``, a row the mean of one wording over items, references and seeds. Or
+            ``(wordings a, units, dimensions)``: a vector a unit, whose direction counts as well, see
+            `plantain.stats.vectors`; t is then without a sign.
+        b: ``(wordings b, units)``, or of vectors.
         clusters: Labels of the rows of a, then b; rows of one label are averaged to one, since they are no more than
             one piece of evidence: copies, or wordings that share a word which the other side never uses.
         frames: Labels of the rows of a, then b, which share a frame where the labels are equal; None is no frame.
@@ -130,6 +133,9 @@ def _welch(asked: bool | None, sides: tuple[int, int], declared: bool) -> bool:
 
 def _scored(exchange: Exchange, table: Floats, welch: bool) -> Scored:
     rows = exchange.average(table)
+    if rows.ndim == 3:
+        framed = exchange.scheme == "frames"
+        return score_vectors(rows, exchange.observed, frames=framed, welch=welch and not framed)
     if exchange.scheme == "frames":
         return score_frames(rows, exchange.observed)
     return score_welch(rows, exchange.observed) if welch else score_pooled(rows, exchange.observed)
@@ -188,14 +194,15 @@ def null_concept_information(df: int) -> float:
 
 
 def as_sides(a: ArrayLike, b: ArrayLike, units: Sequence[str] | None = None) -> tuple[Floats, tuple[int, int]]:
-    """Wordings of a, then b, ``(wordings, units)``, and how many each side has.
+    """Wordings of a, then b, ``(wordings, units)`` or ``(wordings, units, dimensions)``, and how many each side has.
 
     Raises:
         InputError: See `template_test`.
     """
-    side_a, side_b = as_rows(a, "wording", units=units), as_rows(b, "wording", units=units)
-    if side_a.shape[1] != side_b.shape[1]:
-        raise InputError(f"Side a has {side_a.shape[1]} units, side b {side_b.shape[1]}.")
+    side_a, side_b = (as_rows(side, "wording", units=units, vectors=True) for side in (a, b))
+    if side_a.shape[1:] != side_b.shape[1:]:
+        first, second = (" x ".join(map(str, side.shape[1:])) for side in (side_a, side_b))
+        raise InputError(f"Side a has {first} units, side b {second}.")
     check_rows((len(side_a), len(side_b)), "templates")
     return np.concatenate([side_a, side_b]), (len(side_a), len(side_b))
 

@@ -15,7 +15,12 @@ SMALLEST_SAMPLE = 2
 
 
 def as_rows(
-    values: ArrayLike, what: str, rows: Sequence[str] | None = None, units: Sequence[str] | None = None
+    values: ArrayLike,
+    what: str,
+    rows: Sequence[str] | None = None,
+    units: Sequence[str] | None = None,
+    *,
+    vectors: bool = False,
 ) -> Floats:
     """Values as a float64 array ``(rows, units)``, refused where a number is missing or infinite.
 
@@ -24,23 +29,24 @@ def as_rows(
         what: What a row is, for messages: ``item`` or ``wording``.
         rows: Names of the rows, used in messages.
         units: Names of the units, used in messages.
+        vectors: Whether a third axis may hold a vector a unit, ``(rows, units, dimensions)``.
 
     Raises:
         InputError: Not a table, no unit, or a value that is not finite; names the first row and unit.
     """
     table = np.ascontiguousarray(values, dtype=np.float64)
-    if table.ndim != 2:
+    if table.ndim != 2 and not (vectors and table.ndim == 3):
         raise InputError(
             f"Values have {table.ndim} axes where two are needed, ({what}s, units).",
             fix="Average the other axes first.",
         )
-    if table.shape[1] == 0:
+    if 0 in table.shape[1:]:
         raise InputError("There is no unit to test.", fix="Pass at least one column.")
     bad = np.argwhere(~np.isfinite(table))
     if bad.size:
-        row, unit = (int(index) for index in bad[0])
+        row, unit = (int(index) for index in bad[0][:2])
         raise InputError(
-            f"{what.capitalize()} {_name(rows, row)}, unit {_name(units, unit)} holds {table[row, unit]}"
+            f"{what.capitalize()} {_name(rows, row)}, unit {_name(units, unit)} holds {table[tuple(bad[0])]}"
             f" ({len(bad)} of {table.size} values are not finite).",
             fix="Leave out the unit, or find out which pass produced the value.",
         )

@@ -9,7 +9,8 @@ from plantain.stats.bounds import item_calibration
 from plantain.stats.control import control_test
 from plantain.stats.dispersion import dispersion_test
 from plantain.stats.exchange import plan_exchange
-from plantain.stats.scenarios import (
+from plantain.stats.signflip import Labels
+from plantain.stats.simulated.scenarios import (
     FLIPS,
     KNOWN,
     LEVEL,
@@ -22,7 +23,6 @@ from plantain.stats.scenarios import (
     factors,
     fresh,
 )
-from plantain.stats.signflip import Labels
 from plantain.stats.template import template_test
 from plantain.stats.validate import Floats
 

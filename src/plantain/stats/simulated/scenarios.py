@@ -174,7 +174,7 @@ def overstated(calibration: Calibration, planted: int) -> float:
     """1 where the bound of any set exceeds its true discoveries, the first `planted` units being the true ones."""
     ranked = np.argsort(calibration.p, kind="stable")
     true = np.cumsum(ranked < planted)
-    sets = [(ranked[:size], int(true[size - 1])) for size in TOP]
+    sets = [(ranked[:size], int(true[size - 1])) for size in TOP if size <= len(true)]
     return float(any(calibration.lower_bound(units) > number for units, number in sets))
 
 

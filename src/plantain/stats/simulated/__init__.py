@@ -1,0 +1,1 @@
+"""Data of known truth: what the tests find in them, and what is meant to fool them."""
