@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from helpers.vector_cells import NOTHING_KEPT
 from plantain.base.files import digest
 from plantain.base.params import (
     AnalysisParams,
@@ -114,13 +115,13 @@ def analysed(role="control", spearman_brown=0.95, null_p=0.005, metrics=None, bl
     )  # fmt: skip
 
 
-def cell(values, *more, beside=None, split=(0.95, 0.005), lengths=LENGTHS, embeddings=None):
+def cell(values, *more, beside=None, split=(0.95, 0.005), lengths=LENGTHS, embeddings=None, grams=NOTHING_KEPT):
     known = contrasts(*more, items=values.shape[0])
     found = {one.name: {"heads": analysed(str(one.role), *split)} for one in known.contrasts}
     summary = Summary(probe="probe", model="tiny", contrasts=found)
     found = activations(values, lengths)
     rows = records(values.shape[0])
-    return CellEvidence("probe", "tiny", found, groups(), rows, known, summary, beside or sources(), embeddings)
+    return CellEvidence("probe", "tiny", found, grams, groups(), rows, known, summary, beside or sources(), embeddings)
 
 
 FRAME = FixedRules("heads", ANALYSIS, RULES)

@@ -25,7 +25,7 @@ from helpers.verdict_cells import (
 from scipy import stats
 
 from plantain.base.errors import InputError
-from plantain.base.params import CaptureParams, Method, ReferenceParams
+from plantain.base.params import CaptureParams, Method, ReferenceParams, WordingMeasure
 from plantain.ladder.beside import replicas
 from plantain.ladder.judge import confirmatory, judge, rules_digest
 from plantain.ladder.tables import drawn
@@ -51,7 +51,7 @@ def table(method=Method.reinit, draws=19, concept=0.0, parent=None, **changes):
     networks = []
     for seed in range(draws):
         values = log_rms(rng=100 + seed, concept=concept)
-        networks.append(Measured(values, activations(values)).restricted(ITEMS, (0,)))
+        networks.append({WordingMeasure.log_rms: Measured(values, activations(values)).restricted(ITEMS, (0,))})
     return NullTable(
         family=f"tiny-{method}", method=method, of="tiny", probe="probe", items=ITEMS, seeds=[0],
         draws=[f"{method} {k}" for k in range(draws)], contrasts=drawn(networks, [TARGET], {"target": inputs}, RULES),

@@ -23,7 +23,7 @@ from helpers.verdict_cells import (
 from helpers.verdict_cells import contrasts as all_contrasts
 from scipy import stats
 
-from plantain.base.params import Method
+from plantain.base.params import Method, WordingMeasure
 from plantain.ladder.climb import climb
 from plantain.ladder.evidence import Evidence, Family, Reliability
 from plantain.ladder.judge import judge
@@ -92,7 +92,7 @@ def test_never_head_against_head_of_two_networks():
 
     def verdict(shuffled):
         order = (lambda: rng.permutation(60)) if shuffled else (lambda: np.arange(60))
-        found = [Measured(values[..., order()], activations(values)) for values in networks]
+        found = [{WordingMeasure.log_rms: Measured(values[..., order()], activations(values))} for values in networks]
         table = drawn(found, [TARGET], {"target": {}}, RULES)["target"]
         sides = Measured(own[..., order()], activations(own)).sides(TARGET)
         families = tuple(

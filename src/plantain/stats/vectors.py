@@ -11,6 +11,7 @@ rank as the pseudo-F does; validity comes from exchanging labels, and F is the s
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -169,6 +170,7 @@ def _as_u(p: Floats, freedom: int) -> Floats:
     return np.asarray(np.interp(-np.log(np.maximum(p, SMALLEST)), at, u))
 
 
+@lru_cache(maxsize=16)
 def _scale(freedom: int) -> tuple[Floats, Floats]:
     """-ln p on a fine grid, and the u of each: the inverse of the beta function, looked up where it is asked often."""
     from scipy.special import betaincinv
