@@ -19,6 +19,7 @@ from plantain.base.secrets import redacted
 from plantain.stages.pipelines import follow
 from plantain.stages.rooms import section_version
 from plantain.stages.workspace.upgrade import renew_stages
+from plantain.stages.workspace.writable import refuse_unwritable
 from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
@@ -40,6 +41,7 @@ def run(probes: Probes = None, model: Models = None, study: Study = False, dry_r
 
         print_forecast(params, cells, study=study)
         return
+    refuse_unwritable(cells)
     with _alone():
         code = _reproduce(params, cells, everything=not probes and not model, study=study)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
