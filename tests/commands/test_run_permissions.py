@@ -40,9 +40,18 @@ print(json.dumps(answers))
 """
 
 REFUSED = (
-    "reports", "reports/tiny/otherview", "reports/tiny/otherview/figures", "data/activations/tiny-untrained", "receipts/analyze/tiny",
-    ".dvc/tmp", ".dvc/cache", "dvc.lock", "pipelines/dense/dvc.lock", "mlflow", ".plantain/executions.jsonl",
-)  # fmt: skip
+    "reports",
+    "reports/tiny/otherview",
+    "reports/tiny/otherview/figures",
+    "data/activations/tiny-untrained",
+    "receipts/analyze/tiny",
+    ".dvc/tmp",
+    ".dvc/cache",
+    "dvc.lock",
+    "pipelines/dense/dvc.lock",
+    "mlflow",
+    ".plantain/executions.jsonl",
+)
 TAKEN = (
     ("prompts", []),
     ("reports/published", []),
