@@ -20,6 +20,7 @@ from plantain.records import journal
 from plantain.stages.pipelines import follow
 from plantain.stages.rooms import section_version
 from plantain.stages.workspace.upgrade import renew_stages
+from plantain.stages.workspace.writable import refuse_unwritable
 from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
@@ -47,6 +48,7 @@ def run(
     if device is not None:
         fix = "leave it out, or set `device:` of the model in params.yaml."
         raise InputError("--device is for a forecast, and goes with --dry-run alone.", fix=fix)
+    refuse_unwritable(cells)
     print(_announced(cells), flush=True)
     with _alone():
         code = _reproduce(params, cells, everything=not probes and not model, study=study)
