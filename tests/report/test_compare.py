@@ -7,10 +7,13 @@ import polars as pl
 import pytest
 from helpers.report_fixture import CARD, KLEIN, Cell, write_cell, write_verdict
 
+from plantain.base import places
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.maps import SHIFT_OF, maps_of, scales
+from plantain.report.compare.plots import write_plots
 from plantain.report.compare.write import write_compare
+from plantain.report.page.write import write_page
 from plantain.report.published import abreast
 from plantain.report.result import load_result
 
@@ -251,6 +254,22 @@ def test_no_map_of_the_index_shows_t_over_items(root):
     assert (said["effect"]["name"], said["effect"]["unit"]) == ("mean difference", "log RMS")
     tops = [one.main.table["template_delta"].abs().quantile(0.99) for one in results]
     assert said["template_delta"]["end"] >= max(tops)
+
+
+def test_files_beside_the_index_are_linked_and_those_of_a_page_elsewhere_are_not(root, tmp_path):
+    results = [get(root), get(root, "dense")]
+    page = root / places.INDEX
+    page.parent.mkdir(exist_ok=True)
+    write_compare(results, page)
+    write_plots(results, root / places.PLOTS)
+    (root / places.VERDICTS).write_text("{}")
+    for result in results:
+        write_page(result, root / places.page(result.model, result.probe))
+    hrefs = re.findall(r'<a [^>]*href="([^"#][^"#]*)', page.read_text(encoding="utf-8"))
+    assert {"verdicts.json", "plots/heatmap.csv", "tiny/dense/index.html"} <= set(hrefs)
+    assert all((page.parent / href).is_file() for href in hrefs)
+    write_compare(results, tmp_path / "compare.html")
+    assert not re.search(r'<a [^>]*href="[^"#]', (tmp_path / "compare.html").read_text(encoding="utf-8"))
 
 
 def test_a_result_whose_wordings_were_not_compared_has_no_map_over_them(tmp_path):
