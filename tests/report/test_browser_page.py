@@ -7,6 +7,7 @@ from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell
 from matplotlib.colors import LinearSegmentedColormap
 
+from plantain.report import unit_measures
 from plantain.report.figures.grid import limit
 from plantain.report.figures.style import LIGHT_STOPS
 from plantain.report.page.write import write_page
@@ -293,6 +294,32 @@ def test_an_address_that_names_nothing_leaves_the_page_as_it_opens(opened, page,
     assert chosen(again) == chosen(visit.page)
     assert again.evaluate("typeof window.pwned") == "undefined"
     again.close()
+
+
+def test_a_further_measure_has_its_place_in_menu_panel_scale_and_address_by_its_row_alone(
+    opened, tmp_path, monkeypatch
+):
+    root = write_cell(tmp_path, Cell(controls=()))
+    path = root / "data/stats/tiny/otherview/target.heads.parquet"
+    frame = pl.read_parquet(path)
+    frame.with_columns((pl.col("unit") / 100).alias("direction_share")).write_parquet(path)
+    rule = unit_measures.ScaleRule(unit_measures.ScaleKind.rising)
+    row = unit_measures.UnitMeasure(
+        "direction", "direction_share", "direction", "share", "over wordings", "It turns.", rule
+    )
+    monkeypatch.setattr(unit_measures, "UNIT_MEASURES", (*unit_measures.UNIT_MEASURES, row))
+    write_page(load_result(root, "otherview", "tiny"), root / "page.html")
+    page = reopened(opened, (root / "page.html").as_uri() + "#head=s1.h2&measure=direction")
+    assert chosen(page) == ("The pairs of single 1 · head 2", "target.heads", "direction")
+    assert page.inner_text("#measure optgroup[label='over wordings'] option[value='direction']") == "direction"
+    assert page.inner_text("#level") == "It turns."
+    assert page.inner_text("#scale .scale-name") == "direction (share)"
+    assert page.inner_text("#scale .ticks").split() == ["0", "1"]
+    assert (next(iter(facts(page))), facts(page)["direction"]) == ("direction", 0.26)
+    assert pixel(page, 0)[:3] == pytest.approx([247, 247, 244], abs=4)
+    high = np.array(LinearSegmentedColormap.from_list("expected", LIGHT_STOPS)((0.99 + 1) / 2)[:3]) * 255
+    np.testing.assert_allclose(pixel(page, 99)[:3], high, atol=8)
+    page.close()
 
 
 def test_the_contents_stay_in_view_on_a_wide_screen(visit):

@@ -75,6 +75,7 @@ def _twins(result: Result, results: Sequence[Result]) -> list[Twin]:
         return [Twin(f"is untrained {result.lock.of}")]
     if wording.is_untrained(result.lock):
         return [Twin("is itself untrained")]
-    same = [one for one in results if one.probe == result.probe and one.lock.of == result.model]
+    asked = [one for one in results if (one.probe, one.rev) == (result.probe, result.rev)]
+    same = [one for one in asked if one.lock.of == result.model]
     found = [Twin(f"{wording.rung_phrase(one.standing)} ({one.model})", one.address) for one in same]
     return found or [Twin("none on this page")]
