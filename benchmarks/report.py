@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 import numpy as np  # noqa: E402
-from browser import FLAGS  # noqa: E402
-from report_fixture import KLEIN, Cell, write_cell  # noqa: E402
+from helpers.browser import FLAGS  # noqa: E402
+from helpers.report_fixture import KLEIN, Cell, write_cell  # noqa: E402
 
 REPEATS = 3
 STAGE = """
@@ -78,7 +78,7 @@ def _answers(path: Path) -> float | None:
             for _ in range(5):
                 page = browser.new_page(viewport={"width": 1200, "height": 900})
                 page.goto(path.as_uri())
-                page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+                page.wait_for_selector("html[data-ready='true']")
                 found.append(page.evaluate("performance.getEntriesByName('ready')[0].startTime"))
                 page.close()
             browser.close()

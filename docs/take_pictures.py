@@ -37,7 +37,7 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 shown = browser.new_page(viewport={"width": 1200, "height": 1560}, color_scheme=scheme)
                 shown.goto(page.as_uri())
-                shown.wait_for_function("document.documentElement.dataset.ready === 'true'")
+                shown.wait_for_selector("html[data-ready='true']")
                 shown.screenshot(path=PICTURES / f"{name}-{scheme}.png")
                 _shrink(PICTURES / f"{name}-{scheme}.png")
         _photograph_twins(browser)
@@ -46,16 +46,16 @@ def main() -> None:
 
 
 def _photograph_twins(browser: Browser) -> None:
-    """The maps of a trained model and of its untrained twin on one scale, from the compare page."""
+    """The maps of a trained model and of its untrained twin on one scale, from the index."""
     shown = browser.new_page(viewport={"width": 1200, "height": 900})
     shown.goto((ROOT / "reports" / "index.html").as_uri())
-    shown.wait_for_function("document.documentElement.dataset.ready === 'true'")
-    maps = shown.locator(".triple").first.bounding_box()
-    bars = shown.locator(".pair > .scale").nth(1).bounding_box()
+    shown.wait_for_selector("html[data-ready='true']")
+    bar = shown.locator("#overview .scale").first.bounding_box()
+    maps = shown.locator(".overview .triple").first.bounding_box()
+    assert bar is not None
     assert maps is not None
-    assert bars is not None
-    height = bars["y"] + bars["height"] + 12 - maps["y"]
-    area = {"x": maps["x"] - 8, "y": maps["y"] - 8, "width": maps["width"] + 16, "height": height + 8}
+    height = maps["y"] + maps["height"] - bar["y"]
+    area = {"x": maps["x"] - 8, "y": bar["y"] - 8, "width": maps["width"] + 16, "height": height + 16}
     shown.screenshot(path=PICTURES / "twins.png", clip=area, full_page=True)
     _shrink(PICTURES / "twins.png")
 

@@ -102,7 +102,7 @@ def test_scripts_and_targets_exist(page):
     modules = [words[0] for words in calls(page, "python -m")]
     ours = [module for module in modules if module.partition(".")[0] in ("training", "studies", "plantain")]
     assert [module for module in ours if not _exists(module)] == []
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {words[0] for words in calls(page, "make") if words} <= targets
 
 

@@ -108,6 +108,26 @@ def test_a_wrong_value_names_file_line_field_and_fix(tmp_path, old, new, field, 
     assert str(path) in str(error)
 
 
+@pytest.mark.parametrize("name", ["tiny.", "tiny..", "tiny ", " tiny", ".", "..", "...", ".tiny", "Tiny", "t" * 65])
+def test_a_model_that_no_folder_of_every_file_system_can_be_named_after_is_refused(tmp_path, name):
+    """Windows drops dots and blanks at the end of a name, and case keeps no two apart there or on macOS."""
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("  tiny-reinit:", f'  "{name}":', 1))
+    with pytest.raises(InputError) as caught:
+        read_params(path)
+    assert caught.value.field == f"models.{name}"
+    assert f"'{name}' is not a model name" in caught.value.problem
+    assert "no dot first or last" in caught.value.fix
+    assert f'"{name}"' in path.read_text().splitlines()[caught.value.line - 1]
+
+
+@pytest.mark.parametrize("name", ["flux.2", "a", "tiny_", "tiny-", "t" * 64])
+def test_a_model_may_have_dots_within_its_name(tmp_path, name):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("  tiny-reinit:", f"  {name}:", 1))
+    assert name in read_params(path).models
+
+
 def test_an_untrained_model_needs_exactly_one_of_seed_and_seeds(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(SHIPPED.read_text().replace("reinit\n    seed: 0\n", "reinit\n", 1))

@@ -13,8 +13,10 @@ from plantain.base.params import Params, RunParams
 from plantain.capture.plan import remember
 from plantain.cli import main
 from plantain.commands.forecast import declared_lock, print_forecast
+from plantain.commands.run import _announced
 from plantain.model import resolve as resolve_module
 from plantain.model.resolve import resolve
+from plantain.records import journal
 
 ROOT = Path(__file__).resolve().parents[2]
 RECEIPTS = sorted(ROOT.glob("reports/study/*/*/*.receipt.json"))
@@ -134,3 +136,53 @@ def test_what_batch_the_memory_is_of_is_said(resolved, capsys):
     text = printed(capsys, changed(auto, device="cuda"))
     assert "the most that batch_size: auto may take, 32 passes at a time" in text
     assert "on cuda" in text
+
+
+def ran(capsys, monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["plantain", "run", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code or 0, capsys.readouterr()
+
+
+def test_a_published_model_is_forecast_before_it_is_fetched(monkeypatch, capsys, tmp_path):
+    """Its 16 GB need not be here, nor the model in run.models, nor the device in this machine."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    code, said = ran(capsys, monkeypatch, "--dry-run", "--study", "--model", "klein-base-4b", "--device", "cuda")
+    lines = said.out.splitlines()
+    assert code == 0
+    assert max(map(len, [line for line in lines if "GB" not in line])) <= 100
+    assert sum("klein-base-4b-reinit (40 draws)" in line for line in lines) == 2
+    assert "on cuda" in said.out
+    assert [line for line in lines if "not on this machine" in line] == [
+        "klein-base-4b is not on this machine: its sizes are those that black-forest-labs/FLUX.2-klein-base-4B is "
+        "published with. `plantain model fetch klein-base-4b` brings it, about 16 GB."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("--device", "cuda"), "--dry-run"), (("--dry-run", "--device", "gpu"), "cpu, cuda or mps")]
+)
+def test_a_device_is_for_the_forecast_alone(monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(ROOT)
+    code, output = ran(capsys, monkeypatch, *arguments)
+    assert code == 2
+    assert said in output.err
+
+
+def test_a_run_says_how_long_it_may_take_before_it_begins(monkeypatch, tmp_path):
+    monkeypatch.setattr("plantain.records.journal.state_dir", lambda: tmp_path)
+    cells = [("otherview", "tiny"), ("dense", "tiny")]
+    assert "`plantain run --dry-run` forecasts it" in _announced(cells)
+    for probe, seconds in (("otherview", 100.0), ("dense", 20.0), ("dense", 140.0), ("other", 1e6)):
+        path = str(places.receipt("capture", probe=probe, model="tiny"))
+        journal.append(
+            journal.Execution(
+                receipt_sha256="0", receipt_path=path, stage="capture", started=0.0, ended=seconds, host="h", pid=1,
+                commit=None, dirty=False, diff_sha256=None, dvc_stage=None, experiment=None,
+            )
+        )  # fmt: skip
+    assert "otherview, dense on tiny" in _announced(cells)
+    assert "up to 4 min here so far" in _announced(cells)

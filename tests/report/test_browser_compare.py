@@ -7,9 +7,12 @@ from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import Cell, write_cell
 
 from plantain.report.compare.write import write_compare
+from plantain.report.page.write import write_page
 from plantain.report.result import load_result
 from plantain.track.asked import CHANCE, Asked, write
 
+LINKS = "all => all.map(e => [...e.querySelectorAll('a')].map(a => a.getAttribute('href')))"
+TITLES = "all => all.map(e => [...e.querySelectorAll('h4')].map(h => h.textContent))"
 CELLS = (
     Cell(nasty=True), Cell(model="tiny-untrained", of="tiny", seed=1, nasty=True),
     Cell(probe="dense", items=25, seed=2, nasty=True),
@@ -63,28 +66,108 @@ def test_a_page_that_knows_the_count_asks_for_no_file(opened, root, tmp_path):
     visit.page.close()
 
 
-def test_the_overview_has_the_difference_first_and_links_to_every_report(visit):
-    heads = visit.page.eval_on_selector_all(".overview thead th", "all => all.map(e => e.innerText.split('\\n')[0])")
-    assert heads == ["probe", "trained minus untrained", "tiny", "tiny-untrained"]
-    links = visit.page.eval_on_selector_all(".overview a", "all => all.map(e => e.getAttribute('href'))")
-    assert sorted(links) == sorted(f"{cell.model}/{cell.probe}/index.html" for cell in CELLS)
+def test_every_cell_of_the_first_table_leads_to_a_page(visit, root):
+    assert visit.page.evaluate("document.querySelector('table').className") == "verdicts"
+    cells = visit.page.locator("table.verdicts tbody > tr > *")
+    links = visit.page.eval_on_selector_all("table.verdicts tbody > tr > *", LINKS)
+    assert len(links) == cells.count() == 4 * 7
+    assert {path.split("#")[0] for paths in links for path in paths} == {
+        f"{cell.model}/{cell.probe}/index.html" for cell in CELLS
+    }
+    assert all(links)
 
 
-def test_hovering_a_map_names_the_head_and_its_t(visit, root):
+def test_the_maps_stand_by_probe_with_the_difference_beside_them(visit):
+    heads = visit.page.eval_on_selector_all(".overview", TITLES)
+    assert heads == [["tiny", "tiny-untrained", "trained minus untrained"]] * 2
+    scales = visit.page.eval_on_selector_all("#overview .scale-name", "all => all.map(e => e.textContent)")
+    assert scales == [
+        "δ over wordings (standard deviations between wordings)",
+        "mean difference, trained minus untrained, sorted within each block (log RMS)",
+    ]
+    assert visit.page.locator("#overview .scale").first.locator(".ticks span").count() >= 3
+
+
+def test_hovering_a_map_names_the_head_and_its_delta_and_a_click_opens_it(opened, root):
+    visit = Visit(opened, root / "reports" / "index.html")
     page = visit.page
     canvas = page.locator("canvas[data-map='dense@tiny']").first
     canvas.scroll_into_view_if_needed()
+    x, y = page.evaluate("""() => {
+      const map = maps.find((one) => one.canvas.dataset.map === "dense@tiny");
+      return [map.left + 2.5 * map.cell, map.top(1) + map.rowHeight / 2];
+    }""")
     box = canvas.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 8)
+    page.mouse.move(box["x"] + x, box["y"] + y)
     table = pl.read_parquet(root / "data/stats/tiny/dense/target.heads.parquet")
     row = table.filter(block_kind="joint", block=1, head=2).row(0, named=True)
     text = canvas.locator("xpath=following-sibling::p").first.inner_text()
     name, value = text.split(": ")
     assert name == "joint 1 · head 2"
-    assert float(value.replace("−", "-")) == pytest.approx(row["t"], rel=0.006)  # noqa: RUF001
+    assert float(value.replace("−", "-")) == pytest.approx(row["template_delta"], rel=0.006)  # noqa: RUF001
+    write_page(load_result(root, "dense", "tiny"), root / "reports" / "tiny" / "dense" / "index.html")
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    page.wait_for_url("**/tiny/dense/index.html#*")
+    page.wait_for_selector("html[data-ready='true']")
+    assert page.inner_text("#unit-name") == "joint 1 · head 2"
+    assert page.input_value("#measure") == "template_delta"
+    page.close()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 420)])
+def shown(page):
+    """Addresses of the rows of verdicts, cards of maps and pairs that are to be seen."""
+    found = page.evaluate("""() => {
+      const all = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.getBoundingClientRect().width);
+      return [
+        all("table.verdicts tbody tr").map((e) => e.dataset.result), all("#overview canvas").map((e) => e.dataset.map),
+        all("section.pair").map((e) => e.querySelector("h2").textContent),
+      ];
+    }""")
+    return tuple(found)
+
+
+def test_the_filter_hides_what_is_about_no_result_that_was_asked_for(opened, root):
+    visit = Visit(opened, root / "reports" / "index.html")
+    page = visit.page
+    everything = shown(page)
+    assert len(everything[0]) == 4
+    page.select_option("#filter-probe", "dense")
+    rows, maps, pairs = shown(page)
+    assert rows == ["dense@tiny", "dense@tiny-untrained"]
+    assert maps == ["dense@tiny", "dense@tiny-untrained", "dense@tiny - dense@tiny-untrained"]
+    assert "otherview@tiny beside otherview@tiny-untrained" not in pairs
+    assert "dense@tiny beside dense@tiny-untrained" in pairs
+    page.select_option("#filter-model", "tiny-untrained")
+    assert shown(page)[0] == ["dense@tiny-untrained"]
+    assert page.inner_text("#filter-count") == "1 of 4 results"
+    address = page.evaluate("location.href")
+    page.select_option("#filter-model", "")
+    page.select_option("#filter-probe", "")
+    page.fill("#filter-text", "PARAPHRASE perspective-taking")
+    assert shown(page)[0] == ["otherview@tiny", "otherview@tiny-untrained", "dense@tiny"]
+    page.fill("#filter-text", "nothing is like this")
+    assert (shown(page)[0], page.is_visible("#nothing")) == ([], True)
+    page.fill("#filter-text", "")
+    assert shown(page) == everything
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector("html[data-ready='true']")
+    assert shown(page)[0] == ["dense@tiny-untrained"]
+    page.close()
+
+
+def test_without_script_everything_is_shown_and_no_filter_that_does_nothing(opened, root):
+    context = opened.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((root / "reports" / "index.html").as_uri())
+    assert not page.is_visible("#filter")
+    assert page.locator("table.verdicts tbody tr").count() == 4
+    assert all(row.is_visible() for row in page.locator("table.verdicts tbody tr").all())
+    assert page.is_visible("text=The maps and the filter need their script")
+    context.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 390)])
 def test_light_dark_and_narrow_pages_are_well_formed(opened, root, scheme, width):
     visit = Visit(opened, root / "reports" / "index.html", scheme=scheme, width=width)
     assert visit.page.evaluate(WELL_FORMED) == []

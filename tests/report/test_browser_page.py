@@ -7,12 +7,15 @@ from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell
 from matplotlib.colors import LinearSegmentedColormap
 
+from plantain.report import unit_measures
 from plantain.report.figures.grid import limit
 from plantain.report.figures.style import LIGHT_STOPS
 from plantain.report.page.write import write_page
 from plantain.report.result import load_result
 
 UNITS = "data/stats/klein/otherview/{}.parquet"
+CAPTIONS = "all => all.map(e => [parseFloat(getComputedStyle(e).fontSize), e.getBoundingClientRect().right])"
+HEIGHTS = "all => all.map(e => e.getBoundingClientRect().height)"
 CENTRE = """(unit) => {
   const { index, column } = locate(state.entry, unit);
   return [map.left + (column + 0.5) * map.cell, map.top(index) + map.rowHeight / 2];
@@ -83,7 +86,7 @@ def test_hovering_a_head_shows_that_heads_numbers(visit, root, unit):
 
 
 def test_the_colour_of_a_head_is_its_t(visit, root):
-    visit.page.check("input[name=measure][value=t]", force=True)
+    visit.page.select_option("#measure", "t")
     table = pl.read_parquet(root / UNITS.format("target.heads"))
     top = limit([table["t"]])
     colours = LinearSegmentedColormap.from_list("expected", LIGHT_STOPS)
@@ -159,12 +162,13 @@ def test_the_groups_of_the_card_are_one_choice_away(visit, root):
 def test_the_map_opens_on_wordings_where_they_were_compared(visit, root):
     page = visit.page
     table = pl.read_parquet(root / UNITS.format("target.heads"))
-    assert page.is_checked("input[name=measure][value=template_t]")
+    assert page.input_value("#measure") == "template_t"
     strongest = table.drop_nulls("template_t").sort(pl.col("template_t").abs()).row(-1, named=True)
     assert facts(page)["template_t"] == pytest.approx(strongest["template_t"], rel=0.006)
     assert "Over wordings" in page.inner_text("#level")
     page.select_option("#analysis", "published.heads")
-    assert page.is_checked("input[name=measure][value=t]")
+    assert page.input_value("#measure") == "effect"
+    page.select_option("#measure", "t")
     assert page.inner_text("#level").startswith("Item level")
 
 
@@ -178,7 +182,7 @@ def test_the_table_holds_every_head_of_the_chosen_contrast(visit, root):
     row = pl.read_parquet(root / UNITS.format("paraphrase.heads")).row(200, named=True)
     assert cells[0] == f"{row['block_kind']} {row['block']} · head {row['head']}"
     shown = dict(zip(heads, cells, strict=True))
-    assert float(shown["t"].replace("−", "-")) == pytest.approx(row["t"], rel=0.006)  # noqa: RUF001
+    assert float(shown["t over items"].replace("−", "-")) == pytest.approx(row["t"], rel=0.006)  # noqa: RUF001
     assert float(shown["mean difference"].replace("−", "-")) == pytest.approx(row["mean_difference"], rel=0.006)  # noqa: RUF001
     page.select_option("#analysis", "published.card")
     assert page.locator("#top tbody tr").count() == 600
@@ -188,10 +192,12 @@ def test_the_table_holds_every_head_of_the_chosen_contrast(visit, root):
 def test_another_measure_paints_and_scales_anew(visit, root):
     page = visit.page
     before = pixel(page, 200)
-    page.check("input[name=measure][value=effect]", force=True)
+    page.select_option("#measure", "effect")
     table = pl.read_parquet(root / UNITS.format("target.heads"))
-    ends = float(page.inner_text("#high"))
-    assert ends == pytest.approx(limit([table["mean_difference"]]))
+    ticks = page.eval_on_selector_all("#scale .ticks span", "all => all.map(e => e.textContent)")
+    ends = [float(text.strip("≤≥ ").replace("−", "-")) for text in (ticks[0], ticks[-1])]  # noqa: RUF001
+    assert ends == pytest.approx([-limit([table["mean_difference"]]), limit([table["mean_difference"]])])
+    assert page.inner_text("#scale .scale-name") == "mean difference (log RMS)"
     page.check("#dim")
     faded = next(u for u in range(599) if u != 200 and table["t"][u] is not None and abs(table["t"][u]) < 3)
     assert pixel(page, faded)[3] < 255
@@ -220,7 +226,139 @@ def test_injected_script_would_not_run(visit):
     assert any("Content Security Policy" in text for text in visit.complaints)
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 420)])
+def test_the_panel_shows_first_what_the_map_shows(visit, root):
+    page = visit.page
+    table = pl.read_parquet(root / UNITS.format("target.heads"))
+    for key, column, name, unit in (
+        ("template_delta", "template_delta", "δ over wordings", "standard deviations between wordings"),
+        ("effect", "mean_difference", "mean difference", "log RMS"),
+    ):
+        page.select_option("#measure", key)
+        page.locator("#map").scroll_into_view_if_needed()
+        page.mouse.move(*point(page, 200))
+        terms = page.eval_on_selector_all("#facts dt", "all => all.map(e => e.innerText.split('\\n'))")
+        assert terms[0] == [name, unit]
+        assert next(iter(facts(page))) == key
+        assert facts(page)[key] == pytest.approx(table[column][200], rel=0.006)
+        assert len(terms) == len({term[0] for term in terms}) == 10
+
+
+def reopened(opened, address):
+    page = opened.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(address)
+    page.wait_for_selector("html[data-ready='true']")
+    return page
+
+
+def chosen(page):
+    return page.inner_text("#pairs-title"), page.input_value("#analysis"), page.input_value("#measure")
+
+
+def test_an_address_chooses_head_contrast_and_measure_and_choosing_changes_the_address(opened, visit):
+    page = visit.page
+    page.select_option("#analysis", "paraphrase.heads")
+    page.select_option("#measure", "d_z")
+    page.locator("#map").scroll_into_view_if_needed()
+    page.mouse.click(*point(page, 200))
+    address = page.evaluate("location.href")
+    assert address.split("#")[1] == "head=s3.h8&contrast=paraphrase&measure=d_z"
+    assert page.evaluate("document.getElementById('permalink').href") == address
+    again = reopened(opened, address)
+    assert chosen(again) == chosen(page) == ("The pairs of single 3 · head 8", "paraphrase.heads", "d_z")
+    assert again.evaluate("document.getElementById('map-section').getBoundingClientRect().top") < 50
+    again.evaluate("location.hash = '#head=d3.h5&contrast=target&measure=template_t'")
+    again.wait_for_selector("#permalink[href*='head=j3.h5']")
+    assert chosen(again) == ("The pairs of joint 3 · head 5", "target.heads", "template_t")
+    again.close()
+
+
+def test_an_address_reaches_the_groups_of_the_card_too(opened, visit):
+    page = visit.page
+    page.select_option("#analysis", "published.card")
+    page.locator("#map").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    address = page.evaluate("location.href")
+    assert "contrast=published&analysis=card" in address
+    again = reopened(opened, address)
+    assert chosen(again) == chosen(page)
+    assert again.inner_text("#unit-name") == page.inner_text("#unit-name")
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#head=j99.h1&contrast=nothing&measure=none", "#head=<img src=x onerror=pwned=1>", "#ladder", "#=&&="]
+)
+def test_an_address_that_names_nothing_leaves_the_page_as_it_opens(opened, page, visit, fragment):
+    again = reopened(opened, page.resolve().as_uri() + fragment)
+    assert chosen(again) == chosen(visit.page)
+    assert again.evaluate("typeof window.pwned") == "undefined"
+    again.close()
+
+
+def test_a_further_measure_has_its_place_in_menu_panel_scale_and_address_by_its_row_alone(
+    opened, tmp_path, monkeypatch
+):
+    root = write_cell(tmp_path, Cell(controls=()))
+    path = root / "data/stats/tiny/otherview/target.heads.parquet"
+    frame = pl.read_parquet(path)
+    frame.with_columns((pl.col("unit") / 100).alias("direction_share")).write_parquet(path)
+    rule = unit_measures.ScaleRule(unit_measures.ScaleKind.rising)
+    row = unit_measures.UnitMeasure(
+        "direction", "direction_share", "direction", "share", "over wordings", "It turns.", rule
+    )
+    monkeypatch.setattr(unit_measures, "UNIT_MEASURES", (*unit_measures.UNIT_MEASURES, row))
+    write_page(load_result(root, "otherview", "tiny"), root / "page.html")
+    page = reopened(opened, (root / "page.html").as_uri() + "#head=s1.h2&measure=direction")
+    assert chosen(page) == ("The pairs of single 1 · head 2", "target.heads", "direction")
+    assert page.inner_text("#measure optgroup[label='over wordings'] option[value='direction']") == "direction"
+    assert page.inner_text("#level") == "It turns."
+    assert page.inner_text("#scale .scale-name") == "direction (share)"
+    assert page.inner_text("#scale .ticks").split() == ["0", "1"]
+    assert (next(iter(facts(page))), facts(page)["direction"]) == ("direction", 0.26)
+    assert pixel(page, 0)[:3] == pytest.approx([247, 247, 244], abs=4)
+    high = np.array(LinearSegmentedColormap.from_list("expected", LIGHT_STOPS)((0.99 + 1) / 2)[:3]) * 255
+    np.testing.assert_allclose(pixel(page, 99)[:3], high, atol=8)
+    page.close()
+
+
+def test_the_contents_stay_in_view_on_a_wide_screen(visit):
+    page = visit.page
+    links = page.eval_on_selector_all(".toc a", "all => all.map(e => e.getAttribute('href'))")
+    sections = page.eval_on_selector_all("main > section", "all => all.map(e => `#${e.id}`)")
+    assert links == sections
+    page.click(".toc a[href='#controls']")
+    page.wait_for_selector(".toc a[href='#controls'][aria-current='true']")
+    box = page.locator(".toc").bounding_box()
+    assert 0 <= box["y"] < 100
+    assert page.locator("#controls").bounding_box()["x"] > box["x"] + box["width"]
+
+
+def test_captions_are_text_that_a_narrow_screen_can_show_whole(opened, page):
+    visit = Visit(opened, page, width=390)
+    captions = visit.page.eval_on_selector_all(".figures figcaption", CAPTIONS)
+    assert len(captions) >= 4
+    assert all(size >= 13 and right <= 390 for size, right in captions)
+    small = visit.page.eval_on_selector_all(
+        ".figures svg text", "all => all.map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(height for height in small if height) > 8
+    visit.page.close()
+
+
+def test_the_map_of_the_page_can_be_taken_away_as_a_table(visit, root):
+    page = visit.page
+    page.select_option("#analysis", "paraphrase.heads")
+    with page.expect_download() as found:
+        page.click("#csv")
+    frame = pl.read_csv(found.value.path())
+    table = pl.read_parquet(root / UNITS.format("paraphrase.heads"))
+    assert found.value.suggested_filename == "otherview.klein.paraphrase.heads.csv"
+    assert frame["unit"][200] == "s3.h8"
+    np.testing.assert_allclose(frame["t"].to_numpy(), table["t"].to_numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 390)])
 def test_light_dark_and_narrow_pages_are_well_formed(opened, page, scheme, width):
     visit = Visit(opened, page, scheme=scheme, width=width)
     assert visit.page.evaluate(WELL_FORMED) == []

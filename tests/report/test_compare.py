@@ -7,8 +7,13 @@ import polars as pl
 import pytest
 from helpers.report_fixture import CARD, KLEIN, Cell, write_cell, write_verdict
 
+from plantain.base import places
+from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
+from plantain.report.compare.maps import SHIFT_OF, maps_of, scales
+from plantain.report.compare.plots import write_plots
 from plantain.report.compare.write import write_compare
+from plantain.report.page.write import write_page
 from plantain.report.published import abreast
 from plantain.report.result import load_result
 
@@ -132,15 +137,16 @@ def test_two_networks_are_compared_only_by_what_reordering_heads_leaves(root):
     again, _ = comparing.map_difference(trained, untrained)
     assert values.to_list() == again.to_list()
     assert "sorted within each block" in said
-    block = trained.main.table.filter(block_kind="single", block=4)["t"].abs().sort(descending=True)
-    other = shuffled.filter(block_kind="single", block=4)["t"].abs().sort(descending=True)
+    block = trained.main.table.filter(block_kind="single", block=4)["mean_difference"].abs().sort(descending=True)
+    other = shuffled.filter(block_kind="single", block=4)["mean_difference"].abs().sort(descending=True)
     assert values[20 + 16 : 20 + 20].to_list() == pytest.approx((block - other).to_list())
 
 
 def test_one_model_is_compared_head_by_head(root):
     a, b = get(root), get(root, "dense")
     values, said = comparing.map_difference(a, b)
-    assert values[17] == pytest.approx(a.main.table["t"][17] - b.main.table["t"][17])
+    shifts = [result.main.table["mean_difference"][17] for result in (a, b)]
+    assert values[17] == pytest.approx(shifts[0] - shifts[1])
     assert "head by head" in said
 
 
@@ -170,10 +176,12 @@ def test_two_contrasts_of_one_cell_both_stand_in_the_overview_with_their_own_ver
     control = dataclasses.replace(target, chosen="paraphrase")
     write_compare([target, control], tmp_path / "compare.html")
     html = (tmp_path / "compare.html").read_text(encoding="utf-8")
-    overview = html.split('class="overview"')[1].split("</table>")[0]
+    overview = html.split('id="overview"')[1].split("</section>")[0]
     assert 'data-map="otherview@tiny"' in overview
-    assert 'data-map="otherview@tiny:paraphrase"' in overview
-    rungs = dict(re.findall(r'<tr data-result="([^"]+)"><th scope="row">[^<]+</th><td>(rung \d)</td>', html))
+    assert "otherview@tiny: rung 6, heads beyond rewording" in overview
+    assert "otherview@tiny:paraphrase: rung 1, heads beyond rewording" in overview
+    found = r'<tr data-result="([^"]+)" data-about="\d"><th scope="row">[^<]+</th><td>(rung \d)</td>'
+    rungs = dict(re.findall(found, html))
     assert rungs == {"otherview@tiny": "rung 6", "otherview@tiny:paraphrase": "rung 1"}
     assert "Contrasts differ (target; paraphrase)" in html
 
@@ -183,3 +191,90 @@ def test_probes_that_differ_make_only_their_own_section_unfair(tmp_path):
     results = [load_result(write_cell(tmp_path, cell), cell.probe, cell.model) for cell in cells]
     assert comparing.unfair_within(results) == []
     assert any("Probes differ" in reason for reason in comparing.unfair(results))
+
+
+CONTROL = {
+    "decides": "words",
+    "p": 0.01,
+    "floor": 0.01,
+    "number": 7,
+    "own_p": 0.5,
+    "reason": "told",
+    "contrast": "decoy",
+}
+
+
+def cells_of(html, address):
+    """The cells of a result's row in the table of verdicts, by their heading."""
+    row = html.split(f'<tr data-result="{address}"')[1].split("</tr>")[0]
+    parts = re.findall(r'data-label="([^"]+)">(.*?)</t[hd]>', row, re.DOTALL)
+    return {name: " ".join(re.sub(r"<[^>]+>", " ", text).split()) for name, text in parts}
+
+
+def test_the_page_opens_with_what_every_result_may_claim(tmp_path):
+    root = write_cell(tmp_path, Cell(controls=()))
+    write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1, controls=()))
+    controls = [CONTROL | {"outcome": "differs"},
+                CONTROL | {"contrast": "sketch", "decides": "picture", "outcome": "fails"}]  # fmt: skip
+    write_verdict(root, rung=6, controls=controls)
+    write_verdict(root, model="tiny-untrained", rung=1)
+    results = [get(root), get(root, model="tiny-untrained")]
+    bounded = results[0].main.summary.model_copy(
+        update={"metrics": results[0].main.summary.metrics | {"selective_heads_lower_bound": 63.0}}
+    )
+    results[0].__dict__["main"] = dataclasses.replace(results[0].main, summary=bounded)
+    write_compare(results, root / "reports" / "index.html")
+    html = (root / "reports" / "index.html").read_text(encoding="utf-8")
+    assert html.index("<table") == html.index('<table class="verdicts"')
+    assert html.index('id="verdicts"') < html.index('id="overview"') < html.index('id="metrics-title"')
+    assert cells_of(html, "otherview@tiny") == {
+        "probe": "otherview Perspective-taking versus mention", "model": "tiny",
+        "rung reached": "rung 6 every seed and reference", "heads beyond rewording (95%)": "at least 63",
+        "&delta;, SD between wordings": "15.30",
+        "deciding controls": "decoy: words alone excluded sketch: same picture in other words: fails",
+        "untrained twin": "rung 1 (tiny-untrained)",
+    }  # fmt: skip
+    untrained = cells_of(html, "otherview@tiny-untrained")
+    assert (untrained["model"], untrained["untrained twin"]) == ("tiny-untrained untrained", "is untrained tiny")
+    assert (untrained["heads beyond rewording (95%)"], untrained["deciding controls"]) == (wording.DASH, "none")
+    row = html.split('<tr data-result="otherview@tiny"')[1].split("</tr>")[0]
+    for cell in row.split("</td>")[:-1]:
+        assert 'href="tiny/otherview/index.html' in cell or 'href="tiny-untrained/otherview/index.html' in cell
+
+
+def test_no_map_of_the_index_shows_t_over_items(root):
+    results = [get(root), get(root, model="tiny-untrained"), get(root, "dense")]
+    maps = maps_of(results)
+    assert set(maps) == {name for one in results for name in (one.address, SHIFT_OF + one.address)}
+    for one in results:
+        assert maps[one.address].values.to_list() == one.main.table["template_delta"].to_list()
+        assert maps[SHIFT_OF + one.address].values.to_list() == one.main.table["mean_difference"].to_list()
+    said = scales(maps.values())
+    assert said["template_delta"]["unit"] == "standard deviations between wordings"
+    assert (said["effect"]["name"], said["effect"]["unit"]) == ("mean difference", "log RMS")
+    tops = [one.main.table["template_delta"].abs().quantile(0.99) for one in results]
+    assert said["template_delta"]["end"] >= max(tops)
+
+
+def test_files_beside_the_index_are_linked_and_those_of_a_page_elsewhere_are_not(root, tmp_path):
+    results = [get(root), get(root, "dense")]
+    page = root / places.INDEX
+    page.parent.mkdir(exist_ok=True)
+    write_compare(results, page)
+    write_plots(results, root / places.PLOTS)
+    (root / places.VERDICTS).write_text("{}")
+    for result in results:
+        write_page(result, root / places.page(result.model, result.probe))
+    hrefs = re.findall(r'<a [^>]*href="([^"#][^"#]*)', page.read_text(encoding="utf-8"))
+    assert {"verdicts.json", "plots/heatmap.csv", "tiny/dense/index.html"} <= set(hrefs)
+    assert all((page.parent / href).is_file() for href in hrefs)
+    write_compare(results, tmp_path / "compare.html")
+    assert not re.search(r'<a [^>]*href="[^"#]', (tmp_path / "compare.html").read_text(encoding="utf-8"))
+
+
+def test_a_result_whose_wordings_were_not_compared_has_no_map_over_them(tmp_path):
+    root = write_cell(tmp_path, Cell(template_tests=False, controls=()))
+    write_compare([get(root)], tmp_path / "compare.html")
+    html = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert 'data-map="otherview@tiny"' not in html
+    assert "no map over wordings" in html

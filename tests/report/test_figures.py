@@ -11,12 +11,13 @@ from helpers.report_fixture import Cell, write_cell
 from PIL import Image
 
 from plantain.report.compare.plots import block_profile, null_histogram, write_plots
-from plantain.report.figures.charts import rank_scores
-from plantain.report.figures.heatmaps import Panel, draw_map
+from plantain.report.figures.charts import blocks, rank_scores
+from plantain.report.figures.heatmaps import Panel, draw_map, hero
 from plantain.report.figures.style import (
     DARK_STOPS,
     LIGHT_STOPS,
     THEME,
+    caption,
     colormap,
     new_figure,
     plantain_style,
@@ -76,6 +77,32 @@ def test_a_colour_in_the_heatmap_is_the_t_of_its_head(result):
     values = result.main.table.filter(block_kind="single", block=7)["t"].to_numpy()
     np.testing.assert_array_equal(np.asarray(image.get_array())[7], values)
     assert image.get_clim() == (-15.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "title"),
+    [("main", "template_t", "t over wordings of every head"), ("card", "t", "t over items")],
+)
+def test_the_picture_of_a_result_is_over_wordings_where_those_were_compared(result, name, column, title):
+    analysis = getattr(result, name)
+    with plantain_style():
+        figure = hero(result, analysis)
+        maps = [
+            axes.images[0] for axes in figure.axes if axes.images and np.asarray(axes.images[0].get_array()).ndim == 2
+        ]
+    values = analysis.table.filter(block_kind="single", block=7)[column].cast(pl.Float64).to_numpy()
+    np.testing.assert_array_equal(np.asarray(maps[1].get_array())[7], values)
+    assert title in caption(figure).title
+
+
+def test_a_caption_stands_in_a_figure_or_beside_it(result):
+    shown = {}
+    for beside in (False, True):
+        with plantain_style(captions_beside=beside):
+            figure = blocks(result, result.main)
+            shown[beside] = themed_svg(figure, "bars")
+        assert caption(figure).title == "otherview on tiny: where in depth"
+    assert ["where in depth" in shown[beside] for beside in (False, True)] == [True, False]
 
 
 def test_the_map_is_centred_on_zero_and_told_apart_without_red_and_green():

@@ -8,14 +8,16 @@ import polars as pl
 import pytest
 from helpers.report_fixture import CARD, KLEIN, NASTY, Cell, write_cell, write_verdict
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.ladder.climb import rung_record
 from plantain.ladder.evidence import Rung
 from plantain.records.verdict import NAMES, Status
-from plantain.report import ladder
+from plantain.report import ladder, unit_measures
 from plantain.report import words as wording
 from plantain.report.page import sections
 from plantain.report.page.write import write_page
+from plantain.report.payload import rows
 from plantain.report.published import beside
 from plantain.report.result import load_result
 
@@ -71,12 +73,14 @@ def test_only_the_pages_own_script_may_run(html):
 
 def test_the_script_gets_the_numbers_of_the_files(html, result):
     entry = next(entry for entry in data(html)["analyses"] if entry["label"] == "published.card")
-    found = np.frombuffer(base64.b64decode(entry["data"]["t"]), "<f4")
+    measure = next(measure for measure in entry["measures"] if measure["key"] == "t")
+    found = np.frombuffer(base64.b64decode(measure["values"]), "<f4")
     table = pl.read_parquet(result.stats_folder / "published.card.parquet")
     np.testing.assert_allclose(found, table["t"].fill_null(float("nan")).to_numpy(), rtol=1e-6)
     assert sum(row["units"] for row in entry["rows"]) == len(table) == 16_320
     assert entry["rows"][7] == {
-        "kind": "single", "block": 2, "units": 768, "mlp": 192, "stream": "all", "width": 16, "perHead": 8,
+        "label": "s2", "kind": "single", "block": 2, "units": 768, "mlp": 192, "stream": "all", "width": 16,
+        "perHead": 8,
     }  # fmt: skip
 
 
@@ -300,3 +304,85 @@ def test_a_control_is_weighed_by_its_own_rung_and_not_by_its_count(judged):
     section = html.split('id="controls"')[1].split("</section>")[0]
     assert "control: rung 1" in section
     assert "responds as much" not in html
+
+
+def test_the_verdict_comes_first_and_has_25_words_at_most(judged):
+    html = (judged / "page.html").read_text(encoding="utf-8")
+    body = html.split("</h1>")[1]
+    verdict = re.search(r'id="verdict">([^<]*)</p>', body).group(1)
+    assert verdict == "Rung 6 of 7. Target."
+    before = re.sub(r"<[^>]*>?", " ", body.split('id="verdict"')[0]).split()
+    assert before == ["probe", "otherview", "on", "model", "tiny"]
+    assert len(verdict.split()) <= 25
+    assert html.index('id="verdict"') < html.index('id="verdict-detail"') < html.index('id="map-section"')
+
+
+def test_behind_the_verdict_stand_the_rung_reached_what_ended_the_climb_and_the_deciding_controls(tmp_path):
+    write_cell(tmp_path, Cell(controls=()))
+    passed = Rung(3, NAMES[2], Status.passed, guarantee="At least 7 heads separate the sides.")
+    failed = Rung(4, NAMES[3], Status.failed, reason="untrained draws do as much")
+    rungs = [rung_record(rung).model_dump(mode="json") for rung in (passed, failed)]
+    write_verdict(tmp_path, rung=3, rungs=rungs, controls=BESIDE["controls"])
+    assert sections.verdict_detail(load_result(tmp_path, "otherview", "tiny")) == [
+        "Rung 3, exceeds paraphrase: At least 7 heads separate the sides.",
+        "Rung 4, exceeds untrained, failed: untrained draws do as much.",
+        "The same words elsewhere, control decoy: words alone are excluded: at least 7 heads.",
+    ]
+
+
+def test_links_lead_to_files_of_the_workspace(tmp_path):
+    root = write_cell(tmp_path, Cell())
+    write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1))
+    known = {"published": {"heads_over_t3": 451, "heads_over_t3_fraction": 0.88}}
+    for model in ("tiny", "tiny-untrained"):
+        write_verdict(root, model=model, untrained={"tiny-untrained": known} if model == "tiny" else {})
+        (root / places.metrics(model, "otherview")).parent.mkdir(parents=True)
+        (root / places.metrics(model, "otherview")).write_text("{}")
+        write_page(load_result(root, "otherview", model), root / places.page(model, "otherview"))
+    (root / places.INDEX).write_text("")
+    other = {"tiny": "tiny-untrained", "tiny-untrained": "tiny"}
+    for model, twin in other.items():
+        page = root / places.page(model, "otherview")
+        hrefs = re.findall(r'<a [^>]*href="([^"#][^"]*)"', page.read_text(encoding="utf-8"))
+        found = {(page.parent / href).resolve() for href in hrefs}
+        assert all(path.is_file() for path in found)
+        stats = root / places.stats(model, "otherview")
+        tables = {path for path in stats.glob("*.parquet") if path.name.count(".") in (2, 3)} - set(
+            stats.glob("*.null.parquet")
+        )
+        expected = {root / places.INDEX, root / places.page(twin, "otherview"), page.parent / "metrics.json", *tables}
+        assert {path.resolve() for path in expected} <= found
+
+
+def test_a_measure_is_a_row_of_one_table_and_no_script_knows_its_name(tmp_path, monkeypatch):
+    root = write_cell(tmp_path, Cell(controls=()))
+    path = root / "data" / "stats" / "tiny" / "otherview" / "target.heads.parquet"
+    frame = pl.read_parquet(path)
+    frame.with_columns(pl.lit(0.25).alias("direction_share")).write_parquet(path)
+    rule = unit_measures.ScaleRule(unit_measures.ScaleKind.rising)
+    row = unit_measures.UnitMeasure(
+        "direction", "direction_share", "direction", "share", "over wordings", "Turns.", rule
+    )
+    monkeypatch.setattr(unit_measures, "UNIT_MEASURES", (*unit_measures.UNIT_MEASURES, row))
+    write_page(load_result(root, "otherview", "tiny"), root / "page.html")
+    html = (root / "page.html").read_text(encoding="utf-8")
+    target, published = (
+        next(entry for entry in data(html)["analyses"] if entry["label"] == label)
+        for label in ("target.heads", "published.heads")
+    )
+    (found,) = [measure for measure in target["measures"] if measure["key"] == "direction"]
+    assert (found["name"], found["unit"], found["said"]) == ("direction", "share", "Turns.")
+    assert found["scale"] == {"kind": "rising", "end": 0.25, "knee": 1.0, "ticks": [0.0, 0.25]}
+    assert set(np.frombuffer(base64.b64decode(found["values"]), "<f4")) == {0.25}
+    assert "direction" not in {measure["key"] for measure in published["measures"]}
+    script = html.split("<script>")[1]
+    assert not any(f'"{one.key}"' in script for one in unit_measures.UNIT_MEASURES if len(one.key) > 1)
+
+
+def test_the_text_stream_of_a_joint_block_is_a_row_of_its_own():
+    units = pl.DataFrame({
+        "block_kind": ["joint"] * 4 + ["single"] * 2, "block": [0] * 4 + [0] * 2, "head": [0, 1, 0, 1, 0, 1],
+        "stream": ["image"] * 2 + ["text"] * 2 + ["all"] * 2, "part": ["attention"] * 6, "width": [32] * 6,
+        "column": [0, 1, 0, 1, 0, 1],
+    })  # fmt: skip
+    assert [(row["label"], row["units"]) for row in rows(units)] == [("j0", 2), ("j0t", 2), ("s0", 2)]

@@ -20,7 +20,10 @@ def test_addresses_are_read(text, expected):
         assert str(expected) == text
 
 
-@pytest.mark.parametrize("text", ["otherview", "Other@tiny", "a@", "@b", "a@b@", "a@b:", "a@b:C", "a@b@:c", "a@-b"])
+NONE = ["otherview", "Other@tiny", "a@", "@b", "a@b@", "a@b:", "a@b:C", "a@b@:c", "a@-b", "a@b."]
+
+
+@pytest.mark.parametrize("text", NONE)
 def test_what_names_no_result_is_refused_with_the_forms_there_are(text):
     with pytest.raises(InputError, match="PROBE@MODEL"):
         parse(text)

@@ -3,14 +3,11 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from helpers.servers import free_port, wait_for
+from helpers.servers import free_port, mlflow_server
 from helpers.track_helpers import make_cell, make_results, parameters, runs
 
 from plantain.track.mlflow.faults import StoreError
@@ -152,25 +149,10 @@ def test_a_store_that_is_no_database_costs_a_warning(checkout):
 @pytest.fixture(scope="module")
 def server(migrated_store, tmp_path_factory):
     """A real MLflow server on loopback: its address and its process."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    (folder / "mlflow.db").write_bytes(Path(migrated_store).read_bytes())
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-    ]
-    with (folder / "log").open("wb") as log:
-        options = {"cwd": folder, "stdout": log, "stderr": log, "start_new_session": True}
-        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        process = subprocess.Popen([*command, *store], env=os.environ | quiet, **options)
-    address = f"http://127.0.0.1:{port}"
-    wait_for(f"{address}/health", process)
-    yield address, process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy2(migrated_store, folder / "mlflow.db")
+    with mlflow_server(folder, f"sqlite:///{folder}/mlflow.db") as started:
+        yield started
 
 
 def test_what_waited_reaches_the_server_when_it_is_back(checkout, server):

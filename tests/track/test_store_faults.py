@@ -3,8 +3,10 @@
 import errno
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
+import tempfile
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -196,14 +198,15 @@ except PlantainError as error:
 @pytest.mark.parametrize("whose", ["folder", "database", "lock"])
 def test_a_store_that_another_user_owns_is_named_with_who_may_write(tracked, python, whose):
     make_results(tracked)
-    for path in (tracked, *tracked.rglob("*")):
-        path.chmod(0o777)
-    (tracked / "mlflow").chmod(0o755 if whose == "folder" else 0o777)
-    (tracked / "mlflow/mlflow.db").chmod(0o644 if whose == "database" else 0o666)
-    (tracked / "mlflow/publish.lock").touch(0o644 if whose == "lock" else 0o666)
-    for parent in list(tracked.parents)[:-2]:
-        parent.chmod(parent.stat().st_mode | 0o055)
-    printed = python(AS_NOBODY, tracked).communicate(timeout=120)[0]
+    # Not below pytest's folder, which every session of pytest closes to others as it begins.
+    with tempfile.TemporaryDirectory(prefix="workspace-") as name:
+        root = Path(shutil.copytree(tracked, name, dirs_exist_ok=True))
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o777)
+        (root / "mlflow").chmod(0o755 if whose == "folder" else 0o777)
+        (root / "mlflow/mlflow.db").chmod(0o644 if whose == "database" else 0o666)
+        (root / "mlflow/publish.lock").touch(0o644 if whose == "lock" else 0o666)
+        printed = python(AS_NOBODY, root).communicate(timeout=120)[0]
     warning, stale = printed.strip().splitlines()[-2:]
     for said in (warning, stale):
         assert "cannot be written by this user" in said, printed

@@ -20,7 +20,8 @@ from plantain.base.yaml import Key, YamlFile, read_yaml
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """Probes, conditions, contrasts, analyses and references: no hyphen, since DVC joins matrix values with one."""
 
-MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9_-])?")
+"""Models, which name folders: Windows takes no notice of a dot or a blank at the end of a name."""
 
 VERDICT_ANALYSIS = "heads"
 """The analysis that every verdict rests on."""
@@ -154,7 +155,7 @@ _LATENT = 16
 def _check_model(source: YamlFile, params: Params, name: str) -> None:
     model = params.models[name]
     if not MODEL_NAME.fullmatch(name):
-        fix = "use lower-case letters, digits, dots, hyphens and underscores."
+        fix = "use lower-case letters, digits, dots, hyphens and underscores, at most 64, with no dot first or last."
         raise source.error(f"'{name}' is not a model name.", "models", name, fix=fix)
     if name in RESERVED:
         fix = "choose another name."

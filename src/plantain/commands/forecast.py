@@ -1,20 +1,25 @@
 """What ``plantain run --dry-run`` prints: passes, time, disk and memory of every cell, before anything runs."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from plantain.base import places
+from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
 from plantain.probe.expand import expand
 from plantain.probe.records import Expansion, Record, ReferenceRecord
 from plantain.probe.spec import read_probe
-from plantain.records.lock import ModelLock, read_lock
+from plantain.records.lock import NOT_FETCHED, ModelLock, read_lock
 
+_NUMBERS = ("passes", "prompts", "images", "time", "disk", "memory")
+_WIDE = 100
+"""Columns of the table where nobody says how wide the terminal is."""
 CellAddress = tuple[str, str]
 
 
@@ -33,17 +38,33 @@ class Planned:
 
 def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> None:
     """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
-    table = Table("probe", "model", "passes", "prompts", "images", "time", "disk", "memory", box=None)
-    plans = []
+    numbers = [Column(name, justify="right") for name in _NUMBERS]
+    table = Table("probe", Column("model", overflow="fold"), *numbers, box=None, pad_edge=False)
+    plans, unfetched = [], set()
     for work in [*_cells(params, cells), *(_study(params, cells) if study else ())]:
         found = plan(work.records, work.references, work.lock, work.capture, params.reference)
         plans.append(found)
+        if work.lock.files_sha256 == NOT_FETCHED:
+            unfetched.add(str(work.lock.repo))
         table.add_row(work.probe, work.model, *_row(found))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     devices = " and ".join(sorted({found.device for found in plans}))
     print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
-    for sentence in _remarks(plans):
+    for sentence in [*_remarks(plans), *_to_fetch(params, unfetched)]:
         print(sentence)
+
+
+def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:
+    """Which models are forecast by what was published of them, and what fetching them takes."""
+    from plantain.model.known import DOWNLOAD_GB
+
+    for repo in sorted(unfetched):
+        model = next(name for name, entry in params.models.items() if entry.repo == repo)
+        size = f", about {DOWNLOAD_GB[repo]} GB" if repo in DOWNLOAD_GB else ""
+        yield (
+            f"{model} is not on this machine: its sizes are those that {repo} is published with. "
+            f"`plantain model fetch {model}` brings it{size}."
+        )
 
 
 def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
@@ -101,7 +122,7 @@ def declared_lock(params: Params, model: str) -> ModelLock:
     path = places.model_lock(model)
     found = read_lock(path) if path.exists() else None
     if found is None or _origin(found) != _declared_origin(entry, base):
-        found = _resolved(params, model, entry)
+        found = _resolved(params, model, entry, base)
     width = params.capture.group_width
     groups = found.geometry.groups * found.group_width // width
     settings = entry.settings(base) | {"text_encoder_out_layers": found.text_encoder_out_layers}
@@ -109,12 +130,22 @@ def declared_lock(params: Params, model: str) -> ModelLock:
     return found.model_copy(update=settings | {"geometry": found.geometry.model_copy(update={"groups": groups})})
 
 
-def _resolved(params: Params, model: str, entry: ModelParams) -> ModelLock:
-    """As the model stage resolves it, with one draw of a family: all have the same size."""
+def _resolved(params: Params, model: str, entry: ModelParams, base: ModelParams) -> ModelLock:
+    """As the model stage resolves it, with one draw of a family: all have the same size.
+
+    A published model that is not on this machine has the sizes that it was published with.
+    """
     from plantain.model.resolve import resolve
+    from plantain.model.unfetched import unfetched_lock
 
     single = entry.model_copy(update={"seed": 0, "seeds": None}) if entry.seeds is not None else entry
-    return resolve(model, params.model_copy(update={"models": params.models | {model: single}}))[0]
+    try:
+        return resolve(model, params.model_copy(update={"models": params.models | {model: single}}))[0]
+    except InputError:
+        found = unfetched_lock(model, params) if base.source is Source.hub else None
+        if found is None:
+            raise
+        return found
 
 
 def _origin(lock: ModelLock) -> tuple[str | None, ...]:

@@ -16,9 +16,11 @@ from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
+from plantain.records import journal
 from plantain.stages.pipelines import follow
 from plantain.stages.rooms import section_version
 from plantain.stages.workspace.upgrade import renew_stages
+from plantain.stages.workspace.writable import refuse_unwritable
 from plantain.track import dvcbusy, lockcopy
 from plantain.track.owned import refuse_damaged
 
@@ -26,23 +28,80 @@ Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of 
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
 Study = Annotated[bool, typer.Option("--study", help="Then draw untrained models, seeds and images: minutes to hours.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
+Device = Annotated[str | None, typer.Option("--device", help="With --dry-run: as on cpu or cuda, be it here or not.")]
 
 
-def run(probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False) -> None:
+def run(
+    probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False, device: Device = None
+) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
     _look_at_files()
     params = read_params()
-    cells = _chosen(params, probes, model)
+    cells = _chosen(params, probes, model, planned=dry_run)
     _refuse_other_versions()
     _refuse_infeasible(params, cells)
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
-        print_forecast(params, cells, study=study)
+        print_forecast(_as_on(device, params), cells, study=study)
         return
+    if device is not None:
+        fix = "leave it out, or set `device:` of the model in params.yaml."
+        raise InputError("--device is for a forecast, and goes with --dry-run alone.", fix=fix)
+    refuse_unwritable(cells)
+    print(_announced(cells), flush=True)
     with _alone():
         code = _reproduce(params, cells, everything=not probes and not model, study=study)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
+
+
+def _announced(cells: list[tuple[str, str]]) -> str:
+    """What is about to happen, and how long it may take, before the first seconds are spent on it."""
+    probes, models = (", ".join(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    seconds = _longest(cells)
+    whole = "`plantain run --dry-run` forecasts it" if seconds is None else f"up to {_spoken(seconds)} here so far"
+    return (
+        f"plantain: {probes} on {models}. DVC compares first, which takes some seconds, and then runs what changed; "
+        f"everything: {whole}."
+    )
+
+
+def _longest(cells: list[tuple[str, str]]) -> float | None:
+    """Seconds of the longest execution of every stage of these cells; None where one was never captured here."""
+    taken: dict[str, float] = {}
+    for one in journal.executions():
+        taken[one.receipt_path] = max(taken.get(one.receipt_path, 0.0), one.ended - one.started)
+    captures = [_receipts(cell, ("capture",)) for cell in cells]
+    if not all(path in taken for (path,) in captures):
+        return None
+    paths = {path for cell in cells for path in _receipts(cell, ("reference", "capture", "analyze", "report"))}
+    paths |= {str(places.receipt("model", model=model)) for _, model in cells}
+    paths |= {str(places.receipt("prompts", probe=probe)) for probe, _ in cells}
+    return sum(
+        taken.get(path, 0.0) for path in paths | {str(places.receipt(stage)) for stage in ("verdict", "compare")}
+    )
+
+
+def _receipts(cell: tuple[str, str], stages: tuple[str, ...]) -> list[str]:
+    return [str(places.receipt(stage, probe=cell[0], model=cell[1])) for stage in stages]
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _as_on(device: str | None, params: Params) -> Params:
+    """The declared models on another device.
+
+    Raises:
+        InputError: there is no device of that kind.
+    """
+    if device is None:
+        return params
+    if device not in ("cpu", "cuda", "mps"):
+        raise InputError(f"'{device}' is no device.", field="--device", fix="use cpu, cuda or mps.")
+    moved = {name: entry.model_copy(update={"device": device}) for name, entry in params.models.items()}
+    return params.model_copy(update={"models": moved})
 
 
 @contextmanager
@@ -127,8 +186,12 @@ def _refuse_infeasible(params: Params, cells: list[tuple[str, str]]) -> None:
             raise error
 
 
-def _chosen(params: Params, probes: list[str] | None, models: list[str] | None) -> list[tuple[str, str]]:
-    for key, wanted, known in (("probes", probes, params.run.probes), ("models", models, params.run.models)):
+def _chosen(
+    params: Params, probes: list[str] | None, models: list[str] | None, *, planned: bool = False
+) -> list[tuple[str, str]]:
+    """The cells that were asked for; what is only planned may be any declared model."""
+    ready = [*params.models] if planned else params.run.models
+    for key, wanted, known in (("probes", probes, params.run.probes), ("models", models, ready)):
         for name in wanted or []:
             if name not in known:
                 fix = f"add it to run.{key}, or use one of: {', '.join(known)}."

@@ -36,6 +36,13 @@ KNOWN: dict[str, dict[str, Any]] = {
 }
 """Repository name to the arguments of ``Flux2Transformer2DModel``."""
 
+TEXT_ENCODERS: dict[int, int] = {3 * 2560: 4_022_468_096, 3 * 4096: 8_190_735_360}
+"""Width of a prompt embedding to the parameters of the encoder that makes it: Qwen3 4B and 8B, by their published
+configurations; a test builds both."""
+
+VAE_PARAMETERS = 84_046_115
+"""Of diffusers' ``AutoencoderKLFlux2`` as its defaults make it."""
+
 DOWNLOAD_GB: dict[str, int] = {
     "black-forest-labs/FLUX.2-klein-base-4B": 16,
     "black-forest-labs/FLUX.2-klein-base-9B": 35,

@@ -20,7 +20,7 @@ from plantain.model.opening import AGAIN, open_parts
 from plantain.model.untrained import reinitialised_tensors
 from plantain.records.lock import Component, ModelLock
 
-_OUT_LAYERS = [9, 18, 27]
+OUT_LAYERS = [9, 18, 27]
 """Encoder layers that the Klein pipeline reads unless told otherwise."""
 
 
@@ -39,7 +39,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     base = declared(of, params) if of else entry
     files = _files(of or name, base, entry.method)
     settings = entry.settings(base)
-    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or _OUT_LAYERS)
+    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or OUT_LAYERS)
     with reading(files.folder / "transformer", "a transformer", AGAIN):
         empty = empty_transformer(files.folder / "transformer", settings["dtype"])
     maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)

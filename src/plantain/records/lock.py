@@ -1,6 +1,7 @@
 """The model lock: everything needed to bring back the weights that made a number (needs no torch)."""
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 
@@ -8,6 +9,9 @@ from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
 from plantain.base.params import Method, Source
 from plantain.records.base import Frozen, read
+
+NOT_FETCHED: Final = "not fetched"
+"""What a forecast has for a digest where the files are not on this machine; no lock that is written down has it."""
 
 
 class Component(Frozen):

@@ -102,10 +102,11 @@ def _listed(names: Sequence[str]) -> str:
 def beside(result: Result) -> list[str]:
     """What stands beside the rungs: deciding controls, spread, items and wordings together, the number of probes."""
     climb = result.standing
-    return [] if climb is None else [*_controls(climb), *_spread(climb), *_both(climb), *_holm(climb)]
+    return [] if climb is None else [*controls(climb), *_spread(climb), *_both(climb), *_holm(climb)]
 
 
-def _controls(climb: Climb) -> Iterator[str]:
+def controls(climb: Climb) -> Iterator[str]:
+    """What each deciding control says, in a sentence."""
     for one in climb.controls:
         kind = "The same words elsewhere" if one.of_words else "The same picture in other words"
         yield f"{kind}, control {one.contrast}: {one.reason}."

@@ -1,4 +1,4 @@
-"""What the page's script needs: unit columns as base64 float32, pair differences, prompts. Plain JSON."""
+"""What the page's script needs, as plain JSON: measures of units as base64 float32, pair differences, prompts."""
 
 import base64
 from typing import Any
@@ -8,19 +8,9 @@ import polars as pl
 from scipy import stats
 
 from plantain.report import words as wording
-from plantain.report.figures.grid import MEASURES, limit
+from plantain.report.figures.grid import block_label
 from plantain.report.result import Analysis, Result
-
-COLUMNS = {
-    "t": "t", "effect": "mean_difference", "d_z": "d_z", "p": "p", "p_fwer": "p_fwer", "q": "q_bh",
-    "template_t": "template_t", "template_delta": "template_delta", "template_p": "template_p",
-}  # fmt: skip
-"""Names that the script uses, to columns of the unit table."""
-
-FAINT = 5.0
-"""The scale of t over wordings ends no lower, so that noise looks like noise."""
-
-GROUP_COLUMNS = ("t", "effect", "d_z", "p", "q")
+from plantain.report.unit_measures import FAINT, TREND, UnitMeasure, measure_of, measures_of, scale, unit_of
 
 
 def payload(result: Result) -> dict[str, Any]:
@@ -33,9 +23,18 @@ def payload(result: Result) -> dict[str, Any]:
         "address": result.address,
         "analyses": [_entry(analysis, ranks) for analysis in shown],
         "main": result.main.label,
+        "small": _small([one for one in shown if one.summary.unit == "head"], result.main),
         "items": _items(result),
         "prompts": prompts(result),
     }
+
+
+def _small(shown: list[Analysis], main: Analysis) -> dict[str, Any]:
+    """The measure of the maps of all contrasts side by side, over wordings where those were compared, on one scale."""
+    one = next(measures_of(main.table, heads=True), measure_of("t"))
+    assert one.rule is not None
+    columns = [analysis.table[one.column] for analysis in shown if one.column in analysis.table.columns]
+    return named(one, main) | {"scale": scale(one.rule, columns)}
 
 
 def item_ranks(result: Result) -> dict[str, float]:
@@ -61,51 +60,75 @@ def _items(result: Result) -> list[str]:
 def _entry(analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
     table, summary = analysis.table, analysis.summary
     head = summary.unit == "head"
-    data = {name: encode(table[COLUMNS[name]]) for name in (COLUMNS if head else GROUP_COLUMNS) if _any(table, name)}
     entry: dict[str, Any] = {
-        "label": analysis.label, "contrast": analysis.contrast, "role": summary.role, "unit": summary.unit,
-        "noun": wording.units_noun(analysis), "phrase": wording.contrast_phrase(analysis),
+        "label": analysis.label, "contrast": analysis.contrast, "analysis": analysis.name, "role": summary.role,
+        "unit": summary.unit, "noun": wording.units_noun(analysis), "phrase": wording.contrast_phrase(analysis),
         "measure": wording.measure_phrase(analysis), "a": summary.a, "b": summary.b, "rows": rows(table),
-        "over": int((table["t"].abs() > 3).sum()), "alive": analysis.metrics.get("alive_units"), "data": data,
-        "limits": {name: limit([table[column]]) for name, column in MEASURES.items()},
+        "across": "head" if head else "16-channel group", "over": int((table["t"].abs() > 3).sum()),
+        "alive": analysis.metrics.get("alive_units"),
+        "measures": [_measure(one, table[one.column], analysis) for one in measures_of(table, heads=head)],
     }  # fmt: skip
-    if "template_t" in data:
-        entry["limits"]["template_t"] = max(FAINT, limit([table["template_t"]], share=0.75))
     if analysis.differences is not None:
-        entry |= _differences(analysis, ranks)
+        entry |= _differences(analysis)
+        entry["measures"] += _trend(analysis, entry["items"], ranks)
+        if entry["items"] and all(item in ranks for item in entry["items"]):
+            entry["ranks"] = [ranks[item] for item in entry["items"]]
     return entry
 
 
+def _measure(one: UnitMeasure, values: pl.Series, analysis: Analysis) -> dict[str, Any]:
+    """A measure as the script reads it: all that there is to say of it, its scale, and a value a unit."""
+    return {
+        **named(one, analysis),
+        "scale": scale(one.rule, [values]) if one.rule else None,
+        "fade": {"by": one.fade, "over": FAINT, "said": measure_of(one.fade).name} if one.fade else None,
+        "values": encode(values),
+    }
+
+
+def named(one: UnitMeasure, analysis: Analysis) -> dict[str, Any]:
+    """Key, name, unit, level and meaning of a measure, in an analysis."""
+    measure = wording.MEASURES.get(analysis.summary.measure, analysis.summary.measure)
+    return {"key": one.key, "name": one.name, "unit": unit_of(one, measure), "level": one.level, "said": one.said}
+
+
 def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """The blocks in unit order: kind, number, number of units, where the MLP part begins (or None), group width."""
+    """The rows of the map in unit order, a block or one stream of it each.
+
+    Label, kind, number, stream, number of units, where the MLP part begins (or None), group width, units a head.
+    """
     found = []
-    for (kind, block), part in table.group_by("block_kind", "block", maintain_order=True):
+    for (kind, block, stream), part in table.group_by("block_kind", "block", "stream", maintain_order=True):
         mlp = part.filter(part="mlp")["column"]
         heads = part["head"].drop_nulls()
         found.append({
-            "kind": kind, "block": block, "units": len(part), "mlp": mlp.min() if len(mlp) else None,
-            "stream": part["stream"][0], "width": int(part["width"][0]),
-            "perHead": max(1, (len(part) - len(mlp)) // max(1, heads.n_unique())),
+            "label": block_label(str(kind), int(str(block)), str(stream)), "kind": kind, "block": block,
+            "units": len(part), "mlp": mlp.min() if len(mlp) else None, "stream": stream,
+            "width": int(part["width"][0]), "perHead": max(1, (len(part) - len(mlp)) // max(1, heads.n_unique())),
         })  # fmt: skip
     return found
 
 
-def _any(table: pl.DataFrame, name: str) -> bool:
-    column = COLUMNS[name]
-    return column in table.columns and table[column].null_count() < len(table)
-
-
-def _differences(analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
+def _differences(analysis: Analysis) -> dict[str, Any]:
     frame = analysis.differences
     assert frame is not None
-    units = analysis.table["unit"].cast(pl.String).to_list()
-    values = frame.select(units).to_numpy()
-    items = frame["item"].to_list()
-    found: dict[str, Any] = {"items": items, "differences": _base64(values)}
-    if items and all(item in ranks for item in items):
-        found["trend"] = _base64(trend(values, np.array([ranks[item] for item in items])))
-        found["ranks"] = [ranks[item] for item in items]
-    return found
+    return {"items": frame["item"].to_list(), "differences": _base64(_by_unit(analysis))}
+
+
+def _by_unit(analysis: Analysis) -> np.ndarray:
+    """Differences (items, units)."""
+    frame = analysis.differences
+    assert frame is not None
+    values: np.ndarray = frame.select(analysis.table["unit"].cast(pl.String).to_list()).to_numpy()
+    return values
+
+
+def _trend(analysis: Analysis, items: list[str], ranks: dict[str, float]) -> list[dict[str, Any]]:
+    """The trend with rank as a measure, where every item has one."""
+    if not items or not all(item in ranks for item in items):
+        return []
+    values = trend(_by_unit(analysis), np.array([ranks[item] for item in items]))
+    return [_measure(TREND, pl.Series(values), analysis)]
 
 
 def trend(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:

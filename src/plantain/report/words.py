@@ -131,11 +131,16 @@ def beyond_wording(analysis: Analysis) -> str:
 
 def verdict_sentence(result: Result) -> str:
     """The verdict, or plainly that there is none."""
+    lead = f"{result.main.contrast}, exploratory: " if result.exploratory and result.standing else ""
+    return lead + claim(result)
+
+
+def claim(result: Result) -> str:
+    """The verdict of what stands first, without saying which contrast that is: 25 words at most."""
     climb = result.standing
     if climb is None:
         return "Verdict: not tested. These numbers say that sentences differ; they name no cause."
-    lead = f"{result.main.contrast}, exploratory: " if result.exploratory else ""
-    return lead + (climb.sentence or f"Rung {climb.rung} of {len(NAMES)}.")
+    return climb.sentence or f"Rung {climb.rung} of {len(NAMES)}."
 
 
 def rung_phrase(climb: Climb | None) -> str:

@@ -163,18 +163,25 @@ def overlap(a: Analysis, b: Analysis) -> Overlap:
 
 
 def map_difference(a: Result, b: Result) -> tuple[pl.Series, str]:
-    """Per unit t of ``a`` minus t of ``b`` within one model; else |t| sorted in each block, largest first."""
+    """Mean difference of ``a`` minus that of ``b``: head by head within one model, else sorted by size in each block.
+
+    It is in the measure's own units in both. A t is not: its denominator is another in every network.
+    """
     if same_model(a, b):
-        return a.main.table["t"] - b.main.table["t"], "t of the first minus t of the second, head by head."
+        said = "Mean difference of the first minus that of the second, head by head."
+        return a.main.table["mean_difference"] - b.main.table["mean_difference"], said
     ordered = [_sorted(result.main.table) for result in (a, b)]
-    said = "|t| sorted within each block, largest first, then subtracted: heads of two networks do not correspond."
+    said = (
+        "Sizes of the mean difference sorted within each block, largest first, then subtracted: "
+        "heads of two networks do not correspond."
+    )
     return ordered[0] - ordered[1], said
 
 
 def _sorted(table: pl.DataFrame) -> pl.Series:
-    size = pl.col("t").abs().fill_null(0.0)
+    size = pl.col("mean_difference").abs().fill_null(0.0)
     ordered = size.sort(descending=True).over("block_kind", "block", "part", mapping_strategy="group_to_rows")
-    return table.select(ordered.alias("t"))["t"]
+    return table.select(ordered.alias("size"))["size"]
 
 
 def prompt_diff(a: Result, b: Result) -> PromptDiff:

@@ -4,11 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
-from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from plantain.base import places
@@ -16,7 +13,8 @@ from plantain.base.files import write_atomic
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.contents import EqualN, Overlap, PromptDiff
-from plantain.report.figures.grid import limit
+from plantain.report.compare.maps import DIFFERENCE, SHIFT_OF, SORTED, UnitValues, maps_of, scales, wordings_compared
+from plantain.report.compare.verdicts import verdict_rows
 from plantain.report.figures.style import (
     CONTROL,
     DARK_STOPS,
@@ -29,10 +27,8 @@ from plantain.report.figures.style import (
     new_figure,
     plantain_style,
     quiet,
-    themed_svg,
 )
-from plantain.report.page.write import template
-from plantain.report.payload import encode, rows
+from plantain.report.page.write import Chart, inline_chart, template
 from plantain.report.published import abreast
 from plantain.report.result import Analysis, Result
 
@@ -49,7 +45,16 @@ class Pair:
     unfair: list[str]
     overlap: Overlap | None
     prompts: PromptDiff
-    profile: Markup
+    profile: Chart
+
+
+_FILES = (
+    (places.VERDICTS.name, "the few numbers that a claim rests on, by probe and model"),
+    (f"{places.PLOTS.name}/heatmap.csv", "t over items of every head"),
+    (f"{places.PLOTS.name}/block_profile.csv", "a row a block"),
+    (f"{places.PLOTS.name}/sign_flips.csv", "the null over items"),
+)
+"""What stands beside the index, and what it is."""
 
 
 def write_compare(results: Sequence[Result], path: Path, asked: str | None = None) -> None:
@@ -58,11 +63,13 @@ def write_compare(results: Sequence[Result], path: Path, asked: str | None = Non
     ``asked`` says how often the models were asked. Without it the page takes that from ``asked.js`` beside it: it
     follows from git's history, so no page that DVC tracks may hold it.
     """
-    maps = {result.address: _map(result.main.table, result.main.table["t"]) for result in results}
+    maps = maps_of(results)
     pairs = [_pair(a, b, maps) for a, b in comparing.pairs(results)]
     probes = list(dict.fromkeys(result.probe for result in results))
     models = list(dict.fromkeys(result.model for result in results))
+    links, shown = _links(results, path), scales(maps.values())
     text: str = template("compare.html.j2", ("units.js", "compare.js"), beside=asked is None).render(
+        verdicts=verdict_rows(results),
         results=results,
         cells=_cells(results),
         probes=probes,
@@ -74,13 +81,18 @@ def write_compare(results: Sequence[Result], path: Path, asked: str | None = Non
         subsets=comparing.SUBSETS,
         table=_table(results),
         cards=abreast(_one_each(results)),
-        links=_links(results, path),
+        links=links,
+        files=_FILES if links and path.parent.name == places.REPORTS.name else (),
         asked=asked,
         asked_file=places.ASKED.name,
+        number={result.address: index for index, result in enumerate(results)},
+        compared={result.address for result in results if wordings_compared(result)},
+        shift_of=SHIFT_OF,
         data={
-            "maps": maps,
+            "maps": {name: one.to_json() for name, one in maps.items()},
             "models": models,
-            "limits": _limits(results, maps),
+            "scales": shown,
+            "links": links,
             "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS},
         },
     )
@@ -100,29 +112,15 @@ def _one_each(results: Sequence[Result]) -> list[Result]:
     return list({(result.probe, result.model, result.rev): result for result in results}.values())
 
 
-def _map(table: pl.DataFrame, values: pl.Series, kind: str = "t") -> dict[str, Any]:
-    return {"rows": rows(table), "data": {"t": encode(values)}, "scale": kind, "top": limit([values])}
-
-
-def _limits(results: Sequence[Result], maps: dict[str, dict[str, Any]]) -> dict[str, float]:
-    tops: dict[str, list[float]] = {"difference": [], "sorted": []}
-    for found in maps.values():
-        tops.get(found["scale"], []).append(found["top"])
-    return {"t": limit([result.main.table["t"] for result in results])} | {
-        k: max(v, default=1.0) for k, v in tops.items()
-    }
-
-
-def _pair(a: Result, b: Result, maps: dict[str, dict[str, Any]]) -> Pair:
+def _pair(a: Result, b: Result, maps: dict[str, UnitValues]) -> Pair:
     key, said = "", "The geometries differ, so there is no map of differences; the profiles run over relative depth."
     if comparing.same_geometry(a, b):
         values, said = comparing.map_difference(a, b)
         key = f"{a.address} - {b.address}"
-        maps[key] = _map(a.main.table, values, "difference" if comparing.same_model(a, b) else "sorted")
+        maps[key] = UnitValues(a, DIFFERENCE if comparing.same_model(a, b) else SORTED, values)
     shared = comparing.overlap(a.main, b.main) if comparing.same_model(a, b) else None
-    with plantain_style():
-        label = escape(f"Share of heads over 3 by relative depth, {a.address} and {b.address}")
-        chart = Markup(themed_svg(profile(a, b), str(label)))
+    with plantain_style(captions_beside=True):
+        chart = inline_chart(profile(a, b), f"Share of heads over 3 by relative depth, {a.address} and {b.address}")
     return Pair(a, b, key, said, comparing.unfair((a, b)), shared, comparing.prompt_diff(a, b), chart)
 
 

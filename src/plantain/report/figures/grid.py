@@ -56,6 +56,6 @@ def limit(columns: Iterable[pl.Series], share: float = 0.995) -> float:
     return power * next(step for step in _STEPS if step * power >= top * (1 - 1e-9))
 
 
-def block_label(kind: str, block: int) -> str:
-    """``j3`` or ``s12``."""
-    return f"{kind[0]}{block}"
+def block_label(kind: str, block: int, stream: str = "") -> str:
+    """``j3`` or ``s12``; ``j3t`` for the text stream of a joint block."""
+    return f"{kind[0]}{block}{'t' if stream == 'text' else ''}"

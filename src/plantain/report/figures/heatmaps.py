@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
@@ -14,6 +15,7 @@ from plantain.report import words as wording
 from plantain.report.figures.grid import MEASURES, STREAMS, Grid, block_label, grids, limit
 from plantain.report.figures.style import CONTROL, INK, JOINT, MUTED, SINGLE, colormap, headline, new_figure, quiet
 from plantain.report.result import Analysis, Result
+from plantain.report.unit_measures import ScaleKind, measure_of, measures_of, scale
 
 MEASURE_LABELS = {"t": "t", "effect": "mean difference", "d_z": "$d_z$ = mean / SD"}
 LEFT = 0.098
@@ -33,6 +35,15 @@ class Panel:
     labels: bool = True
     sparse: bool = False
     """Label only the first and last joint block, for maps too small for more."""
+    bend: float = 0.0
+    """Up to where the scale is straight before it runs like a logarithm; 0 where it is straight throughout."""
+
+    @property
+    def norm(self) -> Normalize:
+        """Values to colours, symmetric about 0."""
+        if self.bend:
+            return AsinhNorm(self.bend, vmin=-self.top, vmax=self.top)
+        return Normalize(-self.top, self.top)
 
     @property
     def gap(self) -> float:
@@ -41,22 +52,27 @@ class Panel:
 
 
 def hero(result: Result, analysis: Analysis) -> Figure:
-    """The t map with the share of units over 3 per block beside it."""
+    """The map of t with the share of units over 3 per block beside it; over wordings where those were compared."""
     figure = new_figure(3.8)
     noun = wording.units_noun(analysis)[:-1]
+    one = next((one for one in measures_of(analysis.table, heads=noun == "head") if one.key == "template_t"), None)
+    one = one or measure_of("t")
     said = f"{wording.contrast_phrase(analysis)}, {analysis.metrics['pairs']:.0f} pairs, "
     upper = headline(
         figure,
-        f"{result.probe} on {result.model}: t of every {noun}",
-        f"{said}{wording.measure_phrase(analysis)}.\n{wording.ITEM_LEVEL}",
+        f"{result.probe} on {result.model}: {one.name} of every {noun}",
+        f"{said}{wording.measure_phrase(analysis)}.\n{one.said}",
     )
     grid = figure.add_gridspec(
         1, 3, left=LEFT, right=0.935, top=upper - 0.05, bottom=0.095, width_ratios=[3.1, 1.0, 0.055], wspace=0.1
     )
-    panel = Panel(analysis, "t", limit([analysis.table["t"]]), title=f"blocks down, {noun}s across")
+    assert one.rule is not None
+    ends = scale(one.rule, [analysis.table[one.column]])
+    bend = one.rule.knee if one.rule.kind is ScaleKind.logarithmic else 0.0
+    panel = Panel(analysis, one.column, ends["end"], title=f"blocks down, {noun}s across", bend=bend)
     image = draw_map(figure, grid[0], panel)
     _profile(figure, grid[1], panel)
-    _colorbar(figure, figure.add_subplot(grid[2]), image, "vertical")
+    _colorbar(figure, figure.add_subplot(grid[2]), image, "vertical", ends["ticks"])
     return figure
 
 
@@ -119,9 +135,7 @@ def draw_map(figure: Figure, spec: SubplotSpec, panel: Panel) -> AxesImage:
     inner = spec.subgridspec(len(parts), 1, height_ratios=heights, hspace=panel.gap)
     for index, part in enumerate(parts):
         axes = figure.add_subplot(inner[index])
-        image = axes.imshow(
-            part.values, cmap=colormap(), vmin=-panel.top, vmax=panel.top, aspect="auto", interpolation="nearest"
-        )
+        image = axes.imshow(part.values, cmap=colormap(), norm=panel.norm, aspect="auto", interpolation="nearest")
         axes.set_xlim(-0.5, widest - 0.5)
         quiet(axes)
         axes.set_xticks([])
@@ -168,16 +182,21 @@ def _part_labels(axes: Axes, part: Grid, widest: int) -> None:
                   fontsize=6, color=CONTROL)  # fmt: skip
 
 
-def _colorbar(figure: Figure, axes: Axes, image: AxesImage, orientation: str) -> None:
+def _colorbar(
+    figure: Figure, axes: Axes, image: AxesImage, orientation: str, ticks: Sequence[float] | None = None
+) -> None:
     bar = figure.colorbar(image, cax=axes, orientation=orientation, extend="both", extendfrac=0.03)
     bar.outline.set_visible(False)
     top = float(image.get_clim()[1])
-    bar.set_ticks([-top, 0, top], labels=[wording.number(v, 2) for v in (-top, 0.0, top)])
+    shown = ticks or [-top, 0.0, top]
+    bar.set_ticks(shown, labels=[wording.number(value, 2) for value in shown])
+    bar.minorticks_off()
     axes.tick_params(length=0, pad=2)
 
 
 def _profile(figure: Figure, spec: SubplotSpec, panel: Panel) -> None:
-    parts = grids(panel.analysis.table, "t")
+    over_items = panel.column == "t"
+    parts = grids(panel.analysis.table, panel.column)
     inner = spec.subgridspec(len(parts), 1, height_ratios=[len(part.values) for part in parts], hspace=panel.gap)
     expected = panel.analysis.metrics.get("null_mean_t3", 0.0) / max(1.0, panel.analysis.metrics["alive_units"])
     for index, part in enumerate(parts):
@@ -186,12 +205,13 @@ def _profile(figure: Figure, spec: SubplotSpec, panel: Panel) -> None:
         there = np.isfinite(part.values).sum(1)
         share = (np.abs(np.nan_to_num(part.values)) > 3).sum(1) / np.maximum(there, 1)
         axes.barh(range(len(share)), share, height=0.78, color=JOINT if part.kind == "joint" else SINGLE)
-        axes.axvline(expected, color=INK, linewidth=0.7, linestyle=(0, (2, 2)))
+        if over_items:
+            axes.axvline(expected, color=INK, linewidth=0.7, linestyle=(0, (2, 2)))
         axes.set(xlim=(0, 1), ylim=(len(share) - 0.5, -0.5), yticks=[])
         quiet(axes, keep="b" if last else "")
         axes.set_xticks([0, 0.5, 1] if last else [], ["0", "50%", "100%"] if last else [])
         if index == 0:
-            _titles(axes, Panel(panel.analysis, "t", panel.top, note="share with |t| over 3"))
-        if last:
+            _titles(axes, Panel(panel.analysis, panel.column, panel.top, note="share with |t| over 3"))
+        if last and over_items:
             axes.annotate("dashed: mean of the null", (1, 0), (0, -17), xycoords="axes fraction",
                           textcoords="offset points", ha="right", va="top", fontsize=5.4, color=MUTED)  # fmt: skip

@@ -5,8 +5,11 @@ import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -47,13 +50,38 @@ _RC = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Caption:
+    """What a figure says above its axes."""
+
+    title: str
+    text: str
+
+
+_CAPTIONS: WeakKeyDictionary[Figure, Caption] = WeakKeyDictionary()
+_BESIDE: ContextVar[bool] = ContextVar("whether captions stand beside their figures and not in them", default=False)
+
+
 @contextmanager
-def plantain_style() -> Iterator[None]:
-    """Draw inside this context: nothing of the caller's matplotlib settings leaks in or out."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_RC)  # type: ignore[arg-type]
-        yield
+def plantain_style(*, captions_beside: bool = False) -> Iterator[None]:
+    """Draw inside this context: nothing of the caller's matplotlib settings leaks in or out.
+
+    With ``captions_beside`` the headline is left out of the figure, for a page that sets it as text, which wraps and
+    can be read on a small screen; `caption` has it.
+    """
+    token = _BESIDE.set(captions_beside)
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_RC)  # type: ignore[arg-type]
+            yield
+    finally:
+        _BESIDE.reset(token)
+
+
+def caption(figure: Figure) -> Caption:
+    """The headline that was given to a figure."""
+    return _CAPTIONS[figure]
 
 
 def colormap() -> Colormap:
@@ -68,7 +96,10 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 def headline(figure: Figure, title: str, subtitle: str) -> float:
     """Title and wrapped subtitle, flush left at the top edge; the fraction of the height below which axes may start."""
+    _CAPTIONS[figure] = Caption(title, " ".join(subtitle.split()))
     width, height = (float(size) for size in figure.get_size_inches())
+    if _BESIDE.get():
+        return 1 - 0.12 / height
     lines = [line for text in subtitle.split("\n") for line in textwrap.wrap(text, int(width * _LETTERS)) or [""]]
     common: dict[str, Any] = {"va": "top", "ha": "left", "parse_math": False}
     size = min(9.0, 9.0 * width * _TITLE_LETTERS / len(title))
@@ -99,7 +130,7 @@ def themed_svg(figure: Figure, label: str) -> str:
         text = text.replace(colour, f"var({variable})")
     size = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+"', text)
     width = float(size.group(1)) * 1.6 if size else 640
-    opening = f'<svg role="img" aria-label="{label}" style="max-width:{width:.0f}px" '
+    opening = f'<svg role="img" aria-label="{label}" style="max-width:{width:.0f}px;--width:{width:.0f}px" '
     return re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2).replace("<svg ", opening, 1)
 
 

@@ -4,7 +4,7 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from PIL import Image
@@ -12,6 +12,7 @@ from PIL import Image
 from plantain.base.least import LEAST_WORDINGS
 from plantain.probe.pictures import cached
 from plantain.probe.records import ReferenceRecord
+from plantain.records.verdict import Status
 from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.result import Analysis, Result
@@ -36,6 +37,32 @@ class Thumbnail:
     reference: ReferenceRecord
     data: str
     """``data:`` address; empty where the image is not at hand."""
+
+
+CONTENTS: Final = (
+    ("verdict-section", "Behind the verdict"), ("asked", "What was asked"), ("map-section", "The map"),
+    ("ladder", "The ladder"), ("sure", "How sure"), ("controls", "Controls"),
+    ("not-shown", "What it does not show"), ("prompts", "Prompts"), ("methods", "Methods"),
+    ("lineage", "Where it comes from"), ("files", "Files"),
+)  # fmt: skip
+"""The sections of the page, (anchor, name) each."""
+
+
+def verdict_detail(result: Result) -> list[str]:
+    """What stands behind the verdict, in sentences: the rung reached, what ended the climb, the deciding controls."""
+    climb = result.standing
+    if climb is None:
+        return []
+    reached = next((one for one in climb.rungs if one.rung == climb.rung and one.guarantee), None)
+    ended = next((one for one in climb.rungs if one.rung > climb.rung and one.status is not Status.reported), None)
+    found = [f"Rung {reached.rung}, {reached.name}: {reached.guarantee}"] if reached else []
+    if ended is not None and (ended.reason or ended.guarantee):
+        found.append(f"Rung {ended.rung}, {ended.name}, {ended.status}: {ended.reason or ended.guarantee}")
+    return [_ended(text) for text in (*found, *ladder.controls(climb))]
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def tiles(result: Result) -> list[Tile]:

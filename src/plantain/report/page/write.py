@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,25 @@ from plantain.base.files import write_atomic
 from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.figures import charts as draw_charts
-from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, plantain_style, themed_svg
+from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, Caption, caption, plantain_style, themed_svg
 from plantain.report.metric_rows import metric_rows
-from plantain.report.page import lineage, sections
+from plantain.report.page import lineage, links, sections
 from plantain.report.payload import payload
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of the page; what it says above its axes is text beside it."""
+
+    svg: Markup
+    caption: Caption
+
+
+def inline_chart(figure: Figure, label: str) -> Chart:
+    """A figure that was drawn with its caption beside it; ``label`` is read out."""
+    return Chart(Markup(themed_svg(figure, str(escape(label)))), caption(figure))
 
 
 def write_page(result: Result, path: Path) -> None:
@@ -30,6 +44,7 @@ def write_page(result: Result, path: Path) -> None:
 def render(result: Result) -> str:
     """The page as text."""
     cards = [result.card] if result.card and result.card.label != result.main.label else []
+    data = payload(result)
     text: str = template("page.html.j2", ("units.js", "page.js")).render(
         result=result,
         main=result.main,
@@ -38,7 +53,7 @@ def render(result: Result) -> str:
         charts=_charts(result),
         beside=beside(result),
         untrained=untrained_names(result),
-        data=payload(result) | {"stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
+        data=data | {"stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
         metric_rows=metric_rows,
     )
     return text
@@ -63,8 +78,8 @@ def template(name: str, scripts: tuple[str, ...], *, beside: bool = False) -> An
         f"default-src 'none'; script-src 'sha256-{seal}'{others}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    known = {"wording": wording, "sections": sections, "ladder": ladder, "lineage": lineage, "policy": policy}
-    environment.globals.update(known, style=Markup(_text("style.css")), script=Markup(script))
+    known = {"wording": wording, "sections": sections, "ladder": ladder, "lineage": lineage, "links": links}
+    environment.globals.update(known, policy=policy, style=Markup(_text("style.css")), script=Markup(script))
     environment.filters["breakable"] = breakable
     return environment.get_template(name)
 
@@ -78,20 +93,17 @@ def _text(name: str) -> str:
     return (resources.files("plantain.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _charts(result: Result) -> dict[str, Markup]:
+def _charts(result: Result) -> dict[str, Chart]:
     main = result.main
-    drawn: dict[str, tuple[Figure | None, str]] = {}
-    with plantain_style():
-        drawn["null"] = (draw_charts.null_distribution(result, main), wording.count_sentence(main))
-        drawn["split_half"] = (draw_charts.split_half_chart(result, main), wording.split_sentence(main))
-        drawn["blocks"] = (draw_charts.blocks(result, main), _blocks_sentence(main))
-        drawn["rank"] = (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank.")
-        drawn["top"] = (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t.")
-        return {
-            name: Markup(themed_svg(figure, str(escape(label))))
-            for name, (figure, label) in drawn.items()
-            if figure is not None
+    with plantain_style(captions_beside=True):
+        figures: dict[str, tuple[Figure | None, str]] = {
+            "null": (draw_charts.null_distribution(result, main), wording.count_sentence(main)),
+            "split_half": (draw_charts.split_half_chart(result, main), wording.split_sentence(main)),
+            "blocks": (draw_charts.blocks(result, main), _blocks_sentence(main)),
+            "rank": (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank."),
+            "top": (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t."),
         }
+        return {name: inline_chart(figure, label) for name, (figure, label) in figures.items() if figure is not None}
 
 
 def _blocks_sentence(analysis: Analysis) -> str:

@@ -1,25 +1,43 @@
-/* The compare page: every map on the one scale of its kind, the unit under the pointer named below it. */
+/* The compare page: every map on the one scale of its kind, the unit under the pointer named below it, and a filter. */
 
 const maps = [];
+const byId = (id) => document.getElementById(id);
 
 for (const canvas of document.querySelectorAll("canvas[data-map]")) {
   const entry = DATA.maps[canvas.dataset.map];
-  const map = new UnitMap(canvas, { rowHeight: Number(canvas.dataset.row ?? 6), labels: canvas.dataset.labels === "yes" });
-  const values = column(entry, "t");
+  const rowHeight = Number(canvas.dataset.row);
+  const map = new UnitMap(canvas, { rowHeight, labels: rowHeight > 8 ? "full" : "few" });
+  const values = valuesOf(entry);
   const note = canvas.parentElement.querySelector(".pointed");
-  map.show(entry, values, DATA.limits[entry.scale]);
+  map.show(entry, values, DATA.scales[entry.scale]);
   canvas.addEventListener("mousemove", (event) => {
     const unit = map.unitAt(event);
     map.marks = { hovered: unit };
     map.paint();
-    if (note) note.textContent = unit === null ? "\u00a0" : `${where(entry, unit)}: ${number(values[unit])}`;
+    note.textContent = unit === null ? "\u00a0" : `${where(entry, unit)}: ${number(values[unit])}`;
   });
   canvas.addEventListener("mouseleave", () => {
     map.marks = {};
     map.paint();
-    if (note) note.textContent = "\u00a0";
+    note.textContent = "\u00a0";
   });
+  if (measureShown(entry) && DATA.links[entry.address]) {
+    canvas.classList.add("leads");
+    canvas.addEventListener("click", (event) => open(entry, map.unitAt(event)));
+  }
   maps.push(map);
+}
+
+/* Whether the page of the result has the same map: differences of two results have no page. */
+function measureShown(entry) {
+  return DATA.scales[entry.scale].key === entry.scale;
+}
+
+/* The head on the page of its result. */
+function open(entry, unit) {
+  if (unit === null) return;
+  const chosen = { head: unitId(entry, unit), contrast: entry.contrast, measure: entry.scale };
+  location.href = DATA.links[entry.address] + fragment(chosen);
 }
 
 /* In a map of sorted values a column is a place in the order, not a head. */
@@ -33,24 +51,57 @@ function where(entry, unit) {
 function tellAsked() {
   if (typeof ASKED === "undefined") return;
   const said = DATA.models.filter((model) => Object.hasOwn(ASKED.models, model)).map((model) => ASKED.models[model]);
-  if (said.length) document.getElementById("asked").textContent = `${said.join("; ")}; ${ASKED.chance}.`;
+  if (said.length) byId("asked").textContent = `${said.join("; ")}; ${ASKED.chance}.`;
 }
 
 function scales() {
-  const stripes = palette().filter((_, i) => i % 14 === 0).map((colour) => `rgb(${colour.map(Math.round).join(" ")})`);
-  for (const bar of document.querySelectorAll(".bar")) bar.style.background = `linear-gradient(90deg, ${stripes.join(",")})`;
-  for (const end of document.querySelectorAll("[data-end]")) {
-    const limit = DATA.limits[end.dataset.end];
-    const sign = Number(end.dataset.sign);
-    const beyond = maps.some((map) => map.entry.scale === end.dataset.end && map.values.some((value) => value * sign > limit));
-    end.textContent = (beyond ? (sign < 0 ? "\u2264 " : "\u2265 ") : "") + number(sign * limit);
+  for (const element of document.querySelectorAll("[data-scale]")) {
+    const kind = element.dataset.scale;
+    const values = maps.filter((map) => map.entry.scale === kind).flatMap((map) => Array.from(map.values));
+    drawScale(element, titleOf(DATA.scales[kind]), DATA.scales[kind], values);
   }
 }
 
-const repaint = () => { scales(); maps.forEach((map) => map.paint()); };
+const FIELDS = { probe: byId("filter-probe"), model: byId("filter-model"), text: byId("filter-text") };
+
+/* Hide every part of the page that is about no result that is like what was asked for. */
+function sift() {
+  const { probe, model, text } = Object.fromEntries(Object.entries(FIELDS).map(([name, field]) => [name, field.value]));
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...document.querySelectorAll("tr[data-text]")];
+  const shown = rows.filter((row) => (!probe || row.dataset.probe === probe) && (!model || row.dataset.model === model)
+    && words.every((word) => row.dataset.text.includes(word)));
+  const numbers = new Set(shown.map((row) => row.dataset.about));
+  for (const element of document.querySelectorAll("[data-about]")) {
+    element.hidden = !element.dataset.about.split(" ").some((one) => numbers.has(one));
+  }
+  byId("filter-count").textContent = `${shown.length} of ${rows.length} results`;
+  byId("nothing").hidden = shown.length > 0;
+  maps.forEach((map) => { if (map.canvas.clientWidth) map.paint(); });
+}
+
+/* The filter as the address says it. */
+function follow() {
+  const asked = chosenByAddress();
+  for (const [name, field] of Object.entries(FIELDS)) field.value = asked.get(name) ?? "";
+  sift();
+}
+
+for (const field of Object.values(FIELDS)) {
+  field.addEventListener("input", () => {
+    sift();
+    remember(fragment(Object.fromEntries(Object.entries(FIELDS).map(([name, one]) => [name, one.value]))));
+  });
+}
+byId("filter").hidden = false;
+byId("no-script").hidden = true;
+addEventListener("hashchange", () => { if (chosenByAddress().size) follow(); });
+
+const repaint = () => { scales(); maps.forEach((map) => { if (map.canvas.clientWidth) map.paint(); }); };
 DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
 scales();
 tellAsked();
+follow();
 document.documentElement.dataset.ready = "true";
 performance.mark("ready");

@@ -1,64 +1,108 @@
 /* The report page: one map to explore, the chosen head's numbers, its pairs and their prompts. */
 
 const byId = (id) => document.getElementById(id);
-const state = { entry: null, measure: "template_t", dim: false, pinned: 0, hovered: null, item: null };
+const state = { entry: null, measure: null, dim: false, pinned: 0, hovered: null, item: null };
 const map = new UnitMap(byId("map"));
 const small = [];
-const OVER_ITEMS = byId("level").textContent;
-const OVER_WORDINGS = "Over wordings: how far two sets of wordings lie apart beside how far wordings of one set do.";
 const MOST_ROWS = 600;
-const FACTS = [
-  ["t", "t", "t"], ["effect", "mean difference", "effect"], ["d_z", "d (mean / SD)", "d_z"], ["p", "p, this one alone", "p"],
-  ["p_fwer", "p, against the largest of all", "p_fwer"], ["q", "q (false discoveries)", "q"],
-  ["template_t", "t over wordings", "template_t"], ["template_delta", "\u03b4 over wordings", "template_delta"],
-  ["template_p", "p over wordings", "template_p"],
-];
 
 function entryOf(label) {
   return DATA.analyses.find((entry) => entry.label === label);
 }
 
-function choose(label) {
+function onMap(entry) {
+  return entry.measures.filter((measure) => measure.scale);
+}
+
+/* The measure of that name where the contrast has it, else the first of the menu. */
+function measureFor(entry, key) {
+  return onMap(entry).find((measure) => measure.key === key) ?? onMap(entry)[0];
+}
+
+function choose(label, key = state.measure?.key) {
   const before = state.entry;
   state.entry = entryOf(label);
-  if (!state.entry.data[state.measure]) state.measure = "t";
-  if (!before || before.unit !== state.entry.unit) state.pinned = largest(state.entry, state.measure);
-  for (const input of document.querySelectorAll("input[name=measure]")) {
-    input.disabled = !state.entry.data[input.value];
-    input.checked = input.value === state.measure;
-  }
+  state.measure = measureFor(state.entry, key);
+  if (!before || before.unit !== state.entry.unit) state.pinned = largest(state.measure);
+  byId("analysis").value = label;
+  menu();
   byId("phrase").textContent = `${state.entry.phrase}; ${state.entry.measure}.`;
   titles();
   table();
   draw();
 }
 
-function largest(entry, measure) {
-  const t = column(entry, measure);
+/* The measures of the contrast, by what varies in them. */
+function menu() {
+  const groups = new Map();
+  for (const measure of onMap(state.entry)) {
+    if (!groups.has(measure.level)) groups.set(measure.level, Object.assign(document.createElement("optgroup"), { label: measure.level }));
+    const option = part("option", measure.name);
+    option.value = measure.key;
+    groups.get(measure.level).append(option);
+  }
+  byId("measure").replaceChildren(...groups.values());
+  byId("measure").value = state.measure.key;
+}
+
+function largest(measure) {
+  const values = valuesOf(measure);
   let best = 0;
-  t.forEach((value, unit) => {
-    if (Math.abs(value) > Math.abs(t[best]) || Number.isNaN(t[best])) best = unit;
+  values.forEach((value, unit) => {
+    if (Math.abs(value) > Math.abs(values[best]) || Number.isNaN(values[best])) best = unit;
   });
   return best;
 }
 
-function draw() {
-  const { entry, measure } = state;
-  const t = column(entry, measure === "template_t" ? measure : "t");
-  map.marks = { pinned: state.pinned, hovered: state.hovered };
-  map.show(entry, column(entry, measure), entry.limits[measure], state.dim ? (unit) => Math.abs(t[unit]) > 3 : null);
-  scale(column(entry, measure), entry.limits[measure]);
-  byId("level").textContent = measure === "template_t" ? OVER_WORDINGS : OVER_ITEMS;
-  byId("bar").style.background = `linear-gradient(90deg, ${palette().filter((_, i) => i % 14 === 0)
-    .map((colour) => `rgb(${colour.map(Math.round).join(" ")})`).join(",")})`;
-  detail(state.hovered ?? state.pinned);
-  pairs(state.pinned);
+/* Whether a unit keeps its colour while others are faded; null where none is. */
+function keeper() {
+  const fade = state.measure.fade;
+  const by = fade && measureOf(state.entry, fade.by);
+  byId("dim").disabled = !by;
+  byId("dim-label").textContent = by ? `fade heads with |${fade.said}| up to ${fade.over}` : "fade small ones";
+  if (!state.dim || !by) return null;
+  const values = valuesOf(by);
+  return (unit) => Math.abs(values[unit]) > fade.over;
 }
 
-/* The ends of the bar say so where values lie beyond them. */
-function scale(values, ends) {
-  byId("low").textContent = (values.some((value) => value < -ends) ? "\u2264 " : "") + number(-ends);
-  byId("high").textContent = (values.some((value) => value > ends) ? "\u2265 " : "") + number(ends);
+function draw() {
+  const { entry, measure } = state;
+  map.marks = { pinned: state.pinned, hovered: state.hovered };
+  map.show(entry, valuesOf(measure), measure.scale, keeper());
+  drawScale(byId("scale"), titleOf(measure), measure.scale, valuesOf(measure));
+  byId("level").textContent = measure.said;
+  detail(state.hovered ?? state.pinned);
+  pairs(state.pinned);
+  pointer();
+}
+
+/* What is chosen, as the fragment of an address. */
+function chosen() {
+  const { entry, measure, pinned } = state;
+  const analysis = entryOf(DATA.main).analysis === entry.analysis ? "" : entry.analysis;
+  return fragment({ head: unitId(entry, pinned), contrast: entry.contrast, analysis, measure: measure.key });
+}
+
+function tell() {
+  remember(chosen());
+  pointer();
+}
+
+/* The link beside the head leads to what is chosen. */
+function pointer() {
+  byId("permalink").href = location.href.split("#")[0] + chosen();
+}
+
+/* Choose what the address names; what it does not name, or names wrongly, stays as it is. */
+function follow() {
+  const asked = chosenByAddress();
+  const wanted = asked.get("contrast");
+  const name = asked.get("analysis") ?? entryOf(DATA.main).analysis;
+  const found = DATA.analyses.find((entry) => entry.contrast === wanted && entry.analysis === name);
+  choose((found ?? state.entry ?? entryOf(DATA.main)).label, asked.get("measure") ?? undefined);
+  const unit = asked.has("head") ? unitOf(state.entry, asked.get("head")) : null;
+  if (unit !== null) pin(unit);
+  if (asked.has("head")) byId("map-section").scrollIntoView();
 }
 
 function hover(unit) {
@@ -77,34 +121,32 @@ function pin(unit) {
   map.paint();
   detail(unit);
   pairs(unit);
+  pointer();
 }
 
+/* First what the map shows, then everything else that is known of the unit. */
 function detail(unit) {
-  const { entry } = state;
+  const { entry, measure } = state;
   const { row } = locate(entry, unit);
   byId("unit-name").textContent = unitName(entry, unit);
-  byId("unit-place").textContent = `${row.kind} block ${row.block}, ` +
+  byId("unit-place").textContent = `${row.kind} block ${row.block} (${unitId(entry, unit)}), ` +
     (row.stream === "all" ? "text and image together" : `${row.stream} stream`);
   const list = byId("facts");
   list.replaceChildren();
   const said = [];
-  for (const [name, label, key] of FACTS) {
-    const values = column(entry, key);
-    if (values) fact(list, name, label, number(values[unit]), said);
+  for (const one of [measure, ...entry.measures.filter((other) => other !== measure)]) {
+    fact(list, one, number(valuesOf(one)[unit]), one === measure ? "mapped" : "", said);
   }
-  const trend = column(entry, "trend");
-  if (trend) fact(list, "trend", "trend with rank (Spearman)", number(trend[unit], 2), said);
   byId("live").textContent = `${unitName(entry, unit)}: ${said.slice(0, 3).join(", ")}`;
 }
 
-function fact(list, name, label, value, said) {
-  const term = document.createElement("dt");
-  const text = document.createElement("dd");
-  term.textContent = label;
-  text.textContent = value;
-  text.dataset.fact = name;
+function fact(list, measure, value, style, said) {
+  const term = part("dt", measure.name, style);
+  if (measure.unit) term.append(part("span", measure.unit, "unit"));
+  const text = part("dd", value, style);
+  text.dataset.fact = measure.key;
   list.append(term, text);
-  said.push(`${label} ${value}`);
+  said.push(`${measure.name} ${value}`);
 }
 
 function pairs(unit) {
@@ -116,7 +158,7 @@ function pairs(unit) {
   byId("side-by-side").hidden = !entry.differences;
   if (!entry.differences) return;
   const units = places(entry).units;
-  const values = column(entry, "differences");
+  const values = (entry.decoded ??= decode(entry.differences));
   const rows = entry.items.map((item, at) => ({ item, value: values[at * units + unit], rank: entry.ranks?.[at] }));
   rows.sort((one, two) => (byId("order").value === "rank" && entry.ranks ? one.rank - two.rank : two.value - one.value));
   const most = Math.max(...rows.map((row) => Math.abs(row.value))) || 1;
@@ -183,16 +225,32 @@ function step(key) {
 function table() {
   if (!byId("all-units").open) return;
   const { entry } = state;
-  const columns = FACTS.filter(([, , key]) => entry.data[key]);
-  const t = column(entry, "t");
+  const t = valuesOf(measureOf(entry, "t"));
   const order = Array.from(t.keys());
   if (order.length > MOST_ROWS) {
     order.sort((one, two) => (Math.abs(t[two]) || 0) - (Math.abs(t[one]) || 0));
     order.length = MOST_ROWS;
   }
-  byId("top").tHead.replaceChildren(line("th", ["unit", ...columns.map(([, label]) => label)], "col"));
+  byId("top").tHead.replaceChildren(line("th", ["unit", ...entry.measures.map((one) => one.name)], "col"));
   byId("top").tBodies[0].replaceChildren(...order.map((unit) => line("td",
-    [unitName(entry, unit), ...columns.map(([, , key]) => number(column(entry, key)[unit]))])));
+    [unitName(entry, unit), ...entry.measures.map((one) => number(valuesOf(one)[unit]))])));
+}
+
+/* Every unit of the chosen contrast with every measure, as it is stored in the page: needs no other file. */
+function download() {
+  const { entry } = state;
+  const { units } = places(entry);
+  const rows = [["unit", "kind", "block", "stream", "place", ...entry.measures.map((one) => one.key)]];
+  for (let unit = 0; unit < units; unit++) {
+    const { row, column: place } = locate(entry, unit);
+    const values = entry.measures.map((one) => valuesOf(one)[unit]).map((value) => (Number.isNaN(value) ? "" : Number(value.toPrecision(7))));
+    rows.push([unitId(entry, unit), row.kind, row.block, row.stream, place, ...values]);
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([rows.map((row) => row.join(",")).join("\n"), "\n"], { type: "text/csv" }));
+  link.download = `${DATA.address.replace("@", ".")}.${entry.label}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 function line(kind, texts, scope = null) {
@@ -218,37 +276,62 @@ function titles() {
 function onKey(event) {
   const unit = step(event.key);
   if (unit !== null) hover(unit);
-  else if (event.key === "Enter" || event.key === " ") pin(state.hovered ?? state.pinned);
+  else if (event.key === "Enter" || event.key === " ") { pin(state.hovered ?? state.pinned); tell(); }
   else if (event.key === "Escape") hover(null);
   else return;
   event.preventDefault();
 }
 
+/* The contrasts side by side, on one scale, in the measure that the page chose for them. */
 function smallMaps() {
-  const limit = Math.max(...[...document.querySelectorAll("canvas.small")].map((c) => entryOf(c.dataset.label).limits.t));
+  const shown = DATA.small;
   for (const canvas of document.querySelectorAll("canvas.small")) {
-    const one = new UnitMap(canvas, { rowHeight: 6, labels: false });
+    const one = new UnitMap(canvas, { rowHeight: 6, labels: "few" });
     const entry = entryOf(canvas.dataset.label);
-    one.show(entry, column(entry, "t"), limit);
+    one.show(entry, valuesOf(measureOf(entry, shown.key)), shown.scale);
     small.push(one);
   }
+  smallScale();
+}
+
+function smallScale() {
+  const every = small.flatMap((one) => Array.from(one.values));
+  if (small.length) drawScale(byId("small-scale"), titleOf(DATA.small), DATA.small.scale, every);
+}
+
+/* The section that is being read, marked in the contents. */
+function watchSections() {
+  const links = new Map([...document.querySelectorAll(".toc a")].map((link) => [link.hash.slice(1), link]));
+  const seen = new Set();
+  const watcher = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target.id);
+    const first = [...links.keys()].find((id) => seen.has(id));
+    for (const [id, link] of links) link.setAttribute("aria-current", String(id === first));
+  }, { rootMargin: "-15% 0px -60% 0px" });
+  for (const id of links.keys()) watcher.observe(byId(id));
 }
 
 byId("map").addEventListener("mousemove", (event) => hover(map.unitAt(event)));
 byId("map").addEventListener("mouseleave", () => hover(null));
-byId("map").addEventListener("click", (event) => pin(map.unitAt(event)));
+byId("map").addEventListener("click", (event) => { pin(map.unitAt(event)); tell(); });
 byId("map").addEventListener("keydown", onKey);
-byId("analysis").addEventListener("change", (event) => choose(event.target.value));
+byId("analysis").addEventListener("change", (event) => { choose(event.target.value); tell(); });
+byId("measure").addEventListener("change", (event) => {
+  state.measure = measureFor(state.entry, event.target.value);
+  draw();
+  tell();
+});
 byId("all-units").addEventListener("toggle", table);
 byId("order").addEventListener("change", () => pairs(state.pinned));
 byId("dim").addEventListener("change", (event) => { state.dim = event.target.checked; draw(); });
-for (const input of document.querySelectorAll("input[name=measure]")) {
-  input.addEventListener("change", () => { state.measure = input.value; draw(); });
-}
-const repaint = () => { draw(); small.forEach((one) => one.paint()); };
+byId("csv").addEventListener("click", download);
+byId("csv").hidden = false;
+const repaint = () => { draw(); small.forEach((one) => one.paint()); smallScale(); };
 DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
-choose(DATA.main);
+addEventListener("hashchange", () => { if (chosenByAddress().size) follow(); });
+follow();
 smallMaps();
+watchSections();
 document.documentElement.dataset.ready = "true";
 performance.mark("ready");

@@ -12,12 +12,17 @@ function decode(text) {
   return new Float32Array(bytes.buffer);
 }
 
-/* Columns are decoded when they are first looked at. */
-function column(entry, name) {
-  entry.decoded ??= {};
-  const source = name === "differences" || name === "trend" ? entry[name] : entry.data[name];
-  if (!source) return null;
-  return (entry.decoded[name] ??= decode(source));
+/* Values are decoded when they are first looked at. */
+function valuesOf(measure) {
+  return (measure.decoded ??= decode(measure.values));
+}
+
+function measureOf(entry, key) {
+  return entry.measures.find((measure) => measure.key === key) ?? null;
+}
+
+function titleOf(measure) {
+  return measure.unit ? `${measure.name} (${measure.unit})` : measure.name;
 }
 
 function number(value, digits = 3) {
@@ -27,11 +32,14 @@ function number(value, digits = 3) {
   return text.replaceAll("-", MINUS);
 }
 
-/* Where every unit sits: a row per block, joint blocks above a gap, single blocks below. */
+/* Where every unit sits: a row a block, a gap wherever the kind of block or the stream changes. */
 function places(entry) {
   if (entry.places) return entry.places;
   let unit = 0;
-  const rows = entry.rows.map((block) => ({ ...block, first: (unit += block.units) - block.units }));
+  const rows = entry.rows.map((block, index) => ({
+    ...block, index, first: (unit += block.units) - block.units,
+    opens: index > 0 && (entry.rows[index - 1].kind !== block.kind || entry.rows[index - 1].stream !== block.stream),
+  }));
   const across = Math.max(...rows.map((row) => row.units));
   const mlp = rows.map((row) => row.mlp).find((value) => value !== null) ?? null;
   return (entry.places = { rows, across, mlp, units: unit });
@@ -54,6 +62,74 @@ function unitName(entry, unit) {
   return row.perHead > 1 ? `${head}, group ${place % row.perHead} of ${row.perHead}` : head;
 }
 
+/* j3.h5 for a head, j3.g17 for a 16-channel group: short, and the same in every contrast. */
+function unitId(entry, unit) {
+  const { row, column: place } = locate(entry, unit);
+  return `${row.label}.${entry.unit === "head" ? "h" : "g"}${place}`;
+}
+
+/* The unit of that name, or null. Joint blocks are also known as double blocks. */
+function unitOf(entry, id) {
+  const found = /^([a-z]\d+[a-z]?)\.[hg](\d+)$/.exec(id.replace(/^d(?=\d)/, "j"));
+  const row = found && places(entry).rows.find((one) => one.label === found[1]);
+  return row && Number(found[2]) < row.units ? row.first + Number(found[2]) : null;
+}
+
+/* Where a value lies on its scale, from -1 to 1; a rising scale begins at 0. */
+function fraction(value, scale) {
+  const bent = (x) => (scale.kind === "logarithmic" ? Math.asinh(x / scale.knee) : x);
+  const at = bent(value) / bent(scale.end);
+  return Math.max(scale.kind === "rising" ? 0 : -1, Math.min(1, at));
+}
+
+function stripes(scale) {
+  const half = scale.kind === "rising" ? 127 : 0;
+  const shown = palette().slice(half).filter((_, i) => i % 14 === 0 || i === 254 - half);
+  return `linear-gradient(90deg, ${shown.map((colour) => `rgb(${colour.map(Math.round).join(" ")})`).join(",")})`;
+}
+
+/* A scale with its name, its colours and its ticks; the ends say so where values lie beyond them. */
+function drawScale(element, title, scale, values) {
+  const name = part("p", title, "scale-name");
+  const bar = part("span", "", "bar");
+  const ticks = part("span", "", "ticks");
+  bar.style.background = stripes(scale);
+  for (const tick of scale.ticks) {
+    const beyond = Math.abs(tick) === scale.end && values.some((value) => value * Math.sign(tick) > scale.end);
+    const label = part("span", (beyond ? (tick < 0 ? "\u2264 " : "\u2265 ") : "") + number(tick));
+    const at = fraction(tick, scale);
+    label.style.left = `${100 * (scale.kind === "rising" ? at : (at + 1) / 2)}%`;
+    ticks.append(label);
+  }
+  element.replaceChildren(name, bar, ticks);
+}
+
+function part(kind, text, style = "") {
+  const made = document.createElement(kind);
+  made.textContent = text;
+  if (style) made.className = style;
+  return made;
+}
+
+function fragment(chosen) {
+  const said = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value)).toString();
+  return said ? `#${said}` : "";
+}
+
+/* The page's address with what is chosen; a page inside another may not change it, and loses nothing by that. */
+function remember(said) {
+  try {
+    history.replaceState(null, "", said || location.href.split("#")[0]);
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+  }
+}
+
+/* What the fragment chooses; an anchor such as #ladder chooses nothing. */
+function chosenByAddress() {
+  return new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+}
+
 function rgb(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 }
@@ -73,41 +149,50 @@ function ink(name) {
 }
 
 class UnitMap {
-  constructor(canvas, { rowHeight = 17, left = 34, labels = true } = {}) {
-    Object.assign(this, { canvas, rowHeight, left: labels ? left : 1, labels, marks: {} });
+  /* labels: "full" for a large map, "few" for a small one. */
+  constructor(canvas, { rowHeight = 17, labels = "full" } = {}) {
+    Object.assign(this, { canvas, rowHeight, labels, marks: {} });
   }
 
-  show(entry, values, limit, keep = null) {
-    Object.assign(this, { entry, values, limit, keep });
+  show(entry, values, scale, keep = null) {
+    Object.assign(this, { entry, values, scale, keep });
     this.paint();
   }
 
   /* Pixel geometry for the width that the canvas has on the page. */
-  measure() {
+  measure(context) {
     const { rows, across, mlp } = places(this.entry);
-    this.joint = rows.filter((row) => row.kind === "joint").length;
-    this.gap = this.joint && this.joint < rows.length ? (mlp !== null && this.labels ? 22 : this.labels ? 14 : 6) : 0;
+    context.font = this.font;
+    const gap = mlp !== null ? 22 : this.labels === "full" ? 14 : 6;
+    this.left = Math.ceil(Math.max(context.measureText("block \u2193").width, ...rows.map((row) => context.measureText(row.label).width + 6))) + 6;
     this.width = this.canvas.clientWidth || 300;
     this.cell = (this.width - this.left - 1) / across;
-    this.height = rows.length * this.rowHeight + this.gap + 2;
+    let y = 18;
+    this.tops = rows.map((row) => (y += row.opens ? gap : 0, y += this.rowHeight) - this.rowHeight);
+    this.bottom = y;
+    this.height = y + 18;
+  }
+
+  get font() {
+    return "11px system-ui, sans-serif";
   }
 
   top(index) {
-    return 1 + index * this.rowHeight + (index >= this.joint ? this.gap : 0);
+    return this.tops[index];
   }
 
   paint() {
     if (!this.entry) return;
-    this.measure();
+    const context = this.canvas.getContext("2d");
+    this.measure(context);
     const ratio = window.devicePixelRatio || 1;
     this.canvas.style.height = `${this.height}px`;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
-    const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.imageSmoothingEnabled = false;
     this.cells(context);
-    if (this.labels) this.names(context);
+    this.names(context);
     for (const [name, unit] of Object.entries(this.marks)) if (unit !== null) this.mark(context, unit, name);
   }
 
@@ -120,8 +205,7 @@ class UnitMap {
       for (let place = 0; place < row.units; place++) {
         const unit = row.first + place;
         const value = this.values[unit];
-        const scaled = Math.max(-1, Math.min(1, value / this.limit));
-        const colour = Number.isNaN(value) ? empty : colours[Math.round((scaled + 1) * 127)];
+        const colour = Number.isNaN(value) ? empty : colours[Math.round((fraction(value, this.scale) + 1) * 127)];
         const alpha = this.keep && !this.keep(unit) ? 46 : 255;
         line.data.set([...colour, alpha], place * 4);
       }
@@ -138,30 +222,57 @@ class UnitMap {
   gutters(context, across) {
     context.fillStyle = ink("--surface");
     for (let place = 1; place < across; place++) {
-      context.fillRect(this.left + place * this.cell - 0.5, 0, 1, this.height);
+      context.fillRect(this.left + place * this.cell - 0.5, this.tops[0], 1, this.bottom - this.tops[0]);
     }
   }
 
   names(context) {
-    const { rows, mlp } = places(this.entry);
+    const { mlp } = places(this.entry);
     context.fillStyle = ink("--muted");
-    context.font = "11px system-ui, sans-serif";
+    context.font = this.font;
     context.textBaseline = "middle";
+    this.blockNames(context);
+    this.columnNames(context);
+    if (mlp !== null) this.partNames(context, mlp);
+  }
+
+  /* Every block where there is room, else those that open or close a part and every fifth. */
+  blockNames(context) {
+    const { rows } = places(this.entry);
+    context.textAlign = "left";
+    context.fillText("block \u2193", 0, 8);
+    context.fillText(`${this.entry.across} \u2192`, this.left, 8);
     context.textAlign = "right";
+    let last = -Infinity;
     rows.forEach((row, index) => {
-      const last = index === rows.length - 1;
-      if (row.kind === "joint" || row.block % 5 === 0 || last) {
-        context.fillText(`${row.kind[0]}${row.block}`, this.left - 5, this.top(index) + this.rowHeight / 2);
-      }
+      const y = this.top(index) + this.rowHeight / 2;
+      const ends = index === rows.length - 1 || rows[index + 1].opens;
+      const due = row.opens || index === 0 || ends || row.block % 5 === 0 || this.rowHeight >= 12;
+      if (!due || y - last < 11) return;
+      context.fillText(row.label, this.left - 6, y);
+      last = y;
     });
-    if (mlp === null) return;
+  }
+
+  columnNames(context) {
+    const { across } = places(this.entry);
+    const step = [1, 2, 4, 5, 8, 10, 20, 50, 100, 200, 500, 1000].find((one) => one * this.cell >= 26) ?? across;
+    const first = this.entry.counts ?? 0;
+    context.textAlign = "center";
+    for (let place = 0; place < across; place += step) {
+      context.fillText(String(place + first), this.left + (place + 0.5) * this.cell, this.bottom + 9);
+    }
+  }
+
+  partNames(context, mlp) {
+    const opening = places(this.entry).rows.find((row) => row.mlp !== null).index;
     const line = this.left + mlp * this.cell;
-    const y = this.top(this.joint) - this.gap / 2;
+    const y = this.top(opening) - 11;
     context.textAlign = "center";
     context.fillText("attention", (this.left + line) / 2, y);
     context.fillText("MLP", (line + this.width) / 2, y);
     context.fillStyle = ink("--ink");
-    context.fillRect(line - 0.75, this.top(this.joint), 1.5, this.height - this.top(this.joint));
+    context.fillRect(line - 0.75, this.top(opening), 1.5, this.bottom - this.top(opening));
   }
 
   mark(context, unit, name) {
@@ -176,9 +287,9 @@ class UnitMap {
   unitAt(event) {
     const box = this.canvas.getBoundingClientRect();
     const place = Math.floor((event.clientX - box.left - this.left) / this.cell);
-    const y = event.clientY - box.top - 1;
+    const y = event.clientY - box.top;
     const { rows } = places(this.entry);
-    const index = rows.findIndex((_, at) => y >= this.top(at) - 1 && y < this.top(at) - 1 + this.rowHeight);
+    const index = rows.findIndex((_, at) => y >= this.top(at) && y < this.top(at) + this.rowHeight);
     if (index < 0 || place < 0 || place >= rows[index].units) return null;
     return rows[index].first + place;
   }
