@@ -199,7 +199,7 @@ def _items(jobs: Sequence[Job]) -> list[str]:
 
 
 def _gathered(jobs: Sequence[Job], axes: Axes, vectors: Store) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
-    """Every item and its vectors: token set to (condition, reference, seed, head, channel), NaN where there are none."""
+    """Every item, and token set to its vectors, (condition, reference, seed, head, channel), NaN where it has none."""
     rows: dict[str, Rows] = {item: [] for item in _items(jobs)}
     for job in jobs:
         for row, one in enumerate(job.batch):
@@ -289,7 +289,7 @@ def _averaged(values: NDArray[np.float32]) -> tuple[Floats, NDArray[np.bool_]]:
     """Mean over the references and seeds that a condition has, 0 where it has none, and whether it has one."""
     present = ~np.isnan(values[..., 0, 0])
     if present.all():
-        return values.mean(axis=(1, 2), dtype=np.float64), present.any(axis=(1, 2))
+        return values.mean(axis=(1, 2), dtype=np.float64), np.ones(len(values), dtype=np.bool_)
     total = np.where(present[..., None, None], values, 0).sum(axis=(1, 2), dtype=np.float64)
     count = present.sum(axis=(1, 2))
     return total / np.maximum(count, 1)[:, None, None], count > 0
