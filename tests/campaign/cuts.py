@@ -22,6 +22,7 @@ KINDS = (
     *("receipts/**/*.json", "reports/cells.json", "reports/ledger.json", "reports/verdicts.json"),
     *("reports/*/*/metrics.json", "models/*/model.lock.json", "models/*/units.parquet", "data/prompts/*"),
     *("data/references/**/*.*", "data/activations/**/*.safetensors", "data/embeddings/**/*.safetensors"),
+    *("data/grams/**/*.safetensors", ".plantain/grams/**/*.safetensors"),
     *("data/stats/**/*.*", "data/verdicts/**/*.json", "mlflow/published.json", "mlflow/mlflow.db"),
     *(".plantain/shards/**/*.safetensors", ".plantain/embeddings/**/*.safetensors", ".plantain/lock-copies/**/*.lock"),
     *("reports/published/*.json", "reports/study/**/*.json", "reports/index.html", "reports/plots/*"),

@@ -98,16 +98,17 @@ def test_a_damaged_shard_is_reported_and_computed_again(folder, cache, tmp_path)
     assert "damaged" in told.said[0]
 
 
-def test_a_changed_prompt_runs_its_own_pass_alone(folder):
+@pytest.mark.parametrize(("grams", "edit", "addition"), [(False, 1, 2), (True, 6, 8)])
+def test_a_changed_prompt_runs_its_own_pass_alone_where_no_vectors_are_needed(folder, grams, edit, addition):
     put = records("kitchen")
-    capture(folder, Notes(), put)
+    capture(folder, Notes(), put, grams=grams)
     edited = (record(put[0].item, put[0].condition, "Seen by another dog", "kitchen"), *put[1:])
     told = Notes()
-    capture(folder, told, edited)
-    assert told.passes == 1
+    capture(folder, told, edited, grams=grams)
+    assert told.passes == edit
     more = Notes()
-    capture(folder, more, (*put, *records("kitchen", creatures=("a cat",))))
-    assert more.passes == 2
+    capture(folder, more, (*put, *records("kitchen", creatures=("a cat",))), grams=grams)
+    assert more.passes == addition
 
 
 def test_a_changed_reference_runs_everything(folder, tmp_path):

@@ -164,6 +164,9 @@ class CaptureParams(Section):
     attention: Word[AttentionKernel] = AttentionKernel.native
     compile: bool = False
     """Whether the transformer's blocks are compiled."""
+    grams: bool = True
+    """Whether Gram matrices of the heads' mean vectors are kept too; no part of any key, since it changes no other
+    result."""
 
     def kernels(self) -> dict[str, Any]:
         """What keys say of how is computed: nothing where it is the plain way, as before there was another."""

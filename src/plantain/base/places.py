@@ -147,6 +147,11 @@ def activations(model: str, probe: str) -> Path:
     return Path("data", "activations", model, f"{probe}.safetensors")
 
 
+def grams(model: str, probe: str) -> Path:
+    """Gram matrices of the heads' mean vectors."""
+    return Path("data", "grams", model, f"{probe}.safetensors")
+
+
 def embeddings(model: str, probe: str) -> Path:
     """Mean squares of the prompt embeddings."""
     return Path("data", "embeddings", model, f"{probe}.safetensors")

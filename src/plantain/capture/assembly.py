@@ -1,7 +1,7 @@
 """From finished passes to the arrays of one activation file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,18 @@ from plantain.records.keys import Batch, Pass
 
 BatchMeans = tuple[NDArray[np.float32], NDArray[np.int32]]
 """Mean squares (rows, tokens, groups) and token counts (rows, tokens) of one batch."""
+
+
+class Reduced(NamedTuple):
+    """What a runner makes of one batch."""
+
+    mean_square: NDArray[np.float32]
+    """(rows, tokens, groups)"""
+    token_count: NDArray[np.int32]
+    """(rows, tokens)"""
+    vectors: Mapping[str, NDArray[np.float32]] = {}
+    """Token set to (rows, heads, channels of a head); empty where none were asked for."""
+
 
 Finished = dict[tuple[int, Pass], BatchMeans]
 """The same without the row axis, for every (position on the draw axis, pass)."""

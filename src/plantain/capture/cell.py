@@ -4,24 +4,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.assembly import Finished, assemble, enter
 from plantain.capture.encode import release
+from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
 from plantain.capture.memory import fitted_batch_size, remember
 from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, Stopwatch, shown
-from plantain.capture.shards import Store, Vanished
+from plantain.capture.shards import Arrays, Store, Vanished
 from plantain.capture.sigma import asked_sigma
-from plantain.capture.work import CellWork, Job, OutOfMemory, compute
+from plantain.capture.work import CellWork, OutOfMemory, Stores, compute
 from plantain.capture.workers import set_threads_for, worker_count
 from plantain.model.load import load_scheduler, resolve_device
 from plantain.probe.pictures import cached
 from plantain.probe.records import Record
 from plantain.records.activations import Activations
+from plantain.records.grams import Grams
 from plantain.records.keys import (
     batches,
     capture_digests,
@@ -39,6 +41,8 @@ class CaptureResult:
     """What a capture gives its stage."""
 
     activations: Activations
+    grams: Grams
+    """Without matrices where ``capture.grams`` is false."""
     device: str
     """Kind of the device that computed: cpu, cuda or mps."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -51,15 +55,20 @@ def capture_cell(
     lock: ModelLock,
     params: CaptureParams,
     progress: Progress | None = None,
+    subsets: Mapping[str, Sequence[str]] | None = None,
 ) -> CaptureResult:
     """Run every pass of ``records`` that the store does not hold, and assemble all of them.
+
+    Vectors stay in the store only until they are reduced: a cell whose passes changed in part runs all of them again
+    for its Gram matrices.
 
     Args:
         records: the expanded probe.
         references_folder: holds ``<reference>.png`` for every reference that a record names.
         lock: the model.
-        params: path, noise level, noise seeds, batch size, group width.
+        params: path, noise level, noise seeds, batch size, group width, whether Gram matrices are kept.
         progress: told how far it is; None for a bar on a terminal and plain lines elsewhere.
+        subsets: items that Gram matrices are averaged over, by name; None for ``all`` of them alone.
 
     Raises:
         InputError: a prompt that the tokenizer would change, a model that cannot be measured, no memory for one pass.
@@ -72,11 +81,20 @@ def capture_cell(
     ordered = passes(records, params.seeds)
     with shown(progress) as told:
         cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told)
-        size, finished = _at_fitting_size(cell)
+        axes = Axes.of(records, params.seeds, subsets)
+        size, found = _at_fitting_size(cell, axes)
     header: dict[str, Any] = {"family": lock.family, "group_width": params.group_width}
     header |= capture_digests(records, digests, lock, params)
-    activations = assemble(records, params.seeds, cell.draws, finished, header)
-    return CaptureResult(activations, device.split(":", maxsplit=1)[0], _notes(cell, size))
+    activations = assemble(records, params.seeds, cell.draws, found.finished, header)
+    grams = assemble_grams(axes, found.grams, lock.geometry, cell.draws, header)
+    return CaptureResult(activations, grams, device.split(":", maxsplit=1)[0], _notes(cell, size))
+
+
+class _Found(NamedTuple):
+    """What a cell's passes gave."""
+
+    finished: Finished
+    grams: list[Arrays]
 
 
 def _refuse(lock: ModelLock, params: CaptureParams) -> None:
@@ -96,9 +114,9 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
     return {name: cached(path).size for name, path in images.items()}
 
 
-def _at_fitting_size(cell: CellWork) -> tuple[int, Finished]:
+def _at_fitting_size(cell: CellWork, axes: Axes) -> tuple[int, _Found]:
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
-    while (finished := _attempt(cell, size)) is None:
+    while (found := _attempt(cell, axes, size)) is None:
         release(cell.device, cell.lock.components["transformer"])
         if size == 1:
             fix = "use a smaller height and width, a shorter max_sequence_length, or a larger device."
@@ -107,30 +125,35 @@ def _at_fitting_size(cell: CellWork) -> tuple[int, Finished]:
         size //= 2
         if cell.params.batch_size == "auto":
             remember(cell.lock, cell.positions(), cell.device, size)
-    return size, finished
+    return size, found
 
 
-def _attempt(cell: CellWork, size: int) -> Finished | None:
+def _attempt(cell: CellWork, axes: Axes, size: int) -> _Found | None:
+    jobs, note = _jobs(cell, size), cell.progress.note
+    stores = Stores(Store("shards", note), Store("vectors", note))
+    # With no jobs to reduce, it asks for no vectors and makes nothing.
+    reduction = Reduction(axes, jobs if cell.params.grams else [], stores.vectors, Store("grams", note))
     try:
-        return _capture(cell, size)
+        return _Found(_capture(cell, jobs, stores, reduction), reduction.entries())
     except OutOfMemory:
+        reduction.abandon()
         return None
 
 
-def _capture(cell: CellWork, size: int) -> Finished:
-    store = Store("shards", cell.progress.note)
-    jobs = _jobs(cell, size)
-    finished, missing = _look(jobs, store)
+def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Reduction) -> Finished:
+    finished, missing = _look(jobs, stores.shards, reduction)
     workers = worker_count(cell.lock.components["transformer"], cell.device, len(missing))
     # A second round does alone, and with its own errors, what workers left; further ones, what somebody pruned.
     for count in (workers, 1, 1):
         if missing:
             with suppress(Vanished):
-                _timed(cell, missing, store, count)
-            finished, missing = _look(jobs, store)
+                _timed(cell, missing, stores, count, reduction)
+        if missing or reduction.lacking:
+            reduction.settle_all()
+            finished, missing = _look(jobs, stores.shards, reduction)
     if missing:
         raise CheckFailed(
-            f"{len(missing)} shards vanished from {store.folder} after they were written. Fix: run again."
+            f"{len(missing)} shards vanished from {stores.shards.folder} after they were written. Fix: run again."
         )
     return finished
 
@@ -143,21 +166,22 @@ def _jobs(cell: CellWork, size: int) -> list[Job]:
     ]
 
 
-def _look(jobs: Sequence[Job], store: Store) -> tuple[Finished, list[Job]]:
+def _look(jobs: Sequence[Job], shards: Store, reduction: Reduction) -> tuple[Finished, list[Job]]:
     finished: Finished = {}
     missing = []
     for job in jobs:
-        entry = store.read(job.key)
-        if entry is None:
-            missing.append(job)
-        else:
+        entry = shards.read(job.key)
+        vectors = reduction.needs(job)
+        if entry is None or vectors:
+            missing.append(job._replace(vectors=vectors))
+        if entry is not None:
             enter(finished, job.draw, job.batch, (entry["mean_square"], entry["token_count"]))
     return finished, missing
 
 
-def _timed(cell: CellWork, missing: Sequence[Job], store: Store, workers: int) -> None:
+def _timed(cell: CellWork, missing: Sequence[Job], stores: Stores, workers: int, reduction: Reduction) -> None:
     watch = Stopwatch(cell.progress)
-    compute(replace(cell, progress=watch), missing, store, workers)
+    compute(replace(cell, progress=watch), missing, stores, workers, reduction.settle)
     # A family makes a transformer between its draws, which is no pass: its rate is better than none, and no more.
     if len(cell.draws) == 1 or not rates.rate(cell.lock, cell.device).measured:
         rates.remember(cell.lock, cell.device, cell.positions(), watch.steps, watch.seconds)

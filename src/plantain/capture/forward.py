@@ -17,9 +17,9 @@ from diffusers import Flux2KleinPipeline
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import BatchMeans
+from plantain.capture.assembly import Reduced
 from plantain.capture.encode import Embedding, Embeddings, release
-from plantain.capture.hooks import Layout, watcher
+from plantain.capture.hooks import Capture, Layout, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
 from plantain.model.load import load_scheduler, load_vae
@@ -30,7 +30,7 @@ from plantain.records.lock import ModelLock
 _AREA = 1024 * 1024
 """Pixels above which the pipeline shrinks a conditioning image."""
 
-Runner = Callable[[Batch], BatchMeans]
+Runner = Callable[[Batch], Reduced]
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,20 @@ def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: 
     target = Target.of(transformer, scene)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> BatchMeans:
+    def run(batch: Batch) -> Reduced:
         texts = [embeddings(one.prompt) for one in batch]
         inputs, layout = assemble(batch, texts, scene, target)
         with watch(layout) as capture:
             transformer(**inputs)
-        return capture.mean_square().cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
+        return reduced(capture)
 
     return run
+
+
+def reduced(capture: Capture) -> Reduced:
+    """What the hooks of one forward saw, on the CPU. Mean squares come first: they name the first bad projection."""
+    mean_square = capture.mean_square().cpu().numpy()
+    return Reduced(mean_square, np.array(capture.layout.counts(), dtype=np.int32), capture.vectors())
 
 
 def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target) -> tuple[dict[str, Any], Layout]:

@@ -1,17 +1,19 @@
-"""Hooks that reduce what a projection sees to group mean squares, and never outlive their use; and how it is computed.
+"""Hooks that reduce what a projection sees to group mean squares and mean vectors, and never outlive their use.
 
 Which of torch's attention kernels computes, and whether blocks are compiled, changes the last bits of a result, so both
 are in the keys. The plain way, which is the default, is the only one whose values are those of the plain pipeline call
 bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
 from plantain.base.params import AttentionKernel, CaptureParams
@@ -19,7 +21,7 @@ from plantain.model.geometry import Projection, projections
 from plantain.records.activations import TOKENS
 
 _CHUNK = 1 << 22
-"""Values squared in float32 at a time (16 MiB), so that a hook needs no copy of a whole activation."""
+"""Values taken to float32 at a time (16 MiB), so that a hook needs no copy of a whole activation."""
 
 _WAITING = 1 << 22
 """Group means that may wait to be reduced together (16 MiB)."""
@@ -30,7 +32,7 @@ class _Stop(Exception):
 
 
 class NotFinite(Exception):
-    """A mean square is infinite or no number, although its token set has tokens."""
+    """A mean is infinite or no number, although its token set has tokens."""
 
     def __init__(self, row: int, projection: str, tokens: str) -> None:
         self.row = row
@@ -75,6 +77,88 @@ class Layout:
             found |= {2: (image, middle), 3: (middle, middle + self.reference)}
         return {index: span for index, span in found.items() if span[1] > span[0]}
 
+    def weights(self) -> NDArray[np.float32]:
+        """What averages a pass over each of :data:`TOKENS`, (rows, tokens, positions); 0 throughout for empty sets."""
+        found = np.zeros((len(self.text), len(TOKENS), self.length("all")), dtype=np.float32)
+        for row in range(len(self.text)):
+            for index, (first, last) in self.spans(row, "all").items():
+                found[row, index, first:last] = 1.0 / (last - first)
+        return found
+
+
+_SEEN = {"text": slice(0, 2), "image": slice(2, 4), "all": slice(0, 4)}
+"""Positions in :data:`TOKENS` of what projections of a stream see."""
+
+
+class Vectors:
+    """Mean vectors over token sets of what the attention heads of one forward gave: one small product a projection."""
+
+    def __init__(self, projections: Sequence[Projection], layout: Layout) -> None:
+        self._projections, self._layout = projections, layout
+        device = projections[0].module.weight.device
+        whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
+        self._weights = {"all": whole, "text": whole[:, :2, :text], "image": whole[:, 2:, text:]}
+        self._found: dict[int, torch.Tensor] = {}
+
+    def add(self, index: int, first: int, part: torch.Tensor) -> None:
+        """Take some positions of what the projection at ``index`` sees, float32 (rows, positions, channels)."""
+        projection = self._projections[index]
+        weights, positions = self._weights[projection.stream], part.shape[1]
+        if positions != weights.shape[2]:
+            weights = weights[:, :, first : first + positions]
+        if projection.mlp_width:
+            part = part[:, :, : projection.attention_width]
+        found = torch.bmm(weights, part)
+        self._found[index] = self._found[index] + found if first else found
+
+    def means(self) -> dict[str, NDArray[np.float32]]:
+        """Token set to (rows, heads, channels of a head), heads in the order of the projections that see it.
+
+        Sets that no row has are left out; a row without tokens of another is NaN there.
+
+        Raises:
+            NotFinite: a value of a set that has tokens is not finite.
+        """
+        counts, streams, found = np.array(self._layout.counts()), self._streams(), {}
+        for at, name in enumerate(TOKENS):
+            if counts[:, at].any():
+                found[name] = self._of_set(at, streams)
+                if not np.isfinite(found[name]).all():
+                    raise self._not_finite(at, found[name])
+                found[name][counts[:, at] == 0] = np.nan
+        return found
+
+    def _streams(self) -> dict[str, NDArray[np.float32]]:
+        """Stream to (rows, tokens that it sees, channels of its projections)."""
+        members: dict[str, list[torch.Tensor]] = {}
+        for index, projection in enumerate(self._projections):
+            members.setdefault(projection.stream, []).append(self._found[index])
+        return {stream: torch.cat(some, dim=-1).cpu().numpy() for stream, some in members.items()}
+
+    def _of_set(self, token: int, streams: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        pieces = [
+            streams[stream][:, token - _SEEN[stream].start] for stream in self._seeing(token) if stream in streams
+        ]
+        return np.concatenate(pieces, axis=-1).reshape(len(pieces[0]), -1, self._projections[0].head_width)
+
+    def _seeing(self, token: int) -> tuple[str, ...]:
+        """Streams whose projections see a token set, those of the joint blocks first as on the group axis."""
+        return tuple(stream for stream, seen in _SEEN.items() if seen.start <= token < seen.stop)
+
+    def _not_finite(self, token: int, values: NDArray[np.float32]) -> NotFinite:
+        row, head = (int(place) for place in np.argwhere(~np.isfinite(values).all(axis=-1))[0])
+        owners = [
+            one.name
+            for stream in self._seeing(token)
+            for one in self._projections
+            for _ in range(one.heads if one.stream == stream else 0)
+        ]
+        return NotFinite(row, owners[head], TOKENS[token])
+
+
+Each = Callable[[int, torch.Tensor], None]
+"""Told the first position of a chunk, and its values in float32."""
+
 
 class Capture:
     """What the hooks of one forward saw, reduced as it comes.
@@ -83,7 +167,9 @@ class Capture:
     large one are reduced to token sets at once.
     """
 
-    def __init__(self, projections: Sequence[Projection], layout: Layout, group_width: int) -> None:
+    def __init__(
+        self, projections: Sequence[Projection], layout: Layout, group_width: int, *, vectors: bool = False
+    ) -> None:
         self.fired: set[str] = set()
         """Names of the projections that ran."""
         self.layout = layout
@@ -92,15 +178,23 @@ class Capture:
         self._waiting: list[tuple[int, torch.Tensor]] = []
         self._values = 0
         self._pieces: dict[tuple[int, int, int], torch.Tensor] = {}
+        self._vectors = Vectors(projections, layout) if vectors else None
 
     def add(self, index: int, activation: torch.Tensor) -> None:
         """Take what the projection at ``index`` sees, (rows, positions, channels)."""
-        means = token_means(activation, self._group_width)
+        means = token_means(activation, self._group_width, self._each(index))
         self._waiting.append((index, means))
         self._values += means.numel()
         self.fired.add(self._projections[index].name)
         if self._values > _WAITING:
             self._reduce()
+
+    def _each(self, index: int) -> Each | None:
+        return None if self._vectors is None else partial(self._vectors.add, index)
+
+    def vectors(self) -> Mapping[str, NDArray[np.float32]]:
+        """As :meth:`Vectors.means`; nothing where none were asked for."""
+        return {} if self._vectors is None else self._vectors.means()
 
     def mean_square(self) -> torch.Tensor:
         """float32 (rows, tokens, groups), NaN where a set is empty or not seen.
@@ -149,15 +243,18 @@ class Taps:
     then, and the hook itself stays out of what is compiled.
     """
 
-    def __init__(self, projections: Sequence[Projection], group_width: int, *, compiled: bool = False) -> None:
+    def __init__(
+        self, projections: Sequence[Projection], group_width: int, *, compiled: bool = False, vectors: bool = False
+    ) -> None:
         """Put the hooks in place.
 
         Args:
             projections: in the order of the group axis.
             group_width: channels in a group.
             compiled: whether the blocks around the projections are compiled.
+            vectors: whether mean vectors are taken too.
         """
-        self._projections, self._group_width = projections, group_width
+        self._projections, self._group_width, self._vectors = projections, group_width, vectors
         self._places = {id(projection.module): index for index, projection in enumerate(projections)}
         self._capture: Capture | None = None
         self._stop = False
@@ -176,7 +273,8 @@ class Taps:
         Raises:
             InputError: on leaving, if a projection never ran, ran twice, or saw something else than ``layout`` says.
         """
-        self._capture, self._stop = Capture(self._projections, layout, self._group_width), stop
+        self._capture = Capture(self._projections, layout, self._group_width, vectors=self._vectors)
+        self._stop = stop
         try:
             with suppress(_Stop):
                 yield self._capture
@@ -200,13 +298,15 @@ class Taps:
 
 
 @contextmanager
-def reducing(projections: Sequence[Projection], layout: Layout, group_width: int, *, stop: bool) -> Iterator[Capture]:
+def reducing(
+    projections: Sequence[Projection], layout: Layout, group_width: int, *, stop: bool, vectors: bool = False
+) -> Iterator[Capture]:
     """Hook every projection for one forward alone; as :meth:`Taps.watch`.
 
     Raises:
         InputError: as :meth:`Taps.watch`.
     """
-    taps = Taps(projections, group_width)
+    taps = Taps(projections, group_width, vectors=vectors)
     try:
         with taps.watch(layout, stop=stop) as capture:
             yield capture
@@ -214,12 +314,19 @@ def reducing(projections: Sequence[Projection], layout: Layout, group_width: int
         taps.remove()
 
 
-def token_means(activation: torch.Tensor, group_width: int) -> torch.Tensor:
-    """Mean of x² over each group's channels, float32: (rows, positions, channels) to (rows, positions, groups)."""
+def token_means(activation: torch.Tensor, group_width: int, each: Each | None = None) -> torch.Tensor:
+    """Mean of x² over each group's channels, float32: (rows, positions, channels) to (rows, positions, groups).
+
+    ``each`` is handed every chunk of positions, so that a low precision is converted once for all that is reduced.
+    """
     rows, positions, channels = activation.shape
     step = max(1, _CHUNK // (rows * channels))
-    grouped = activation.view(rows, positions, channels // group_width, group_width)
-    parts = [grouped[:, first : first + step].float().square().mean(-1) for first in range(0, positions, step)]
+    parts = []
+    for first in range(0, positions, step):
+        part = activation[:, first : first + step].float()
+        parts.append(part.view(*part.shape[:2], channels // group_width, group_width).square().mean(-1))
+        if each is not None:
+            each(first, part)
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
@@ -256,8 +363,8 @@ def watcher(transformer: Any, params: CaptureParams) -> Watch:
         transformer.set_attention_backend(f"_native_{params.attention}")
     hooked = projections(transformer)
     if not params.compile:
-        return partial(_alone, hooked, params.group_width)
-    taps = Taps(hooked, params.group_width, compiled=True)
+        return partial(_alone, hooked, params)
+    taps = Taps(hooked, params.group_width, compiled=True, vectors=params.grams)
     transformer.compile_repeated_blocks()
     return partial(taps.watch, stop=True)
 
@@ -268,5 +375,5 @@ def is_missing_kernel(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("no available kernel" in text or "no viable backend" in text)
 
 
-def _alone(hooked: Any, group_width: int, layout: Layout) -> AbstractContextManager[Capture]:
-    return reducing(hooked, layout, group_width, stop=True)
+def _alone(hooked: Any, params: CaptureParams, layout: Layout) -> AbstractContextManager[Capture]:
+    return reducing(hooked, layout, params.group_width, stop=True, vectors=params.grams)

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import BatchMeans
+from plantain.capture.assembly import Reduced
 from plantain.capture.encode import text_span
-from plantain.capture.forward import Runner, Scene
+from plantain.capture.forward import Runner, Scene, reduced
 from plantain.capture.hooks import Layout, reducing
 from plantain.capture.sigma import scheduler_for
 from plantain.model.geometry import projections
@@ -29,7 +28,7 @@ def pipeline_runner(
         scene: gives the same latents as the fast pass.
         images: files of the reference images, by name.
         lock: size, sequence length and encoder layers of the call.
-        params: group width.
+        params: group width, and whether vectors are taken.
     """
     hooked = projections(pipeline.transformer)
     channels = pipeline.transformer.config.in_channels // 4 * 4
@@ -37,13 +36,13 @@ def pipeline_runner(
     pipeline.set_progress_bar_config(disable=True)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> BatchMeans:
+    def run(batch: Batch) -> Reduced:
         (one,) = batch
         picture = None if one.reference is None else cached(images[one.reference])
         conditioned = 0 if one.reference is None else scene.references[one.reference].latents.shape[1]
         span = text_span(one.prompt, pipeline.tokenizer, lock.max_sequence_length)
         layout = Layout((span,), lock.max_sequence_length, scene.positions, conditioned)
-        with reducing(hooked, layout, params.group_width, stop=False) as capture:
+        with reducing(hooked, layout, params.group_width, stop=False, vectors=params.grams) as capture:
             pipeline(
                 prompt=one.prompt,
                 image=picture,
@@ -57,6 +56,6 @@ def pipeline_runner(
                 text_encoder_out_layers=tuple(lock.text_encoder_out_layers),
                 output_type="latent",
             )
-        return capture.mean_square().cpu().numpy(), np.array(layout.counts(), dtype=np.int32)
+        return reduced(capture)
 
     return run

@@ -1,4 +1,4 @@
-"""A content-addressed store of finished work: shards of passes, prompt embeddings, reference images.
+"""A content-addressed store of finished work: shards of passes, Gram matrices, prompt embeddings, reference images.
 
 An entry is a safetensors file named by the digest of everything that made it. It is written by rename, so that a kill
 leaves it whole or absent, and carries the digest of its own content, so that a damaged one is noticed on reading.
@@ -23,8 +23,8 @@ from plantain.base.errors import CheckFailed
 from plantain.base.files import canonical_json, naming, sha256_bytes
 from plantain.base.places import state_dir
 
-KINDS = ("shards", "embeddings", "references")
-"""Folders of the store under ``.plantain/``."""
+KINDS = ("shards", "vectors", "grams", "embeddings", "references")
+"""Folders of the store under ``.plantain/``. Vectors are kept only until the Gram matrices of their cell are made."""
 
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -75,11 +75,15 @@ class Store:
     def write(self, key: str, tensors: Arrays) -> None:
         """Store an entry by rename. Not flushed to disk: a loss of power is caught by the digest."""
         path, data = self.path(key), _pack(key, tensors)
-        try:
-            _place(path, data)
-        except FileNotFoundError:
-            # Somebody cleared the folder between writing and renaming.
-            _place(path, data)
+        for attempt in (1, 2, 3):
+            try:
+                _place(path, data)
+                return
+            except FileNotFoundError:
+                # The first of its folder, or somebody cleared the folder between writing and renaming.
+                if attempt == 3:
+                    raise
+                path.parent.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True)
@@ -131,14 +135,14 @@ def load(path: Path, key: str) -> Arrays:
 
 
 def _place(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with naming(path):
             temporary.write_bytes(data)
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def _pack(key: str, tensors: Arrays) -> bytes:

@@ -1,6 +1,6 @@
-"""Computing passes: components one at a time, every finished batch a shard in the store."""
+"""Computing passes: components one at a time, every finished batch a shard in the store, its vectors beside it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath
-from plantain.capture.assembly import BatchMeans
+from plantain.capture.assembly import Reduced
 from plantain.capture.encode import Embeddings, release
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
+from plantain.capture.grams import Job
 from plantain.capture.hooks import NotFinite, is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.pipeline_path import pipeline_runner
@@ -27,13 +28,26 @@ class OutOfMemory(Exception):
     """A batch did not fit."""
 
 
-class Job(NamedTuple):
-    """One shard to compute."""
+class Stores(NamedTuple):
+    """Where finished batches go."""
 
-    draw: int
-    """Position on the draw axis."""
-    key: str
-    batch: Batch
+    shards: Store
+    vectors: Store
+
+    def hold(self, job: Job) -> bool:
+        """Whether everything of a job is there."""
+        return self.shards.path(job.key).exists() and not (job.vectors and not self.vectors.path(job.key).exists())
+
+    def keep(self, job: Job, found: Reduced) -> None:
+        """Store what a job gave; a shard that is there stays, since others may have read it."""
+        if job.vectors:
+            self.vectors.write(job.key, found.vectors)
+        if not self.shards.path(job.key).exists():
+            self.shards.write(job.key, {"mean_square": found.mean_square, "token_count": found.token_count})
+
+
+Settle = Callable[[int], None]
+"""Told a draw whose passes are all computed, after its transformer was given back."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +85,10 @@ class CellWork:
         return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
 
 
-def compute(cell: CellWork, jobs: Sequence[Job], store: Store, workers: int) -> None:
-    """Run ``jobs`` and store their shards; with several workers, what one of them fails to do is left undone.
+def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, settle: Settle) -> None:
+    """Run ``jobs`` and store what they give; with several workers, what one of them fails to do is left undone.
+
+    ``settle`` is told of draws with one worker only: with several, none knows what the others have done.
 
     Raises:
         InputError: a pass has values that are not finite (only with one worker, as all that follow).
@@ -84,27 +100,37 @@ def compute(cell: CellWork, jobs: Sequence[Job], store: Store, workers: int) -> 
     total = sum(len(job.batch) for job in jobs)
     cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
     try:
-        share(jobs, workers, partial(_run, cell, store, embeddings), cell.progress)
+        told = settle if workers == 1 else None
+        share(jobs, workers, partial(_run, cell, stores, embeddings, told), cell.progress)
     except KeyboardInterrupt:
-        done = sum(len(job.batch) for job in jobs if store.path(job.key).exists())
+        done = sum(len(job.batch) for job in jobs if stores.hold(job))
         cell.progress.note(f"interrupted: {done} of {total} passes are kept; run again to go on from there.")
         raise
 
 
-def _run(cell: CellWork, store: Store, embeddings: Embeddings, jobs: Sequence[Job], progress: Progress) -> None:
+def _run(
+    cell: CellWork,
+    stores: Stores,
+    embeddings: Embeddings,
+    settle: Settle | None,
+    jobs: Sequence[Job],
+    progress: Progress,
+) -> None:
     used = {one.reference for job in jobs for one in job.batch}
     images = {name: path for name, path in cell.images.items() if name in used}
     scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
     for draw in sorted({job.draw for job in jobs}):
         mine = [job for job in jobs if job.draw == draw]
-        for job, (mean_square, count) in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
-            store.write(job.key, {"mean_square": mean_square, "token_count": count})
+        for job, found in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
+            stores.keep(job, found)
             progress.advance(len(job.batch))
+        if settle is not None:
+            settle(draw)
 
 
 def _measured(
     cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene, embeddings: Embeddings
-) -> Iterator[BatchMeans]:
+) -> Iterator[Reduced]:
     try:
         run = _runner(cell, draw, scene, embeddings)
         for job in jobs:
@@ -120,7 +146,7 @@ def _measured(
     release(cell.device, cell.lock.components["transformer"])
 
 
-def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> BatchMeans:
+def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> Reduced:
     try:
         return run(batch)
     except NotFinite as found:

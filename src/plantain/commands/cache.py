@@ -20,7 +20,9 @@ from plantain.base.places import state_dir
 from plantain.capture.shards import KINDS, Damaged, Entry, entries, load
 from plantain.commands.opening import group
 
-app = group("Show and prune the store of shards, embeddings and reference images.", no_args_is_help=False)
+app = group(
+    "Show and prune the store of shards, Gram matrices, embeddings and reference images.", no_args_is_help=False
+)
 
 _DAY = 86_400.0
 _WRITING = 3_600.0
@@ -29,6 +31,8 @@ _WRITING = 3_600.0
 _MODELS: Final = "models"
 _MADE_AGAIN: Final = {
     "shards": "passes; captured again when needed",
+    "vectors": "passes whose Gram matrices are being made; captured again when needed",
+    "grams": "Gram matrices of cells; their passes are captured again when needed",
     "embeddings": "prompts; encoded again when needed",
     "references": "images; generated again when needed",
     _MODELS: "embedded models; built again when one is loaded",

@@ -30,7 +30,7 @@ _GEOMETRY = ("block_kind", "block", "stream", "part", "head")
 
 
 @dataclass(frozen=True)
-class View:
+class UnitView:
     """A set of units over the group axis."""
 
     table: pl.DataFrame
@@ -41,17 +41,17 @@ class View:
     """Where each unit begins in ``groups``, (units,)."""
 
 
-def heads(groups: pl.DataFrame) -> View:
+def heads(groups: pl.DataFrame) -> UnitView:
     """True attention heads: image stream of the joint blocks, all of the single blocks (600 in Klein 4B)."""
     return _view(groups, (pl.col("part") == "attention") & (pl.col("stream") != "text"), pl.col("head"))
 
 
-def head_streams(groups: pl.DataFrame) -> View:
+def head_streams(groups: pl.DataFrame) -> UnitView:
     """Attention heads, those of the joint blocks once for each stream (720 in Klein 4B)."""
     return _view(groups, pl.col("part") == "attention", pl.col("head"))
 
 
-def group16(groups: pl.DataFrame) -> View:
+def group16(groups: pl.DataFrame) -> UnitView:
     """The 16-channel groups that the published cards call heads (16,320 in Klein 4B)."""
     slices = pl.col("first_channel") // _CARD_WIDTH
     view = _view(groups, pl.col("stream") != "text", slices)
@@ -59,7 +59,7 @@ def group16(groups: pl.DataFrame) -> View:
     return view
 
 
-def mlp_slices(groups: pl.DataFrame, width: int = 128) -> View:
+def mlp_slices(groups: pl.DataFrame, width: int = 128) -> UnitView:
     """Slices of ``width`` channels of the single blocks' MLP part (1,440 of 128 in Klein 4B)."""
     offset = pl.col("first_channel") - pl.col("first_channel").min().over("block_kind", "block")
     view = _view(groups.filter(pl.col("part") == "mlp"), pl.lit(True), offset // width, position=_positions(groups))
@@ -80,7 +80,7 @@ def unit_table(groups: pl.DataFrame, kind: UnitKind) -> pl.DataFrame:
 def measure(
     activations: Activations,
     groups: pl.DataFrame,
-    kind: UnitKind | View,
+    kind: UnitKind | UnitView,
     tokens: Tokens,
     measure: Measure,
     draw: int = 0,
@@ -91,7 +91,7 @@ def measure(
     its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no
     token of the set is seen.
     """
-    view = kind if isinstance(kind, View) else _VIEWS[kind](groups)
+    view = kind if isinstance(kind, UnitView) else _VIEWS[kind](groups)
     if groups.height != activations.mean_square.shape[-1]:
         fix = "run `dvc repro`: units.parquet and the activations come from different models or group widths."
         raise InputError(
@@ -173,7 +173,9 @@ def _positions(groups: pl.DataFrame) -> NDArray[np.int64]:
     return np.flatnonzero((groups["part"] == "mlp").to_numpy()).astype(np.int64)
 
 
-def _view(groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDArray[np.int64] | None = None) -> View:
+def _view(
+    groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDArray[np.int64] | None = None
+) -> UnitView:
     at = np.arange(groups.height) if position is None else position
     chosen = groups.with_columns(pl.Series("position", at)).filter(include).with_columns(index.alias("slice"))
     keys = ["block_kind", "block", "stream", "part", "slice"]
@@ -188,21 +190,21 @@ def _view(groups: pl.DataFrame, include: pl.Expr, index: pl.Expr, position: NDAr
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     columns = ["unit", *_GEOMETRY, "index_in_block", "first_channel", "width"]
     members = table["position"].explode().to_numpy().astype(np.int64)
-    return View(table.with_row_index("unit").select(columns), members, starts)
+    return UnitView(table.with_row_index("unit").select(columns), members, starts)
 
 
 def _only_head() -> pl.Expr:
     return pl.when(pl.col("head").n_unique() == 1).then(pl.col("head").first()).otherwise(None).alias("head")
 
 
-def _refuse_uneven(view: View, width: int, groups: pl.DataFrame) -> None:
+def _refuse_uneven(view: UnitView, width: int, groups: pl.DataFrame) -> None:
     if view.table["width"].n_unique() != 1 or view.table["width"][0] != width:
         stored = groups["width"].unique().sort().to_list()
         fix = f"set capture.group_width to a divisor of {width}; {width} must divide the width of the part."
         raise InputError(f"groups of {stored} channels do not make units of {width}.", fix=fix)
 
 
-_VIEWS: dict[UnitKind, Callable[[pl.DataFrame], View]] = {UnitKind.head: heads, UnitKind.group16: group16}
+_VIEWS: dict[UnitKind, Callable[[pl.DataFrame], UnitView]] = {UnitKind.head: heads, UnitKind.group16: group16}
 
 
 def block_sets(units: pl.DataFrame) -> list[tuple[dict[str, Any], NDArray[np.bool_]]]:

@@ -91,7 +91,7 @@ def read_activations(path: Path) -> Activations:
         raise InputError("no such activation file.", file=path, fix=fix)
     with reading(path, "activations", restored(path)):
         data = path.read_bytes()
-        header, tensors = _header(data), load(data)
+        header, tensors = header_of(data), load(data)
         if header.get("schema") != SCHEMA:
             fix = "run `dvc repro`: its capture was made by another version of plantain."
             raise InputError(f"schema is {header.get('schema')!r}, not {SCHEMA!r}.", file=path, fix=fix)
@@ -112,7 +112,13 @@ def _activations(values: NDArray[np.float32], counts: NDArray[np.int32], header:
     )
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def header_of(data: bytes) -> dict[str, Any]:
+    """What plantain keeps in the metadata of a safetensors file.
+
+    Raises:
+        ValueError: it is no mapping, or no JSON.
+        KeyError: there is none.
+    """
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + length])["__metadata__"]
     header = json.loads(metadata["plantain"])

@@ -66,8 +66,12 @@ def batches(ordered: Iterable[Pass], size: int, shape: Callable[[Pass], Hashable
     return tuple(tuple(part[start : start + size]) for part in parts.values() for start in range(0, len(part), size))
 
 
-CAPTURE_VERSION: Final = 1
-"""Raise when the bytes of a shard change for equal inputs."""
+CAPTURE_VERSION: Final = 2
+"""Raise when the bytes of a shard change for equal inputs, or what a capture leaves beside it. The second leaves
+vectors; to shards of the first there are none, and so no Gram matrices: they are not taken for finished work."""
+
+GRAM_VERSION: Final = 1
+"""Raise when the bytes of Gram matrices change for equal shards."""
 
 EMBEDDING_VERSION: Final = 1
 """Raise when the bytes of a prompt embedding change for equal inputs."""
@@ -149,6 +153,23 @@ def shard_key(frame: Mapping[str, Any], batch: Batch, images: Mapping[str, str])
     """Key of one batch. ``images`` maps reference names to the SHA-256 of their files."""
     rows = [[one.prompt, images[one.reference] if one.reference else None, one.seed] for one in batch]
     return digest(dict(frame) | {"passes": rows})
+
+
+def gram_key(
+    shards: Sequence[tuple[str, Sequence[Sequence[int]]]],
+    subsets: Mapping[str, Sequence[int]],
+    lengths: Sequence[int],
+) -> str:
+    """Key of the Gram matrices of one draw of a cell.
+
+    Args:
+        shards: key of every shard, and where each of its rows stands: item, condition, reference, seed.
+        subsets: name to positions of items, in the order of the subset axis.
+        lengths: of the axes condition, reference and seed.
+    """
+    named = [[name, list(items)] for name, items in subsets.items()]
+    placed = [[key, [list(row) for row in rows]] for key, rows in shards]
+    return digest({"version": GRAM_VERSION, "shards": placed, "subsets": named, "lengths": list(lengths)})
 
 
 def reference_images(records: Iterable[Record], folder: Path) -> dict[str, Path]:
