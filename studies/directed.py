@@ -18,10 +18,11 @@ from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.ladder.judge import confirmatory
 from plantain.ladder.rungs import compare_rows
 from plantain.measure.plan import Rows, frames_of, plan_of
-from plantain.measure.sides import Measured, sampled_items
-from plantain.measure.vectors import Looked, Vectors, every_measure
+from plantain.measure.sides import Measured
+from plantain.measure.vectors import Looked, MeasuredVectors, every_measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast
+from plantain.probe.sampling import sampled_items
 from plantain.probe.store import read_contrasts, read_records
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats
@@ -37,7 +38,7 @@ SIZE = 2.5
 HELD_OUT = ("viewpoint_9", "viewpoint_10"), ("mention_9", "mention_10")
 MEASURES = (WordingMeasure.log_rms, WordingMeasure.direction, WordingMeasure.profile)
 
-Network = Mapping[WordingMeasure, Looked]
+Network = Mapping[str, Looked]
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,17 @@ class Study:
         if draws is not None:
             family = params.models[model].model_copy(update={"seeds": draws})
             params = params.model_copy(update={"models": {**params.models, model: family}})
-        lock, groups = resolve(model, params)
+        _, groups = resolve(model, params)
         analysis = params.analyses[VERDICT_ANALYSIS]
         found = self._capture(model, params)
-        networks = []
+        networks: list[Network] = []
         for draw in range(len(found.activations.draws)):
             by = every_measure(found.activations, groups, analysis, found.grams, draw)
             text = analysis.model_copy(update={"tokens": Tokens.text})
             over_text = Measured.of(found.activations, groups, text, draw)
-            vectors = Vectors(found.grams, found.activations, WordingMeasure.text_direction, draw)
-            networks.append({**by, "text": over_text, WordingMeasure.text_direction: vectors})
+            vectors = MeasuredVectors(found.grams, found.activations, WordingMeasure.text_direction, draw)
+            own: dict[str, Looked] = {str(name): looked for name, looked in by.items()}
+            networks.append(own | {"text": over_text, str(WordingMeasure.text_direction): vectors})
         return networks
 
     def _capture(self, model: str, params: Params) -> CaptureResult:
@@ -141,9 +143,7 @@ def planted() -> Iterator[str]:
         yield f"| {plant} | " + " | ".join(_found(tests[name]) for name in names) + " |"
 
 
-def _planted(
-    asked: Study, network: Network, name: WordingMeasure, reached: Mapping[str, Plant], seed: int
-) -> TemplateTest:
+def _planted(asked: Study, network: Network, name: str, reached: Mapping[str, Plant], seed: int) -> TemplateTest:
     rows = asked.rows(network[name])
     random = np.random.Generator(np.random.Philox(seed))
     return asked.test(reached[name](rows, random) if name in reached else rows)

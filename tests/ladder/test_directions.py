@@ -25,7 +25,7 @@ from plantain.base.params import AnalysisParams, CaptureParams, Method, WordingM
 from plantain.ladder.judge import judge
 from plantain.ladder.tables import drawn
 from plantain.measure.sides import Measured, sampled_records
-from plantain.measure.vectors import Vectors
+from plantain.measure.vectors import MeasuredVectors
 from plantain.records.study import NullTable
 from plantain.records.study_keys import contrast_inputs, null_settings, shared_inputs
 
@@ -64,7 +64,7 @@ def table(method, concept=0.0):
         known = type(known)(known.mean_square, known.token_count, CHOSEN, *vars_of(known))
         kept = grams_of(vectors(300 + seed, concept)[: len(CHOSEN), :, :1, :1], A + B, CHOSEN, ("image_0",), (0,))
         found = {WordingMeasure.log_rms: Measured(values, known)}
-        found |= {one: Vectors(kept, known, one) for one in (WordingMeasure.direction, WordingMeasure.profile)}
+        found |= {one: MeasuredVectors(kept, known, one) for one in (WordingMeasure.direction, WordingMeasure.profile)}
         draws.append(found)
     return NullTable(
         family=f"tiny-{method}", method=method, of="tiny", probe="probe", items=list(CHOSEN), seeds=list(CELL.seeds),

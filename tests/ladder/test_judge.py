@@ -30,8 +30,9 @@ from plantain.ladder.beside import replicas
 from plantain.ladder.judge import confirmatory, judge, rules_digest
 from plantain.ladder.tables import drawn
 from plantain.measure.plan import Lengths, differences, lengths, plan_of
-from plantain.measure.sides import Measured, sampled_items, sampled_records, unequal_strata
+from plantain.measure.sides import Measured, sampled_records, unequal_strata
 from plantain.probe.records import ExpandedContrast, Reason, Tie
+from plantain.probe.sampling import sampled_items
 from plantain.probe.spec import Decides, Role
 from plantain.records.study import NullTable, ReplicatedContrast, ReplicationTable, read_null, read_replications
 from plantain.records.study_keys import contrast_inputs, mismatch, null_settings, replication_settings, shared_inputs

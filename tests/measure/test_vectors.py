@@ -8,7 +8,7 @@ from helpers.verdict_cells import ANALYSIS, CONTROL, RULES, TARGET, A, B, activa
 
 from plantain.base.params import WordingMeasure
 from plantain.measure.plan import Comparison, RowScheme, framed, plan_of
-from plantain.measure.vectors import Vectors, every_measure
+from plantain.measure.vectors import MeasuredVectors, every_measure
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.spec import Role
 from plantain.stats import template_test
@@ -26,7 +26,7 @@ def planted(seed=0, references=1, seeds=1):
 def looked(vectors, measure=WordingMeasure.direction, **more):
     references, seeds = vectors.shape[2:4]
     cell = activations(log_rms(references=references, seeds=seeds))
-    return Vectors(grams_of(vectors, A + B, ITEMS, cell.references, cell.seeds, **more), cell, measure)
+    return MeasuredVectors(grams_of(vectors, A + B, ITEMS, cell.references, cell.seeds, **more), cell, measure)
 
 
 def test_the_test_on_gram_matrices_is_that_on_the_vectors():
@@ -82,7 +82,7 @@ def test_heads_unknown_in_a_wording_are_left_out_and_a_set_that_nobody_has_is_no
     noise = known.grams.mean["noise"]
     grams = grams_of(vectors, A + B, ITEMS, ("image_0",), (0,))
     both = {"noise": noise, "reference": np.full_like(noise, np.nan)}
-    absent = Vectors(
+    absent = MeasuredVectors(
         type(grams)(both, both, grams.heads | {"reference": grams.heads["noise"]}, grams.conditions, grams.subsets,
                     grams.views, grams.draws, profile_subsets=grams.profile_subsets),
         known.activations, WordingMeasure.direction,

@@ -62,11 +62,12 @@ def analyse_cell(
             summaries.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
     vectors: dict[str, dict[WordingMeasure, VectorSummary]] = {}
-    for contrast in contrasts.contrasts if grams is not None and VERDICT_ANALYSIS in analyses else ():
-        for seen in vector_findings(activations, grams, groups, contrast, analyses[VERDICT_ANALYSIS]):
-            metrics[contrast.name][seen.measure] = dict(seen.summary.metrics)
-            vectors.setdefault(contrast.name, {})[seen.measure] = seen.summary
-            tables[f"{contrast.name}.{seen.measure}"] = seen.table
+    if grams is not None and VERDICT_ANALYSIS in analyses:
+        for contrast in contrasts.contrasts:
+            for seen in vector_findings(activations, grams, groups, contrast, analyses[VERDICT_ANALYSIS]):
+                metrics[contrast.name][seen.measure] = dict(seen.summary.metrics)
+                vectors.setdefault(contrast.name, {})[seen.measure] = seen.summary
+                tables[f"{contrast.name}.{seen.measure}"] = seen.table
     return CellResult(metrics, summaries, vectors, tables)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from plantain.analysis.summary import known_numbers, template_level_of
 from plantain.base.params import AnalysisParams, WordingMeasure
 from plantain.measure.plan import frames_of
-from plantain.measure.vectors import TOKENS_OF, Vectors, kept
+from plantain.measure.vectors import TOKENS_OF, MeasuredVectors, kept
 from plantain.probe.clusters import design_of
 from plantain.probe.records import ExpandedContrast
 from plantain.records.activations import Activations
@@ -51,14 +51,14 @@ def vector_findings(
         return
     for measure in _VECTORS:
         if kept(grams, measure):
-            yield _found(Vectors(grams, activations, measure), groups, contrast, params)
+            yield _found(MeasuredVectors(grams, activations, measure), groups, contrast, params)
 
 
 def _found(
-    vectors: Vectors, groups: pl.DataFrame, contrast: ExpandedContrast, params: AnalysisParams
+    vectors: MeasuredVectors, groups: pl.DataFrame, contrast: ExpandedContrast, params: AnalysisParams
 ) -> VectorFindings:
     sides = vectors.wordings(contrast.a), vectors.wordings(contrast.b)
-    included = np.isfinite(np.concatenate(sides)).all(axis=(0, 2))
+    included = np.asarray(np.isfinite(np.concatenate(sides)).all(axis=(0, 2)))
     test = template_test(
         sides[0][:, included],
         sides[1][:, included],

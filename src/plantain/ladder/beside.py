@@ -10,7 +10,7 @@ from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
 from plantain.measure.plan import Comparison, lengths
 from plantain.measure.sides import sampled_records
-from plantain.measure.vectors import Looked, Vectors
+from plantain.measure.vectors import Looked
 from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
 from plantain.records.study import Drawn, NullTable, ReplicationTable
@@ -69,7 +69,7 @@ class Sources:
         chosen = sampled_records(records, plan.contrasts, rules)
         replicas, unrepeated = own_replicas(looked, plan, rules, has_reference), ""
         if not replicas:
-            replicas, unrepeated = self._replicas(measure_of(looked), plan, chosen, rules)
+            replicas, unrepeated = self._replicas(looked.measure, plan, chosen, rules)
         problems = {table.family: self._problem(table, looked, plan, chosen) for table in self.tables}
         found = self._drawn([table for table in self.tables if not problems[table.family]], looked, plan, rules)
         missing = "; ".join(f"{name}: {why}" for name, why in problems.items() if why)
@@ -79,7 +79,7 @@ class Sources:
         weights = self.lock.components["transformer"].weights_sha256
         found = Beside()
         for table in tables:
-            entry = table.contrasts[plan.contrast.name].by(measure_of(looked))
+            entry = table.contrasts[plan.contrast.name].by(looked.measure)
             own = looked.restricted(table.items, table.seeds)
             if entry is None or own is None:
                 # Such a table was set aside beforehand, with the reason.
@@ -111,10 +111,10 @@ class Sources:
         strange = [*set(table.items).difference(known.items), *map(str, set(table.seeds).difference(known.seeds))]
         if strange:
             return f"its table names what was not captured ({', '.join(sorted(strange))})"
-        if table.contrasts[name].by(measure_of(looked)) is None:
-            return f"its table has no {measure_of(looked)}"
+        if table.contrasts[name].by(looked.measure) is None:
+            return f"its table has no {looked.measure}"
         kept = looked.restricted(table.items, table.seeds) is not None
-        return "" if kept else f"no {measure_of(looked)} was kept for its items and noise seeds alone"
+        return "" if kept else f"no {looked.measure} was kept for its items and noise seeds alone"
 
     def _replicas(
         self, measure: WordingMeasure, plan: Comparison, chosen: tuple[Record, ...], rules: VerdictParams
@@ -137,11 +137,6 @@ class Sources:
 def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:
     """What decides the numbers of a plan, see :func:`plantain.records.study_keys.contrast_inputs`."""
     return contrast_inputs(plan.contrast, records, images, settings, scheme=str(plan.scheme), control=plan.control)
-
-
-def measure_of(looked: Looked) -> WordingMeasure:
-    """What a model is looked at by."""
-    return looked.measure if isinstance(looked, Vectors) else WordingMeasure.log_rms
 
 
 def own_replicas(looked: Looked, plan: Comparison, rules: VerdictParams, has_reference: bool) -> tuple[Replica, ...]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from plantain.base.files import defined, digest, six_digits
 from plantain.base.params import AnalysisParams, Method, VerdictParams, WordingMeasure
-from plantain.ladder.beside import Beside, Sources, measure_of
+from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import ControlEvidence, Evidence, Reliability
 from plantain.ladder.rungs import compare_rows, smallest_p
@@ -134,7 +134,7 @@ def _climb(
         a=rows.a,
         b=rows.b,
         reliability=_reliability(cell, contrast, frame),
-        measure=measure_of(looked),
+        measure=looked.measure,
         clusters=rows.clusters,
         frames=rows.frames,
         few=plan.problem,

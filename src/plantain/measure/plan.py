@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from plantain.base.params import VerdictParams
 from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
-from plantain.measure.vectors import Looked, Vectors, known
+from plantain.measure.vectors import Looked, MeasuredVectors, known
 from plantain.measure.views import wordings_by_item
 from plantain.probe.clusters import Design, components_of, design_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
@@ -79,7 +79,7 @@ class Comparison:
         if self.control is None:
             return wordings(looked, self.contrast)
         found = [shifts(looked, one) for one in self.contrasts]
-        return _between(*(known(*found) if isinstance(looked, Vectors) else finite(*found)))
+        return _between(*(known(*found) if isinstance(looked, MeasuredVectors) else finite(*found)))
 
     @property
     def labels(self) -> Rows:

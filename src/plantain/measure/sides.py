@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plantain.base.params import AnalysisParams, VerdictParams
+from plantain.base.params import AnalysisParams, VerdictParams, WordingMeasure
 from plantain.measure.views import item_level, measure, template_level
 from plantain.probe.records import ExpandedContrast, Record
+from plantain.probe.sampling import sampled_items
 from plantain.records.activations import Activations
 
 Floats = NDArray[np.float64]
@@ -34,6 +36,9 @@ class Measured:
     values: Floats
     """(item, condition, reference, seed, head)"""
     activations: Activations
+
+    measure: ClassVar = WordingMeasure.log_rms
+    """What this is a measure of, among those that wordings are compared by."""
 
     @classmethod
     def of(cls, activations: Activations, groups: pl.DataFrame, analysis: AnalysisParams, draw: int = 0) -> "Measured":
@@ -65,13 +70,6 @@ class Measured:
         rows = [self.activations.items.index(item) for item in items]
         columns = [self.activations.seeds.index(seed) for seed in seeds]
         return replace(self, values=self.values[rows][:, :, :, columns])
-
-
-def sampled_items(items: Sequence[str], count: int) -> tuple[str, ...]:
-    """``count`` items evenly spaced over a probe, its first and last among them; all where there are no more."""
-    if len(items) <= count:
-        return tuple(items)
-    return tuple(items[round(place)] for place in np.linspace(0, len(items) - 1, count))
 
 
 def judged(contrasts: Iterable[ExpandedContrast], rules: VerdictParams) -> list[ExpandedContrast]:

@@ -34,7 +34,7 @@ TOKENS_OF: Final = {measure: tokens for measure, (_, tokens) in _KINDS.items()}
 
 
 @dataclass(frozen=True)
-class Vectors:
+class MeasuredVectors:
     """One vector measure of every head of one draw.
 
     ``direction``: a head's mean vectors over noise and over reference tokens, averaged over items. ``profile``: the
@@ -65,12 +65,12 @@ class Vectors:
         absent = [np.isnan(part).all(axis=(0, 2), keepdims=True) for part in parts]
         return np.concatenate([np.where(gone, 0.0, part) for gone, part in zip(absent, parts, strict=True)], axis=2)
 
-    def only(self, *, seed: int, reference: int) -> "Vectors":
+    def only(self, *, seed: int, reference: int) -> "MeasuredVectors":
         """One noise seed and reference alternative, by position."""
         wanted = View(self.activations.seeds[seed], self.activations.references[reference])
         return replace(self, view=self.grams.views.index(wanted) if len(self.grams.views) > 1 else 0)
 
-    def restricted(self, items: Sequence[str], seeds: Sequence[int]) -> "Vectors | None":
+    def restricted(self, items: Sequence[str], seeds: Sequence[int]) -> "MeasuredVectors | None":
         """The same for some of the items and noise seeds; None where the capture did not keep that."""
         names = self.grams.subsets if self._source == "mean" else self.grams.profile_subsets
         subset = next((name for name in names if self.grams.subsets[name] == tuple(items)), None)
@@ -107,7 +107,7 @@ class Vectors:
         return [embedded(kept[name][at], len(self.grams.conditions)) for name in self._tokens if name in kept]
 
 
-Looked = Measured | Vectors
+Looked = Measured | MeasuredVectors
 """A model as a measure sees it: a number a head, or a vector a head."""
 Climbing: Final = (WordingMeasure.log_rms, WordingMeasure.direction, WordingMeasure.profile)
 """The measures that a ladder is climbed by; over text tokens any two sentences differ, since their words do."""
@@ -127,7 +127,7 @@ def every_measure(
     """
     found: dict[WordingMeasure, Looked] = {WordingMeasure.log_rms: Measured.of(activations, groups, analysis, draw)}
     vectors = [one for one in Climbing[1:] if kept(grams, one)]
-    return found | {one: Vectors(grams, activations, one, draw) for one in vectors}
+    return found | {one: MeasuredVectors(grams, activations, one, draw) for one in vectors}
 
 
 def kept(grams: Grams, measure: WordingMeasure) -> bool:

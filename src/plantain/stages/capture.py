@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from plantain.base import places
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import prompt_levels, write_prompt_levels
-from plantain.measure.sides import sampled_items
 from plantain.probe.records import Record
+from plantain.probe.sampling import sampled_items
 from plantain.probe.store import read_records
 from plantain.records.activations import write_activations
 from plantain.records.grams import write_grams

@@ -28,7 +28,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     "model": ("base", "probe", "records", "model"),
     "prompts": ("base", "probe", "records", "stats", "analysis"),
     "reference": _CAPTURE,
-    "capture": (*_CAPTURE, "measure"),
+    "capture": _CAPTURE,
     "analyze": ("base", "probe", "records", "measure", "stats", "analysis"),
     "verdict": _VERDICT,
     "report": _REPORT,
