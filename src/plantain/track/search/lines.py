@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from typing import TypeVar
 
-from plantain.report.columns import shortened, wrapped
+from plantain.report.columns import GLUE, shortened, wrapped
 from plantain.track.search.numbers import WORKSPACE, Number
 from plantain.track.search.prompts import Entered
 from plantain.track.search.typed import is_count
@@ -14,8 +14,6 @@ _SHOWN = 40
 """Numbers of one section that are listed; --json has all."""
 _RECORDS = 3
 _PATH = 60
-_GLUE = "\N{NO-BREAK SPACE}"
-"""Keeps a name and its value in one line."""
 _Key = TypeVar("_Key")
 
 
@@ -130,8 +128,8 @@ def _analysis_lines(numbers: list[Number]) -> Iterator[str]:
     doubt = "" if first.contrast_known else " (?)"
     asked = f"  as {_records(first.records)}" if first.records else ""
     yield from wrapped(f"{_analysis(first)}{doubt}  {_several(len(numbers))}{asked}", first="  ", then="      ")
-    glued = ", ".join(f"{one.metric}{_GLUE}{plain(one.value)}" for one in numbers)
-    yield from (line.replace(_GLUE, " ") for line in wrapped(glued, first="    ", then="    "))
+    glued = ", ".join(f"{one.metric}{GLUE}{plain(one.value)}" for one in numbers)
+    yield from wrapped(glued, first="    ", then="    ")
 
 
 def _records(records: tuple[str, ...]) -> str:
