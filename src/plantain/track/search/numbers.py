@@ -185,8 +185,7 @@ def _of_verdict(
 
 
 def _of_entry(entry: LedgerEntry, metrics: dict[str, float], where: str, since: str | None) -> Iterator[Number]:
-    for one in _numbers(entry.place, metrics, where, since):
-        yield replace(one, prompts_sha256=entry.prompts_sha256, receipt_sha256=entry.receipt_sha256)
+    return _numbers(entry.place, metrics, where, since, entry)
 
 
 def _card(card: Published, metrics: dict[str, float]) -> Iterator[Number]:
@@ -196,12 +195,17 @@ def _card(card: Published, metrics: dict[str, float]) -> Iterator[Number]:
 
 
 def _numbers(
-    place: tuple[str, str, str, str], metrics: dict[str, float], where: str, since: str | None
+    place: tuple[str, str, str, str],
+    metrics: dict[str, float],
+    where: str,
+    since: str | None,
+    entry: LedgerEntry | None = None,
 ) -> Iterator[Number]:
+    prompts, receipt = (entry.prompts_sha256, entry.receipt_sha256) if entry else (None, None)
     units = metrics.get("alive_units")
     for metric, value in metrics.items():
         if math.isfinite(value):
-            yield Number(*place, metric, value, None, None, where, of=units, since=since)
+            yield Number(*place, metric, value, prompts, receipt, where, of=units, since=since)
 
 
 def _tables(path: Path) -> _Metrics:

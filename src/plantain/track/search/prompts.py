@@ -71,8 +71,8 @@ def by_set(root: Path, address: str) -> Entered:
 def by_prompt(root: Path, prompt: str) -> Entered:
     """The numbers that a prompt entered, by its text, ``item/condition``, item, or the start of its digest."""
     designs, asked = Designs(root), dict[str, None]()
-    found = [one for held in _ledgers(root) for one in _entered(held, prompt, designs, asked)]
-    return Entered(f"Prompt '{prompt}'", tuple(merged(found, by_prompts=True)), tuple(asked))
+    found = merged((one for held in _ledgers(root) for one in _entered(held, prompt, designs, asked)), by_prompts=True)
+    return Entered(f"Prompt '{prompt}'", tuple(found), tuple(asked))
 
 
 def _ledgers(root: Path) -> Iterator[PlacedLedger]:

@@ -2,9 +2,8 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from plantain.track.search.numbers import Number, current, earlier, merged, of_c
 from plantain.track.search.typed import Typed, typed
 
 _NEAREST: Final = 3
+_KEPT: Final = 200
 
 
 @dataclass(frozen=True)
@@ -51,44 +51,62 @@ def by_value(root: Path, question: str) -> Answer:
     name, _, text = question.rpartition("=")
     if "=" in question and not name.strip():
         raise InputError(f"'{question}' is not a metric and its value.", fix="write NAME=VALUE, or VALUE alone.")
-    value, name = typed(text), name.strip()
-    here, cards, before = (list(found) for found in (current(root), of_cards(root), earlier(root)))
-    every = (*here, *cards, *before)
-    if name and every and not any(name in one.names for one in every):
-        raise _unknown(name, every)
-    now, told, then = (_matching(found, name, value) for found in (here, cards, before))
+    scan = _Scan(typed(text), name.strip())
+    here = list(current(root))
+    now, told, then = (
+        merged(scan.matching(found), by_prompts=False) for found in (here, of_cards(root), earlier(root))
+    )
+    if scan.name and scan.names and scan.name not in scan.names:
+        raise _unknown(scan.name, scan.names)
     known = {(one.place, one.value) for one in now}
     then = [one for one in then if (one.place, one.value) not in known]
-    nearest = () if now or told or then else _nearest(every, name, value)
-    wide = tuple(one for one in here if _called(one, name) and value.rounds_to(one))
+    nearest = () if now or told or then else scan.nearest
+    wide = tuple(one for one in here if scan.called(one) and scan.value.rounds_to(one))
     return Answer(question, tuple(now), tuple(told), tuple(then), nearest, wide)
 
 
-def _matching(numbers: Iterable[Number], name: str, value: Typed) -> list[Number]:
-    return merged((one for one in numbers if _called(one, name) and value.matches(one)), by_prompts=False)
+@dataclass
+class _Scan:
+    """Reads numbers one at a time, and keeps what matches and the few that come closest."""
+
+    value: Typed
+    name: str
+    names: set[str] = field(default_factory=set)
+    """Whatever numbers are called."""
+    _near: dict[float, tuple[float, Number]] = field(default_factory=dict)
+    """By value, the distance and who reports it first, which is the workspace."""
+
+    def called(self, one: Number) -> bool:
+        """Whether the question is about numbers of this name."""
+        return not self.name or self.name in one.names
+
+    def matching(self, numbers: Iterable[Number]) -> Iterator[Number]:
+        """Those that match."""
+        for one in numbers:
+            self.names.update(one.names)
+            if not self.called(one):
+                continue
+            if self.value.matches(one):
+                yield one
+            else:
+                self._compare(one)
+
+    @property
+    def nearest(self) -> tuple[Number, ...]:
+        """The closest of the others, no two of one value."""
+        return tuple(one for _, one in heapq.nsmallest(_NEAREST, self._near.values(), key=itemgetter(0)))
+
+    def _compare(self, one: Number) -> None:
+        far = self.value.distance(one)
+        if far is None or one.value in self._near:
+            return
+        self._near[one.value] = far, one
+        if len(self._near) > _KEPT:
+            kept = heapq.nsmallest(_NEAREST, self._near.values(), key=itemgetter(0))
+            self._near = {other.value: (distance, other) for distance, other in kept}
 
 
-def _called(one: Number, name: str) -> bool:
-    return not name or name in one.names
-
-
-def _nearest(numbers: Iterable[Number], name: str, value: Typed) -> tuple[Number, ...]:
-    """The closest numbers that differ from one another; of equal ones the first, which is the workspace's."""
-    found = heapq.nsmallest(_NEAREST, _different(numbers, name, value), key=itemgetter(0))
-    return tuple(one for _, one in found)
-
-
-def _different(numbers: Iterable[Number], name: str, value: Typed) -> Iterator[tuple[float, Number]]:
-    seen: set[float] = set()
-    for one in numbers:
-        far = value.distance(one) if one.value not in seen and _called(one, name) else None
-        if far is not None:
-            seen.add(one.value)
-            yield far, one
-
-
-def _unknown(name: str, numbers: Iterable[Number]) -> InputError:
-    metrics = dict.fromkeys(chain.from_iterable(one.names for one in numbers))
-    close = get_close_matches(name, metrics, n=3, cutoff=0.5)
+def _unknown(name: str, known: Iterable[str]) -> InputError:
+    close = get_close_matches(name, sorted(known, key=len), n=3, cutoff=0.5)
     fix = f"did you mean {' or '.join(close)}?" if close else "`plantain audit PROBE@MODEL` names every metric."
     return InputError(f"no number is called '{name}'.", fix=fix)
