@@ -13,6 +13,7 @@ from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.base.places import typed_probe
+from plantain.report.columns import GLUE, wrapped
 from plantain.track.address import Found, everything, find, parse
 from plantain.track.asked import asked_sentence
 from plantain.track.audit.audit import Audit, CellAudit, Level, total
@@ -80,8 +81,9 @@ def _cell(cell: CellAudit, audit: Audit, detail: bool) -> Iterator[str]:
 def _numbers(cell: CellAudit) -> Iterator[str]:
     for contrast, analyses in cell.metrics.items():
         for analysis, metrics in analyses.items():
-            shown = ", ".join(f"{name} {value:g}" for name, value in sorted(metrics.items())[:_SHOWN])
-            yield f"  {contrast}.{analysis}: {shown}{', …' if len(metrics) > _SHOWN else ''}"
+            shown = ", ".join(f"{name}{GLUE}{value:g}" for name, value in sorted(metrics.items())[:_SHOWN])
+            more = ", …" if len(metrics) > _SHOWN else ""
+            yield from wrapped(f"{contrast}.{analysis}: {shown}{more}", first="  ", then="      ")
 
 
 def _step(step: Step) -> Iterator[str]:
