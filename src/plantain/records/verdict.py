@@ -233,13 +233,4 @@ def read_verdict(path: Path) -> Verdict:
     Raises:
         InputError: it is missing or damaged.
     """
-    return parse_verdict(path, path)
-
-
-def parse_verdict(source: Path | bytes, file: Path | str) -> Verdict:
-    """The same of bytes that stand at ``file`` somewhere.
-
-    Raises:
-        InputError: they are no verdict of this version.
-    """
-    return read(source, Verdict, what="a verdict", fix=restored(Path(file)), file=file)
+    return read(path, Verdict, what="a verdict", fix=restored(path))

@@ -8,12 +8,13 @@ from functools import cached_property
 import polars as pl
 
 from plantain.base import places
-from plantain.base.errors import InputError
+from plantain.base.errors import InputError, restored
 from plantain.probe.expand import expand_with
 from plantain.probe.speaking import speaking
 from plantain.probe.spec import Probe
+from plantain.records.base import read
 from plantain.records.ledger import LEDGER, Ledger, LedgerEntry, read_ledger
-from plantain.records.verdict import Climb, Verdict, parse_verdict
+from plantain.records.verdict import Climb, Verdict
 from plantain.track.results import Cell, Reader
 from plantain.track.wordings import probe_at
 
@@ -83,10 +84,10 @@ class Side:
 
     @cached_property
     def _verdict(self) -> Verdict | None:
-        path = places.verdict(self.cell.model, self.cell.probe).as_posix()
-        content = self.reader.read(path)
+        path = places.verdict(self.cell.model, self.cell.probe)
+        content = self.reader.read(path.as_posix())
         try:
-            return None if content is None else parse_verdict(content, path)
+            return None if content is None else read(content, Verdict, what="a verdict", fix=restored(path), file=path)
         except InputError:  # of another version of plantain
             return None
 
