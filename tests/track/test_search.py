@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from helpers.workspace import ROOT
 from plantain.base.errors import InputError
 from plantain.probe.authoring.diff import load_expansion
 from plantain.records.ledger import Ledger, LedgerEntry, RecordedSet
+from plantain.track.search.lines import value_lines
+from plantain.track.search.numbers import Number
 from plantain.track.search.typed import typed
+from plantain.track.search.values import Answer
 
 REPORTS = ROOT / "reports"
 MEASURED = {
@@ -30,6 +34,14 @@ JUDGED = {
     for metric, value in metrics.items()
 }
 RECORDED = MEASURED | JUDGED
+TARGET = {place[4]: value for place, value in RECORDED.items() if place[:4] == ("otherview", "tiny", "target", "heads")}
+"""Numbers to ask about; whatever they are, the scan above says who reports them."""
+R, SHARE, MANY, DELTA = (TARGET[name] for name in ("split_half_r", "heads_over_t3_fraction", "heads_over_t3", "delta"))
+BOUND, UNITS = (int(TARGET[name]) for name in ("selective_heads_lower_bound", "alive_units"))
+TEXTS_OF_NUMBERS = [f"{R:.2f}", f"{R:.3f}", f"{R:.1f}", "1.0", f"{TARGET['max_abs_t']:.1f}", f"{DELTA:g}",
+                    f"{SHARE:.2f}".lstrip("0"), "0.0", "5.0e-3"]  # fmt: skip
+PERCENTAGES = [(f"{SHARE:.0%}", "0.01"), (f"{100 * SHARE:.0f} %", "0.01"), (f"{SHARE:.1%}", "0.001"), ("0%", "0.01")]
+FRACTIONS = [[f"{BOUND}/{UNITS}"], [f"{BOUND} of {UNITS}"], [str(BOUND), "of", str(UNITS)], [f"{BOUND} / {UNITS}"]]
 
 
 @pytest.fixture
@@ -62,7 +74,7 @@ def to(value, step):
     return value.quantize(Decimal(step), ROUND_HALF_UP)
 
 
-@pytest.mark.parametrize("text", ["0.94", "0.953", "0.9", "1.0", "75.9", "6.1503", ".21", "0.0", "5.0e-3"])
+@pytest.mark.parametrize("text", TEXTS_OF_NUMBERS)
 def test_a_number_matches_what_rounds_to_it_at_the_precision_typed(recorded, text):
     step = Decimal(1).scaleb(Decimal(text).as_tuple().exponent)
     expected = where(lambda _, value: to(value, step) == Decimal(text))
@@ -70,14 +82,17 @@ def test_a_number_matches_what_rounds_to_it_at_the_precision_typed(recorded, tex
     assert found(text) == expected
 
 
-@pytest.mark.parametrize("text", ["63", "304", "0", "1"])
+@pytest.mark.parametrize("text", [str(BOUND), f"{MANY:.0f}", "0", "1"])
 def test_a_whole_number_matches_itself_alone(recorded, text):
     expected = where(lambda _, value: value == int(text))
     assert expected
     assert found(text) == expected
 
 
-@pytest.mark.parametrize(("text", "step"), [("79%", "0.01"), ("60 %", "0.01"), ("59.6%", "0.001"), ("5%", "0.01")])
+@pytest.mark.parametrize(
+    ("text", "step"),
+    PERCENTAGES,
+)
 def test_a_percentage_matches_shares_and_probabilities(recorded, text, step):
     wanted = Decimal(text.rstrip("% ")) / 100
     p = {name for *_, name in RECORDED if name.endswith("_p") or name.startswith(("count_p", "p_holm"))}
@@ -86,29 +101,29 @@ def test_a_percentage_matches_shares_and_probabilities(recorded, text, step):
     assert found(text) == expected
 
 
-@pytest.mark.parametrize("words", [["63/75"], ["63 of 75"], ["63", "of", "75"], ["63 / 75"]])
+@pytest.mark.parametrize("words", FRACTIONS)
 def test_a_fraction_matches_counts_of_that_many_units_and_equal_shares(recorded, words):
     units = {place[:4]: value for place, value in RECORDED.items() if place[4] == "alive_units"}
     units |= {(*place[:3], "verdict"): units[*place[:3], "heads"] for place in JUDGED}
     counts = {place for place in RECORDED if "heads" in place[4] or place[4] in ("null_p99_t3", "template_count")}
-    counts = {place for place in counts if not place[4].endswith(("_fraction", "_p")) and units[place[:4]] == 75}
+    counts = {place for place in counts if not place[4].endswith(("_fraction", "_p")) and units[place[:4]] == UNITS}
     shares = {place for place in RECORDED if place[4].endswith("_fraction")}
-    expected = {place: RECORDED[place] for place in counts if RECORDED[place] == 63}
-    expected |= {place: RECORDED[place] for place in shares if RECORDED[place] == 0.84}
+    expected = {place: RECORDED[place] for place in counts if RECORDED[place] == BOUND}
+    expected |= {place: RECORDED[place] for place in shares if RECORDED[place] == float(f"{BOUND / UNITS:.6g}")}
     assert ("otherview", "tiny", "target", "heads", "selective_heads_lower_bound") in expected
     assert found(*words) == expected
-    assert "selective_heads_lower_bound  63 of 75" in plantain("audit", *words).output
+    assert f"selective_heads_lower_bound  {BOUND} of {UNITS}" in plantain("audit", *words).output
 
 
 @pytest.mark.parametrize("name", ["split_half_r", "heads.split_half_r", "target.heads.split_half_r"])
 def test_a_name_narrows_the_question(recorded, name):
     expected = {
         place: value
-        for place, value in where(lambda _, value: to(value, "0.01") == Decimal("0.95")).items()
+        for place, value in where(lambda _, value: to(value, "0.01") == Decimal(f"{R:.2f}")).items()
         if ".".join(place[2:]).endswith(f".{name}") or ".".join(place[2:]) == name
     }
     assert expected
-    assert found(f"{name}=0.95") == expected == found("--metric", f"{name}=0.95")
+    assert found(f"{name}={R:.2f}") == expected == found("--metric", f"{name}={R:.2f}")
 
 
 def test_the_middle_of_two_is_rounded_away_from_zero(recorded):
@@ -131,7 +146,7 @@ def test_the_numbers_of_the_workspace_are_those_of_its_metrics_and_not_of_an_old
     path.write_text(json.dumps(data))
     told = json.loads(plantain("audit", "split_half_r=0.1235", "--json").output)["numbers"]
     assert [(one["contrast"], one["prompts_sha256"]) for one in told] == [("target", None)]
-    assert ("otherview", "tiny", "target", "heads", "split_half_r") not in found("0.953199")
+    assert ("otherview", "tiny", "target", "heads", "split_half_r") not in found(f"{R:g}")
 
 
 def test_a_published_card_is_named(recorded):
@@ -160,10 +175,14 @@ def test_a_number_that_nothing_matches_gets_the_nearest_in_a_sentence(recorded):
 
 
 def test_whole_numbers_that_others_round_to_are_mentioned(recorded):
-    (expected,) = set(where(lambda _, value: value % 1 and to(value, "1") == 36).values())
-    output = plantain("audit", "36").output
-    assert f"round to 36: {expected:g} (otherview@tiny target.heads delta)" in output
-    assert expected not in found("36").values()
+    path = recorded / "reports/tiny/dense/metrics.json"
+    path.write_text(json.dumps({"made": {"heads": {"delta": 1234.4321, "pairs": 1234.0, "beyond": 1234.5}}}))
+    output = plantain("audit", "1234").output
+    assert "Not counted, since they have decimals that round to 1234: 1234.43 (dense@tiny made.heads delta)" in flat(
+        output
+    )
+    assert "beyond" not in output
+    assert set(found("1234").values()) == {1234.0}
 
 
 @pytest.mark.parametrize(
@@ -348,3 +367,16 @@ def test_other_texts_are_no_numbers(text):
     with pytest.raises(InputError) as caught:
         typed(text)
     assert caught.value.fix
+
+
+def test_the_longest_names_fit_too():
+    long = "a" * 40
+    place = (long, f"{long}-untrained", "b" * 40, "c" * 40, "heads_over_t3")
+    one = Number(*place, 63.0, "0" * 64, None, "workspace", of=75.0)
+    then = replace(one, where="1" * 40, since="2026-01-01", states=12, metric="d" * 40)
+    card = replace(one, where="the published card of somebody (somebody.yaml)", prompts_sha256=None)
+    answer = Answer("63/75", (one,), (card,), (then,), (), ())
+    none = replace(answer, now=(), cards=(), earlier=(), nearest=(one, then))
+    lines = [line for told in (answer, none) for line in value_lines(told, "/" + "folder/" * 30)]
+    assert max(map(len, lines)) <= 100
+    assert f"since {'1' * 10} of 2026-01-01, in 12 states of the ledger" in flat("\n".join(lines))
