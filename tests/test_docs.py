@@ -92,7 +92,7 @@ def test_commands_can_be_called_as_shown(page):
 def test_commands_that_cannot_be_called_are_found():
     assert "no command" in refusal(["dance"])
     assert "--faster" in refusal(["run", "--faster"])
-    assert "too many" in refusal(["audit", "otherview@tiny", "dense@tiny"])
+    assert "too many" in refusal(["show", "otherview@tiny", "dense@tiny"])
     assert "level" in refusal(["audit", "--level", "moon"])
     assert refusal(["prompts", "check", "otherview", "--model", "tiny"]) == ""
 

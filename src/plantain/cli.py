@@ -23,7 +23,7 @@ COMMANDS = {
     "headline": "Print the headline numbers of every cell and where to look.",
     "compare": "Write a page with results side by side.",
     "diff": "What differs between two results, and what can have caused it.",
-    "audit": "Follow every number to its prompts and check each link.",
+    "audit": "Follow every number to its prompts and check each link; find a number again.",
     "sync": "Make MLflow agree with the receipts.",
     "ui": "Open the MLflow UI on this machine's loopback address.",
     "doctor": "What is wrong with this checkout, and the fix of each.",

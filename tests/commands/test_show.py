@@ -1,16 +1,20 @@
 import json
 import shutil
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import typer
+from helpers.command_line import plantain
 from helpers.report_fixture import Cell, write_cell, write_verdict
 from helpers.track_helpers import write_ledger
+from helpers.workspace import ROOT
 from typer.testing import CliRunner
 
 from plantain.base.errors import InputError
 from plantain.commands.compare import compare
 from plantain.commands.show import show
+from plantain.report.chance import chance
+from plantain.report.columns import GLUE
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.write import write_compare
 from plantain.report.result import load_result
@@ -119,7 +123,7 @@ def test_compare_refuses_one_result_twice_and_a_folder_as_its_page(call, tmp_pat
         call("compare", "otherview@tiny", "otherview@tiny-untrained", "--out", str(tmp_path))
 
 
-PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+PARAMS = ROOT / "params.yaml"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +157,111 @@ def test_every_contrast_is_shown_with_its_own_verdict(call, repository):
         assert found is None
     finally:
         path.unlink()
+
+
+@pytest.fixture
+def judged(repository):
+    path = write_verdict(repository, rung=6, sentence="Rung 6 of 7: " + "at least one more word, " * 12)
+    yield json.loads(path.read_text())
+    path.unlink()
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def summary_of(repository, contrast, analysis, model="tiny"):
+    path = repository / "data" / "stats" / model / "otherview" / "summary.json"
+    return json.loads(path.read_text())["contrasts"][contrast][analysis]
+
+
+@pytest.mark.parametrize("words", [["show"], ["show", "otherview"], ["show", "otherview@tiny"]])
+def test_every_view_fits_a_hundred_columns(call, judged, words):
+    assert max(map(len, call(*words).splitlines())) <= 100
+
+
+def test_chance_stands_beside_the_numbers_that_have_one(call, repository, judged):
+    """Read from the records by other code than that which prints."""
+    heads = summary_of(repository, "target", "heads")
+    null = heads["null"]
+    for said in (flat(call("show")), flat(call("show", "otherview@tiny"))):
+        assert f"null mean {null['mean']['t3']:.2g}" in said
+    said = flat(call("show"))
+    low, high = null["p99_interval"]["t3"]
+    assert f"null p99 {null['p99']['t3']:g} [95%: {low:g} to {high:g}]" in said
+    assert f"p of sign flips {heads['split_half']['null_p']:.2g}" in said
+
+
+def changed(result, **changes):
+    return replace(result.main, summary=result.main.summary.model_copy(update=changes))
+
+
+def test_concept_information_stands_beside_that_of_untrained_draws(repository, judged):
+    result = load_result(repository, "otherview", "tiny")
+    told = judged["information"]
+    said = chance("concept_information", changed(result, metrics={"concept_information": 4.45}), result)
+    assert said.replace(GLUE, " ") == (
+        f"re-initialised draws {told['reinit']}, shuffled draws {told['shuffle']}, prompts alone {told['text']}"
+    )
+    assert chance("concept_information", result.contrast("paraphrase"), result) == "", "the draws are the target's"
+
+
+def test_no_chance_value_is_made_up(repository):
+    result = load_result(repository, "otherview", "tiny")
+    assert result.verdict is None
+    halves = result.main.summary.split_half.model_copy(update={"null_p": None})
+    null = result.main.summary.null.model_copy(update={"mean": {}, "p99": {}, "p99_interval": {}})
+    bare = changed(result, metrics={"heads_over_t3": 3.0, "split_half_r": 0.5}, split_half=halves, null=null)
+    names = (
+        "heads_over_t3",
+        "split_half_r",
+        "selective_heads_lower_bound",
+        "concept_information",
+        "max_abs_t",
+        "pairs",
+    )
+    assert {chance(name, bare, result) for name in names} == {""}
+
+
+def test_untrained_twins_stand_beside_the_published_protocol(call, repository):
+    metrics = {"heads_over_t3": 452, "heads_over_t3_fraction": 0.886275}
+    path = write_verdict(repository, untrained={"tiny-untrained": {"published": metrics}})
+    try:
+        assert "tiny-untrained 452 (89%)" in flat(call("show"))
+    finally:
+        path.unlink()
+
+
+def test_a_probe_alone_lists_its_models_with_their_verdicts(call, judged):
+    said = flat(call("show", "otherview"))
+    assert flat(judged["sentence"]) in said
+    assert "tiny-untrained (random weights, never trained) Verdict: not tested." in said
+    assert "plantain show otherview@tiny" in said
+    found = json.loads(call("show", "otherview", "--json"))
+    assert [one["result"] for one in found] == ["otherview@tiny", "otherview@tiny-untrained"]
+
+
+def test_a_probe_without_results_is_told_what_there_is(call):
+    with pytest.raises(InputError, match=r"no result of a probe 'dusk'.*there is: otherview@tiny, otherview@tiny-un"):
+        call("show", "dusk")
+
+
+@pytest.mark.skipif(not (ROOT / "data/stats/tiny/otherview").exists(), reason="the results are not pulled")
+@pytest.mark.parametrize(
+    "words",
+    [("show",), ("show", "otherview"), ("show", "otherview@tiny"), ("show", "dense@tiny-untrained"), ("headline",),
+     ("show", "otherview@tiny:titles"), ("published", "check")],
+)  # fmt: skip
+def test_the_recorded_results_fit_a_hundred_columns(words):
+    answer = plantain(*words, folder=ROOT)
+    assert answer.errors == ""
+    assert max(map(len, answer.output.splitlines())) <= 100
+
+
+@pytest.mark.skipif(not (ROOT / "data/verdicts/tiny/otherview.json").exists(), reason="the results are not pulled")
+def test_the_recorded_results_name_what_untrained_draws_score():
+    told = json.loads((ROOT / "data/verdicts/tiny/otherview.json").read_text())["information"]
+    said = flat(plantain("show", "otherview@tiny", folder=ROOT).output)
+    draws = f"re-initialised draws {told['reinit']:.3g}, shuffled draws {told['shuffle']:.3g}"
+    assert f"{draws}, prompts alone {told['text']:.3g}" in flat(plantain("show", folder=ROOT).output)
+    assert f"re-initialised draws {told['reinit']:.3g}," in said

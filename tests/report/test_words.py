@@ -42,6 +42,8 @@ def test_the_headline_carries_the_numbers_of_the_files(root):
     low, high = target["null"]["p99_interval"]["t3"]
     assert f"{target['metrics']['heads_over_t3']} of {target['metrics']['alive_units']} heads" in text
     assert f"null p99 {target['null']['p99']['t3']} [95%: {low} to {high}]" in text
+    mean = target["null"]["mean"]["t3"]
+    assert f"by chance: null mean {mean:.2g}, null p99" in " ".join(text.split())
 
 
 def test_a_network_that_knows_nothing_is_called_so_everywhere(root):

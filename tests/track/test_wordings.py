@@ -8,8 +8,9 @@ from plantain.probe.authoring.diff import load_expansion, parse_bytes
 from plantain.probe.spec import parse_probe
 from plantain.track import ledger
 from plantain.track.address import everything
-from plantain.track.difference import Side, compare
+from plantain.track.difference import compare
 from plantain.track.results import Cell, FolderReader, read_results
+from plantain.track.sides import Side
 from plantain.track.wordings import changes, dropped, probe_at
 
 TEXTS = {"seen": "The kitchen seen by {creature}", "eyes": "A kitchen through the eyes of {creature}",

@@ -1,11 +1,11 @@
 """``plantain audit``: which prompts produced a number, which numbers a prompt entered, and proof."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,14 +13,17 @@ from plantain.base.config import read_params
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params
 from plantain.base.places import typed_probe
-from plantain.track import search
+from plantain.report.columns import GLUE, wrapped
 from plantain.track.address import Found, everything, find, parse
 from plantain.track.asked import asked_sentence
 from plantain.track.audit.audit import Audit, CellAudit, Level, total
 from plantain.track.audit.audit import audit as follow
 from plantain.track.lineage import Step, kind
 from plantain.track.owned import damages, torn_journal
-from plantain.track.search import Number
+from plantain.track.search.lines import entered_lines, value_lines
+from plantain.track.search.prompts import by_prompt, by_set
+from plantain.track.search.typed import FIX, typed
+from plantain.track.search.values import by_value
 
 _SHOWN = 12
 """Numbers of one analysis that are listed; --json has all."""
@@ -78,8 +81,9 @@ def _cell(cell: CellAudit, audit: Audit, detail: bool) -> Iterator[str]:
 def _numbers(cell: CellAudit) -> Iterator[str]:
     for contrast, analyses in cell.metrics.items():
         for analysis, metrics in analyses.items():
-            shown = ", ".join(f"{name} {value:g}" for name, value in sorted(metrics.items())[:_SHOWN])
-            yield f"  {contrast}.{analysis}: {shown}{', …' if len(metrics) > _SHOWN else ''}"
+            shown = ", ".join(f"{name}{GLUE}{value:g}" for name, value in sorted(metrics.items())[:_SHOWN])
+            more = ", …" if len(metrics) > _SHOWN else ""
+            yield from wrapped(f"{contrast}.{analysis}: {shown}{more}", first="  ", then="      ")
 
 
 def _step(step: Step) -> Iterator[str]:
@@ -100,31 +104,25 @@ def _ran(step: Step) -> str:
     return f"ran {moment}, {line.ended - line.started:.1f} s, {commit}"
 
 
-def number_lines(title: str, numbers: list[Number]) -> Iterator[str]:
-    """Numbers under the place, probe, model, contrast and analysis that they belong to."""
-    yield f"{title}: {len(numbers)} numbers." if numbers else f"{title}: no number of this repository's history."
-    key = lambda one: (one.where, one.probe, one.model, one.contrast, one.analysis, one.prompts_sha256 or "")  # noqa: E731
-    for (where, probe, model, contrast, analysis, sha256), group in groupby(sorted(numbers, key=key), key):
-        found = list(group)
-        place = where[:10] if len(where) == 40 else where
-        asked = f"prompts {sha256[:12]}" if sha256 else "the card does not publish its prompt set"
-        yield f"  {probe}@{model} {contrast}.{analysis}  [{place}]  {asked}"
-        if found[0].records:
-            yield f"    as {', '.join(found[0].records)}"
-        yield "    " + ", ".join(f"{one.metric} {one.value:g}" for one in found)
-
-
-ResultArgument = Annotated[str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; else all.")]
+Question = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="A result, PROBE@MODEL[@REV][:CONTRAST] or a run id; or a number that was read somewhere, "
+        "such as 0.94, 94%, 12091, 63/75, 63 of 75 or split_half_r=0.94; else all results."
+    ),
+]
 HowFar = Annotated[Level, typer.Option(help="hashes: bytes; stats: also metrics again; capture: also passes.")]
 Passes = Annotated[int, typer.Option(help="Passes of each cell that the level capture runs again.", min=1)]
 Prompts = Annotated[str | None, typer.Option(help="Numbers that a prompt set entered: prompts/NAME.yaml[@REV].")]
-Prompt = Annotated[str | None, typer.Option(help="Numbers that one prompt entered: its text, item or digest.")]
+Prompt = Annotated[
+    str | None, typer.Option(help="Numbers of contrasts with this prompt: ITEM/CONDITION, ITEM, its text or digest.")
+]
 Metric = Annotated[str | None, typer.Option(help="Results that report a number: NAME=VALUE.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 def audit(
-    result: ResultArgument = None,
+    question: Question = None,
     *,
     level: HowFar = Level.stats,
     passes: Passes = 2,
@@ -133,13 +131,26 @@ def audit(
     metric: Metric = None,
     as_json: Json = False,
 ) -> None:
-    """Follow every number to its prompts and check each link; exit 1 if one does not hold."""
+    """Follow every number to its prompts and check each link, or find a number again.
+
+    The exit code is 1 where a link is broken or nothing is found. A typed number matches whatever rounds to it at the
+    precision typed; a whole number matches itself alone, a percentage the shares and probabilities that round to it.
+    """
     _refuse_damaged(Path())
-    if sum(question is not None for question in (result, prompts, prompt, metric)) > 1:
-        raise InputError("more than one question at once.", fix="give a result, --prompts, --prompt or --metric.")
-    if prompts or prompt or metric:
-        _search(prompts, prompt, metric, as_json)
-        return
+    asked = " ".join(question or []).strip() or None
+    if sum(one is not None for one in (asked, prompts, prompt, metric)) > 1:
+        fix = "give a result, a number, --prompts, --prompt or --metric."
+        raise InputError("more than one question at once.", fix=fix)
+    result = asked if asked is None or _is_result(asked) else None
+    if prompts or prompt:
+        _entered(prompts, prompt, as_json)
+    elif metric or result != asked:
+        _value(metric, asked, as_json)
+    else:
+        _audit(result, level, passes, as_json)
+
+
+def _audit(result: str | None, level: Level, passes: int, as_json: bool) -> None:
     root, params = Path(), read_params()
     found = _found(root, result, params)
     if not found.cells:
@@ -148,6 +159,10 @@ def audit(
     print(json.dumps(outcome.to_json(), indent=2) if as_json else "\n".join(audit_lines(outcome, detail=bool(result))))
     if outcome.first:
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _is_result(asked: str) -> bool:
+    return "@" in asked or re.fullmatch("[0-9a-f]{32}", asked) is not None
 
 
 def _refuse_damaged(root: Path) -> None:
@@ -168,18 +183,33 @@ def _found(root: Path, result: str | None, params: Params) -> Found:
         raise
 
 
-def _search(prompts: str | None, prompt: str | None, metric: str | None, as_json: bool) -> None:
-    root, title = Path(), ""
-    if prompts:
-        sha256, numbers = search.by_set(root, typed_probe(prompts))
-        title = f"Prompt set {prompts}, digest {sha256}"
-    elif prompt:
-        numbers, title = search.by_prompt(root, prompt), f"Prompt '{prompt}'"
-    else:
-        numbers, title = search.by_value(root, str(metric)), f"{metric}"
-    if as_json:
-        print(json.dumps({"question": title, "numbers": [one.to_json() for one in numbers]}, indent=2))
-    else:
-        print("\n".join(number_lines(title, numbers)))
-    if not numbers:
+def _entered(prompts: str | None, prompt: str | None, as_json: bool) -> None:
+    root = Path()
+    found = by_set(root, typed_probe(prompts)) if prompts else by_prompt(root, str(prompt))
+    _answer(found.to_json(str(Path.cwd())), entered_lines(found, str(Path.cwd())), as_json)
+
+
+def _value(metric: str | None, asked: str | None, as_json: bool) -> None:
+    if metric is not None and "=" not in metric:
+        fix = "write for example --metric heads_over_t3=12091, or the number alone: plantain audit 12091."
+        raise InputError(f"'{metric}' is not a metric and its value.", fix=fix)
+    if asked is not None and "=" not in asked:
+        _expect_number(asked)
+    found = by_value(Path(), str(metric or asked))
+    _answer(found.to_json(str(Path.cwd())), value_lines(found, str(Path.cwd())), as_json)
+
+
+def _expect_number(asked: str) -> None:
+    try:
+        typed(asked)
+    except InputError:
+        if re.match(r"[\d.+-]", asked):
+            raise
+        fix = f"write PROBE@MODEL, or {FIX.removeprefix('write ')}"
+        raise InputError(f"'{asked}' is neither a result nor a number.", fix=fix) from None
+
+
+def _answer(told: dict[str, Any], lines: Iterator[str], as_json: bool) -> None:
+    print(json.dumps(told, indent=2) if as_json else "\n".join(lines))
+    if not told["numbers"]:
         raise typer.Exit(CheckFailed.exit_code)

@@ -23,6 +23,7 @@ from plantain.commands.opening import group
 from plantain.probe.authoring.check import design
 from plantain.probe.authoring.diff import load_expansion, probe_path
 from plantain.probe.records import ExpandedContrast, Expansion
+from plantain.report.columns import wrapped
 from plantain.report.published import Published, read_cards
 
 app = group("Look at the figures of the published cards.")
@@ -230,7 +231,8 @@ def _interval(printed: str) -> tuple[float, float]:
 def _lines(found: list[Finding]) -> Iterator[str]:
     tally = Counter(finding.answer for finding in found)
     for finding in found:
-        yield f"{finding.answer.value:<17}  {finding.card}  {finding.figure}: {finding.printed}  ({finding.derived})"
+        said = f"{finding.card}  {finding.figure}: {finding.printed}  ({finding.derived})"
+        yield from wrapped(said, first=f"{finding.answer.value:<17}  ", then=" " * 21)
     yield ""
     yield f"{len(found)} figures: " + ", ".join(f"{tally[answer]} {_plural(answer)}" for answer in Answer) + "."
 

@@ -1,7 +1,9 @@
 """``plantain show`` and ``plantain headline``: one result in the terminal, or the last run in a few lines."""
 
 import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,40 +11,57 @@ import typer
 from rich.console import Console
 
 from plantain.base import places
+from plantain.base.config import NAME
 from plantain.base.errors import InputError
 from plantain.commands.opening import opened
 from plantain.report import text as terminal
 from plantain.report import words as wording
+from plantain.report.columns import WIDTH
 from plantain.report.result import Result, load_cells
 from plantain.report.text import headlines
 
 AddressArgument = Annotated[
-    str | None, typer.Argument(help="PROBE@MODEL[@REV][:CONTRAST] or a run id; every headline if left out.")
+    str | None,
+    typer.Argument(
+        help="PROBE@MODEL[@REV][:CONTRAST] or a run id; PROBE alone for the verdicts of its models; "
+        "all results if left out."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
-PIPED_WIDTH = 120
-"""Columns where there is no terminal to ask."""
-
-
 def show(result: AddressArgument = None, as_json: Json = False) -> None:
-    """Print verdict, headline numbers and a profile over blocks."""
+    """Print verdict, headline numbers beside what they would be by chance, and a profile over blocks."""
     if result is None:
-        _all(as_json)
+        _several(load_cells(Path()), headlines, as_json)
+        return
+    if NAME.fullmatch(result):
+        _several(_of_probe(result), terminal.models, as_json)
         return
     with opened([result]) as (found,):
         if as_json:
             print(json.dumps(as_data(found), indent=2))
         else:
-            wide = None if sys.stdout.isatty() else PIPED_WIDTH
-            Console(highlight=False, width=wide).print(terminal.show(found))
+            room = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+            Console(highlight=False, width=min(room, WIDTH)).print(terminal.show(found))
 
 
-def _all(as_json: bool) -> None:
-    results = load_cells(Path())
-    lines = [json.dumps([as_data(one) for one in results], indent=2)] if as_json else headlines(results)
-    print("\n".join(lines))
+def _several(results: list[Result], told: Callable[[list[Result]], list[str]], as_json: bool) -> None:
+    print(json.dumps([as_data(one) for one in results], indent=2) if as_json else "\n".join(told(results)))
+
+
+def _of_probe(probe: str) -> list[Result]:
+    """The results of one probe.
+
+    Raises:
+        InputError: the last run has none.
+    """
+    every = load_cells(Path())
+    found = [one for one in every if one.probe == probe]
+    if not found:
+        known = ", ".join(one.address for one in every) or "none yet"
+        raise InputError(f"there is no result of a probe '{probe}'.", fix=f"there is: {known}.")
+    return found
 
 
 def _verdict(result: Result) -> dict[str, Any] | None:

@@ -7,15 +7,19 @@ from rich.table import Table
 from rich.text import Text
 
 from plantain.report import words as wording
+from plantain.report.chance import chance
+from plantain.report.columns import GLUE, wrapped
 from plantain.report.figures.grid import block_label
 from plantain.report.metric_rows import metric_rows
 from plantain.report.result import Analysis, Result
 
 BAR = 32
 _KEPT = {
-    "pairs", "heads_over_t3", "heads_over_t5", "null_p99_t3", "heads_over_d08", "max_abs_t", "effect", "split_half_r",
+    "pairs", "heads_over_t3", "heads_over_t5", "heads_over_d08", "max_abs_t", "effect", "split_half_r",
     "heads_differ_lower_bound", "selective_heads_lower_bound", "delta", "concept_information",
 }  # fmt: skip
+_LABEL = 24
+"""Columns of a label that others stand beside; a longer one has a line of its own."""
 
 
 def show(result: Result) -> RenderableType:
@@ -29,7 +33,7 @@ def show(result: Result) -> RenderableType:
     if note:
         parts.append(Text(note, style="magenta"))
     said = f"{chosen.label}: {wording.contrast_phrase(chosen)}, {wording.measure_phrase(chosen)}"
-    parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen), Text()]
+    parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen, result), Text()]
     parts += [_profile(chosen)]
     controls = result.controls
     if controls:
@@ -37,11 +41,16 @@ def show(result: Result) -> RenderableType:
     return Group(*parts)
 
 
-def _numbers(analysis: Analysis) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+def _numbers(analysis: Analysis, result: Result) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", max_width=40)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("")
+    table.add_column("by chance")
     for row in metric_rows(analysis):
         if row.name in _KEPT:
-            table.add_row(row.label, Text(row.value, style="bold cyan", justify="right"), Text(row.note, style="dim"))
+            by_chance = chance(row.name, analysis, result).replace(GLUE, " ")
+            table.add_row(row.label, Text(row.value, style="bold cyan"), Text(row.note, "dim"), Text(by_chance))
     return table
 
 
@@ -67,7 +76,7 @@ def _profile(analysis: Analysis) -> Table:
 def _controls(result: Result, rows: list[Analysis]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("contrast", "role", "over |t| 3", "share", "beyond rewording", "verdict"):
-        table.add_column(name, justify="left" if name in ("contrast", "role") else "right")
+        table.add_column(name, justify="left" if name in ("contrast", "role") else "right", overflow="fold")
     for row in rows:
         m = row.metrics
         share, over = wording.percent(m.get("heads_over_t3_fraction")), wording.number(m.get("heads_over_t3"))
@@ -84,37 +93,66 @@ def headlines(results: Sequence[Result]) -> list[str]:
     for result in results:
         lines += [*_cell(result), ""]
     if results and all(wording.is_untrained(result.lock) for result in results):
-        lines += ["No model of this run was trained: these counts are what networks that know nothing score."]
+        remark = "No model of this run was trained: these counts are what networks that know nothing score."
     else:
-        lines += ["Counts say that sentences differ. Read them against the controls and the untrained model."]
-    return lines
+        remark = "Counts say that sentences differ. Read them against the controls and the untrained model."
+    return lines + wrapped(remark)
+
+
+def models(results: Sequence[Result]) -> list[str]:
+    """The results of one probe: each model with its verdict."""
+    lines = wrapped(f"{results[0].probe}: {results[0].title}")
+    wide = _wide([result.model for result in results])
+    for result in results:
+        remark = "(random weights, never trained) " if wording.is_untrained(result.lock) else ""
+        lines += _beside(result.model, [remark + wording.verdict_sentence(result)], wide)
+    return [*lines, "", f"More of one: plantain show {results[0].address}"]
 
 
 def _cell(result: Result) -> Iterator[str]:
     remark = "  (random weights, never trained)" if wording.is_untrained(result.lock) else ""
-    yield f"{result.address}{remark}"
+    yield from wrapped(f"{result.address}{remark}")
     shown = [result.main] + ([result.card] if result.card and result.card.label != result.main.label else [])
-    width = max(len(analysis.label) for analysis in shown)
+    wide = _wide([analysis.label for analysis in shown])
+    yield from _beside("verdict", [wording.verdict_sentence(result)], wide)
     for analysis in shown:
-        yield f"  {analysis.label:<{width}}  {_numbers_line(analysis)}"
-    beyond = wording.beyond_wording(result.main)
-    if beyond:
-        yield f"  {'':<{width}}  {beyond}"
-    if result.standing is not None:
-        yield f"  {'verdict':<{width}}  {wording.verdict_sentence(result)}"
+        yield from _beside(analysis.label, list(_sentences(analysis, result)), wide)
 
 
-def _numbers_line(analysis: Analysis) -> str:
+def _wide(labels: Sequence[str]) -> int:
+    return max((len(label) for label in (*labels, "verdict") if len(label) <= _LABEL), default=0)
+
+
+def _beside(label: str, said: Sequence[str], wide: int) -> Iterator[str]:
+    """Sentences beside a label, every line of them in the same column."""
+    margin = " " * (wide + 4)
+    if len(label) > wide:
+        yield f"  {label}"
+        label = ""
+    for text in said:
+        yield from wrapped(text, first=f"  {label:<{wide}}  ", then=margin)
+        label = ""
+
+
+def _sentences(analysis: Analysis, result: Result) -> Iterator[str]:
+    """The numbers that stand first, each with what it would be by chance."""
     m = analysis.metrics
-    parts = [
-        f"{wording.number(m.get('heads_over_t3'))} of {wording.number(m.get('alive_units'))} "
-        f"{wording.units_noun(analysis)} over |t| 3 ({wording.percent(m.get('heads_over_t3_fraction'))})",
-        f"over 5: {wording.number(m.get('heads_over_t5'))}",
-        f"null p99 {wording.p99_phrase(analysis, 't3') or wording.DASH}",
-        f"split-half r {wording.fixed(m.get('split_half_r'))}",
-        f"max |t| {wording.fixed(m.get('max_abs_t'), 1)}",
-    ]
-    return "; ".join(parts)
+    counted, alive = (wording.number(m.get(name)) for name in ("heads_over_t3", "alive_units"))
+    share = wording.percent(m.get("heads_over_t3_fraction"))
+    rows = {
+        "heads_over_t3": f"{counted} of {alive} {wording.units_noun(analysis)} over |t| 3 ({share})",
+        "heads_over_t5": f"{wording.number(m.get('heads_over_t5'))} over |t| 5",
+        "split_half_r": f"split-half r {wording.fixed(m.get('split_half_r'))}",
+        "max_abs_t": f"largest |t| {wording.fixed(m.get('max_abs_t'), 1)}",
+        "concept_information": f"concept information {wording.number(m.get('concept_information'), 2)} nats a head",
+    }
+    for name, said in rows.items():
+        if name in m:
+            by_chance = chance(name, analysis, result)
+            yield said + (f"; by chance: {by_chance}" if by_chance else "")
+    beyond = wording.beyond_wording(analysis)
+    if beyond:
+        yield beyond
 
 
 _MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]#|!~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})

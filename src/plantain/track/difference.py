@@ -1,41 +1,22 @@
 """Two results compared: prompts by record, parameters, code, environment, numbers, and what can have caused what."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import polars as pl
-
-from plantain.base import places
 from plantain.records.ledger import LEDGER
 from plantain.records.receipt import Receipt
 from plantain.track.audit.checks import differences
+from plantain.track.headlines import Headline, VerdictChange, headline, verdict_change
 from plantain.track.lineage import ORDER
 from plantain.track.mlflow.projection import flat
-from plantain.track.results import Cell, Reader
+from plantain.track.regrouped import ConditionChange, ItemChange, PromptChange, regrouped
+from plantain.track.results import Cell
+from plantain.track.sides import Side
 from plantain.track.wordings import SideChange, changes, is_published, probe_at
 
 SILENT: Final = ("report",)
 """Stages that no number comes from."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two results."""
-
-    cell: Cell
-    reader: Reader
-
-
-@dataclass(frozen=True)
-class PromptChange:
-    """A record that was added, removed or edited; None on the side where it is not."""
-
-    record: str
-    """``item/condition``."""
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True)
@@ -69,13 +50,22 @@ class Difference:
 
     before: str
     after: str
+    verdict: VerdictChange | None = None
+    """None where neither side was judged."""
+    headline: list[Headline] = field(default_factory=list)
+    """The numbers that stand first, moved or not."""
+    conditions: list[ConditionChange] = field(default_factory=list)
+    items: list[ItemChange] = field(default_factory=list)
     prompts: list[PromptChange] = field(default_factory=list)
+    """The same, record by record."""
     changes: list[Change] = field(default_factory=list)
     numbers: list[NumberChange] = field(default_factory=list)
     wordings: tuple[SideChange, ...] = ()
     """Sides of contrasts that do not hold the same wordings."""
     published: bool = False
     """Whether numbers of the earlier set of prompts stood in the ledger, where the earlier result was found."""
+    unread: list[str] = field(default_factory=list)
+    """Sides whose receipts are not here, so that their numbers and prompts are those of the ledger."""
     same_activations: bool = False
     """Whether both analyses read the same bytes, so that nothing upstream of them caused a change."""
 
@@ -88,12 +78,15 @@ class Difference:
 def compare(before: Side, after: Side, names: tuple[str, str], contrast: str | None = None) -> Difference:
     """What differs between two results, of one contrast or of all."""
     found = Difference(*names)
-    found.prompts = list(_prompts(before, after))
+    found.unread = [name for name, side in zip(names, (before, after), strict=True) if not side.is_whole]
+    found.verdict = verdict_change(before, after, contrast)
+    found.headline = headline(before, after, contrast)
+    found.prompts, found.conditions, found.items = regrouped(before, after)
     found.wordings = tuple(one for one in _wordings(before, after) if contrast in (None, one.contrast))
     found.published = is_published(before.reader.read(LEDGER), before.cell)
     found.same_activations = _activations(before.cell) == _activations(after.cell) is not None
     found.changes = _changes(before, after, bool(found.prompts))
-    left, right = (_metrics(side.cell, contrast) for side in (before, after))
+    left, right = (side.metrics(contrast) for side in (before, after))
     for name, old, new in differences(left, right):
         causes = tuple(f"{one.kind} {one.name}" for one in found.changes if _can_cause(one, name, found))
         found.numbers.append(NumberChange(name, old, new, causes))
@@ -109,27 +102,10 @@ def _can_cause(change: Change, number: str, found: Difference) -> bool:
     return bool(reached)
 
 
-def _metrics(cell: Cell, contrast: str | None) -> dict[str, dict[str, dict[str, float]]]:
-    metrics = cell.held["analyze"].receipt.metrics if "analyze" in cell.held else {}
-    return {name: value for name, value in metrics.items() if contrast in (None, name)}
-
-
 def _activations(cell: Cell) -> tuple[str, ...] | None:
     if "capture" not in cell.held:
         return None
     return tuple(record.sha256 for record in cell.held["capture"].receipt.writes)
-
-
-def _prompts(before: Side, after: Side) -> Iterator[PromptChange]:
-    old = before.cell.prompts.records if before.cell.prompts else {}
-    new = after.cell.prompts.records if after.cell.prompts else {}
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if not names:
-        return
-    left, right = _texts(before), _texts(after)
-    for name in names:
-        said = left.get(name, old[name]) if name in old else None
-        yield PromptChange(name, said, right.get(name, new[name]) if name in new else None)
 
 
 def _wordings(before: Side, after: Side) -> tuple[SideChange, ...]:
@@ -138,15 +114,6 @@ def _wordings(before: Side, after: Side) -> tuple[SideChange, ...]:
         return ()
     old, new = (probe_at(side.reader, side.cell.probe) for side in (before, after))
     return changes(old, new) if old and new else ()
-
-
-def _texts(side: Side) -> dict[str, str]:
-    """Prompts by record, where the expanded set can be read."""
-    content = side.reader.read(places.records(side.cell.probe).as_posix())
-    if content is None:
-        return {}
-    frame = pl.read_parquet(io.BytesIO(content), columns=["item", "condition", "prompt"])
-    return {f"{item}/{condition}": prompt for item, condition, prompt in frame.iter_rows()}
 
 
 def _changes(before: Side, after: Side, prompts: bool) -> list[Change]:
