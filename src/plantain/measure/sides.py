@@ -69,6 +69,12 @@ def sampled_items(items: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(items[round(place)] for place in np.linspace(0, len(items) - 1, count))
 
 
+def item_subsets(items: Sequence[str], sampled: int) -> dict[str, tuple[str, ...]]:
+    """What Gram matrices are averaged over: all items, each of the halves that take turns, the sampled ones."""
+    chosen = tuple(items)
+    return {"all": chosen, "odd": chosen[::2], "even": chosen[1::2], "sampled": sampled_items(chosen, sampled)}
+
+
 def judged(contrasts: Iterable[ExpandedContrast], rules: VerdictParams) -> list[ExpandedContrast]:
     """The contrasts with enough wordings a side to say something about a concept."""
     return [one for one in contrasts if min(len(one.a), len(one.b)) >= rules.min_templates]
