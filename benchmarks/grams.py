@@ -26,12 +26,12 @@ from plantain.capture import cell as capture
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import prompt_levels
 from plantain.capture.progress import Silent
+from plantain.measure.sides import item_subsets
 from plantain.model.resolve import resolve
 from plantain.probe.expand import expand
 from plantain.probe.records import Record
 from plantain.probe.spec import read_probe
 from plantain.records.lock import ModelLock
-from plantain.stages.capture import item_subsets
 
 
 def main() -> None:
@@ -53,14 +53,12 @@ def main() -> None:
 
 def _pair(turn: int, records: tuple[Record, ...], images: Path, lock: ModelLock, sampled: int) -> list[float]:
     """Processor seconds without and with Gram matrices; a first pair only warms up."""
-    found = {}
+    found, items = {}, list(dict.fromkeys(record.item for record in records))
     for grams in (False, True) if turn % 2 else (True, False):
         for kind in ("shards", "vectors", "grams"):
             shutil.rmtree(Path(os.environ["PLANTAIN_CACHE"]) / kind, ignore_errors=True)
         began = time.process_time()
-        capture_cell(
-            records, images, lock, CaptureParams(grams=grams), Silent(), subsets=item_subsets(records, sampled)
-        )
+        capture_cell(records, images, lock, CaptureParams(grams=grams), Silent(), subsets=item_subsets(items, sampled))
         found[grams] = time.process_time() - began
     return [found[False], found[True]]
 

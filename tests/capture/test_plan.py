@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.capture_model import LENGTH, build_pipeline, make_lock, prompted, records
+from helpers.capture_model import LENGTH, build_pipeline, make_lock, prompted, record, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
@@ -10,6 +10,7 @@ from plantain.capture import plan as plan_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.plan import LARGEST, Rate, pass_flops, pass_positions, plan, rate, remember, row_bytes
 from plantain.capture.progress import Silent
+from plantain.measure.sides import item_subsets
 from plantain.records.activations import write_activations
 from plantain.records.lock import Geometry
 
@@ -24,6 +25,8 @@ def test_the_forecast_is_what_happens(folder, cache, tmp_path):
     path = tmp_path / "a.safetensors"
     write_activations(path, result.activations)
     np.testing.assert_allclose(forecast.activation_bytes, path.stat().st_size, rtol=0.1)
+    matrices = [*result.grams.mean.values(), *result.grams.profile.values()]
+    assert forecast.gram_bytes == sum(values.nbytes for values in matrices)
     kept = sum(file.stat().st_size for file in cache.rglob("*.safetensors"))
     np.testing.assert_allclose(forecast.cache_bytes, kept, rtol=0.1)
     assert not forecast.rate.measured
@@ -68,6 +71,46 @@ def test_a_position_of_the_full_size_model_takes_its_channels_and_the_group_mean
     # q, k, v; both halves of the MLP beside them; input and concatenated output; float32 means of 16 channels.
     channels = 3 * 3072 + (3 * 3072 + 2 * 9216) + 2 * (3072 + 9216)
     assert row_bytes(Klein, 1000) == 1000 * (2 * channels + 4 * (3072 + 9216) // 16)
+
+
+def klein(folder):
+    shape = Klein.geometry.model_copy(update={"parameters": 4_000_000_000})
+    return make_lock(folder).model_copy(update={"geometry": shape, "device": "cuda"})
+
+
+def wordings(items: int, conditions: int):
+    names = [f"item-{index}" for index in range(items)]
+    put = [record(item, f"c{index}", f"{item} {index}", "room") for item in names for index in range(conditions)]
+    return put, item_subsets(names, 10)
+
+
+def test_the_gram_file_of_the_full_size_model_stays_small(folder):
+    """46 conditions are 1,081 pairs; 600 heads see each of four token sets; four means and two profiles: 62.3 MB."""
+    put, subsets = wordings(25, 46)
+    found = plan(put, [], klein(folder), CaptureParams(), ReferenceParams(), subsets)
+    assert found.gram_bytes == 4 * 600 * 4 * (4 + 2) * 1081 == 62_265_600
+    assert found.gram_bytes <= 65_000_000
+    assert found.temporary_bytes == 25 * 46 * 4 * 600 * 4 * 128, "1.2 MB a pass"
+    without = plan(put, [], klein(folder), CaptureParams(grams=False), ReferenceParams(), subsets)
+    assert (without.gram_bytes, without.temporary_bytes) == (0, 0)
+    assert found.cache_bytes - without.cache_bytes == found.gram_bytes
+
+
+def test_vectors_wait_for_one_draw_of_a_large_model_and_for_all_of_a_small_one(folder):
+    put, subsets = wordings(2, 3)
+    many = {"seeds": [0, 1, 2]}
+    for lock, draws in ((klein(folder), 1), (make_lock(folder), 3)):
+        one = plan(put, [], lock, CaptureParams(), ReferenceParams(), subsets)
+        all_of_them = plan(put, [], lock.model_copy(update=many), CaptureParams(), ReferenceParams(), subsets)
+        assert all_of_them.temporary_bytes == draws * one.temporary_bytes
+        assert all_of_them.gram_bytes == 3 * one.gram_bytes
+
+
+def test_views_of_seeds_are_in_the_forecast(folder):
+    put, _ = wordings(2, 3)
+    sizes = [plan(put, [], make_lock(folder), CaptureParams(seeds=seeds), ReferenceParams()).gram_bytes for seeds in
+             ([0], [0, 1], [0, 1, 2])]  # fmt: skip
+    assert [size / sizes[0] for size in sizes] == [1, 3, 4]
 
 
 def forecast(lock, params=None, *, put=None, images=1, guidance=4.0):

@@ -126,8 +126,9 @@ def test_everything_under_the_folder_is_listed_and_what_stays_is_said(model, tmp
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
     shown = json.loads(run("--json").stdout)["kinds"]
-    assert set(shown) == {"shards", "embeddings", "references", "models", "tiny-training", "executions.jsonl", "mine"}
-    assert {name for name, row in shown.items() if row["prunable"]} == {"shards", "embeddings", "references", "models"}
+    prunable = {"shards", "vectors", "grams", "embeddings", "references", "models"}
+    assert set(shown) == prunable | {"tiny-training", "executions.jsonl", "mine"}
+    assert {name for name, row in shown.items() if row["prunable"]} == prunable
     assert shown["models"]["bytes"] >= sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert shown["tiny-training"]["bytes"] == 5000
     everything = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())

@@ -24,7 +24,7 @@ from plantain.base.errors import InputError
 from plantain.base.files import digest, write_atomic
 from plantain.capture.progress import Progress, shown
 from plantain.capture.shards import Store, Vanished
-from plantain.capture.workers import share, worker_count
+from plantain.capture.workers import is_small, share, worker_count
 from plantain.model.load import load_text_encoder, load_tokenizer, resolve_device
 from plantain.probe.records import Record
 from plantain.probe.tokens import counter, refuse_unusable
@@ -33,6 +33,9 @@ from plantain.records.lock import Component, ModelLock
 
 _WORTH_COLLECTING = 1 << 28
 """Bytes below which a full collection, half a second with torch imported, costs more than it frees."""
+
+_TOGETHER = 8
+"""Prompts that a small encoder takes at a time: its interpreter, not its arithmetic, sets the pace."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,12 @@ class Embeddings:
 
     def _encode(self, tokenizer: Any, prompts: Sequence[str], progress: Progress) -> None:
         encoder = trunk(load_text_encoder(self._lock, self._device), self._lock)
-        for prompt in prompts:
-            self._keep(prompt, encode(prompt, tokenizer, encoder, self._lock))
-            progress.advance()
+        size = together(self._lock, self._device)
+        for first in range(0, len(prompts), size):
+            some = prompts[first : first + size]
+            for prompt, embedding in zip(some, encode_batch(some, size, tokenizer, encoder, self._lock), strict=True):
+                self._keep(prompt, embedding)
+            progress.advance(len(some))
         del encoder
         release(self._device, self._lock.components["text_encoder"])
 
@@ -108,17 +114,34 @@ class Embeddings:
         return digest(self._frame | {"prompt": prompt})
 
 
-@torch.inference_mode()
+def together(lock: ModelLock, device: str) -> int:
+    """Prompts that a model's encoder takes at a time: several only where their values are those of single ones."""
+    small = is_small(lock.components["text_encoder"], device)
+    return _TOGETHER if small and lock.dtype == "float32" else 1
+
+
 def encode(prompt: str, tokenizer: Any, encoder: Any, lock: ModelLock) -> Embedding:
     """One prompt through the encoder, just as the pipeline call does it."""
+    return encode_batch([prompt], 1, tokenizer, encoder, lock)[0]
+
+
+@torch.inference_mode()
+def encode_batch(prompts: Sequence[str], size: int, tokenizer: Any, encoder: Any, lock: ModelLock) -> list[Embedding]:
+    """Up to ``size`` prompts through the encoder at once.
+
+    On a CPU in float32 the values are those of single ones bit for bit. A smaller batch is filled up all the same, so
+    that on no machine a value can hang on which prompts were encoded before.
+    """
+    filled = [*prompts, *[prompts[-1]] * (size - len(prompts))]
     values = Flux2KleinPipeline._get_qwen3_prompt_embeds(
         text_encoder=encoder,
         tokenizer=tokenizer,
-        prompt=prompt,
+        prompt=filled,
         max_sequence_length=lock.max_sequence_length,
         hidden_states_layers=list(lock.text_encoder_out_layers),
-    )
-    return Embedding(values.cpu(), text_span(prompt, tokenizer, lock.max_sequence_length))
+    ).cpu()
+    spans = [text_span(prompt, tokenizer, lock.max_sequence_length) for prompt in prompts]
+    return [Embedding(values[row : row + 1], span) for row, span in enumerate(spans)]
 
 
 def trunk(encoder: Any, lock: ModelLock) -> Any:

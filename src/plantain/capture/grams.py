@@ -24,7 +24,6 @@ from plantain.records.keys import Batch, Pass, gram_key
 from plantain.records.lock import Geometry
 
 Floats = NDArray[np.float64]
-PassRows = list[tuple["Job", int, Pass]]
 
 
 class Job(NamedTuple):
@@ -200,7 +199,7 @@ def _items(jobs: Sequence[Job]) -> list[str]:
 
 def _gathered(jobs: Sequence[Job], axes: Axes, vectors: Store) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
     """Every item, and token set to its vectors, (condition, reference, seed, head, channel), NaN where it has none."""
-    rows: dict[str, PassRows] = {item: [] for item in _items(jobs)}
+    rows: dict[str, list[tuple[Job, int, Pass]]] = {item: [] for item in _items(jobs)}
     for job in jobs:
         for row, one in enumerate(job.batch):
             rows[one.item].append((job, row, one))

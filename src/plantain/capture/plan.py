@@ -5,7 +5,7 @@ here imports torch but what has to be asked of this machine: the device of ``aut
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.base.places import state_dir
 from plantain.probe.records import Record, ReferenceRecord
 from plantain.records.activations import TOKENS
+from plantain.records.grams import profiled, views_of
 from plantain.records.keys import passes
 from plantain.records.lock import ModelLock
 
@@ -95,6 +96,9 @@ def _path() -> Path:
 PATCH: Final = 16 * 16
 """Pixels that one position of the transformer covers."""
 
+SMALL: Final = 1 << 27
+"""Bytes of weights up to which a model counts as small: on a CPU several workers share its passes."""
+
 LARGEST: Final = 32
 """The largest batch that ``batch_size: auto`` chooses: beyond it a pass gets no cheaper."""
 
@@ -122,9 +126,13 @@ class Plan:
     fitted: bool
     """False where ``auto`` will fit the batch to a device that this machine lacks: its largest one is assumed."""
     activation_bytes: int
-    """The DVC output."""
+    """The DVC output of mean squares."""
+    gram_bytes: int
+    """The DVC output of Gram matrices."""
     cache_bytes: int
-    """What ``.plantain/`` grows by: shards and embeddings."""
+    """What ``.plantain/`` grows by: shards, Gram matrices and embeddings."""
+    temporary_bytes: int
+    """What it holds besides, until Gram matrices are made of it: vectors."""
     memory_bytes: int
     """Peak on the device: the largest component with its activations, since they are loaded one at a time."""
     largest: str
@@ -137,10 +145,12 @@ def plan(
     lock: ModelLock,
     params: CaptureParams,
     reference_params: ReferenceParams,
+    subsets: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """Forecast one cell on the device that its capture would take here; loads no model.
 
-    A declared device that this machine lacks is forecast all the same, at the rate assumed for its kind.
+    A declared device that this machine lacks is forecast all the same, at the rate assumed for its kind. ``subsets``
+    are those of :func:`plantain.capture.cell.capture_cell`.
     """
     draws = max(1, len(lock.seeds))
     ordered = passes(records, params.seeds)
@@ -156,6 +166,8 @@ def plan(
     work += generated * reference_params.steps * guided * pass_flops(lock, pass_positions(lock, False))
     work += prompts * _encode_flops(lock)
     stored = count * len(TOKENS) * lock.geometry.groups * 4
+    grams = draws * _gram_bytes(records, lock, params, ("all",) if subsets is None else tuple(subsets))
+    waiting = draws if _is_shared(lock, device) else 1
     size, fitted = _batch_size(lock, params, positions, device)
     largest, memory = _peak(lock, size * row_bytes(lock, positions))
     embedded = lock.max_sequence_length * lock.geometry.text_width * _item(lock)
@@ -169,7 +181,9 @@ def plan(
         batch_size=size,
         fitted=fitted,
         activation_bytes=stored,
-        cache_bytes=stored + prompts * embedded,
+        gram_bytes=grams,
+        cache_bytes=stored + grams + prompts * embedded,
+        temporary_bytes=waiting * len(ordered) * _vector_bytes(lock, conditioned) if params.grams else 0,
         memory_bytes=memory,
         largest=largest,
     )
@@ -215,6 +229,34 @@ def _batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: 
         return expected_batch_size(lock, params, positions, resolve_device(device)), True
     except InputError:
         return LARGEST, False
+
+
+def _is_shared(lock: ModelLock, device: str) -> bool:
+    """Whether several workers may take its passes: then the vectors of all draws wait, else those of one."""
+    return device == "cpu" and lock.components["transformer"].bytes <= SMALL
+
+
+def _seen_heads(lock: ModelLock, conditioned: bool) -> int:
+    """Heads that see a token set, summed over the sets; text and padding are taken to be in every pass."""
+    shape = lock.geometry
+    return (shape.joint_blocks + shape.single_blocks) * shape.heads * (len(TOKENS) if conditioned else len(TOKENS) - 1)
+
+
+def _vector_bytes(lock: ModelLock, conditioned: bool) -> int:
+    """Mean vectors of one pass."""
+    return 4 * _seen_heads(lock, conditioned) * lock.geometry.head_width
+
+
+def _gram_bytes(records: Sequence[Record], lock: ModelLock, params: CaptureParams, subsets: Sequence[str]) -> int:
+    """Gram matrices of one draw: a head has one for each subset and view, and one more where there is a profile."""
+    if not params.grams:
+        return 0
+    conditions = len({record.condition for record in records})
+    alternatives = max(1, *(len(record.reference) for record in records))
+    views = len(views_of(params.seeds, [str(index) for index in range(alternatives)]))
+    matrices = views * (len(subsets) + len(profiled(dict.fromkeys(subsets, ()))))
+    heads = _seen_heads(lock, any(record.reference for record in records))
+    return 4 * heads * matrices * conditions * (conditions + 1) // 2
 
 
 def _encode_flops(lock: ModelLock) -> float:

@@ -16,14 +16,12 @@ import torch
 
 from plantain.base.errors import InputError
 from plantain.base.threads import threads_available
+from plantain.capture.plan import SMALL
 from plantain.capture.progress import Progress
 from plantain.records.lock import Component
 
 T = TypeVar("T")
 Work = Callable[[Sequence[T], Progress], None]
-
-_SMALL: Final = 1 << 27
-"""Bytes of weights up to which a model counts as small."""
 
 _WORTH: Final = 48
 """Tasks that make a worker worth its start."""
@@ -31,7 +29,7 @@ _WORTH: Final = 48
 
 def is_small(component: Component, device: str) -> bool:
     """Whether the interpreter, not the arithmetic, sets the pace of this component."""
-    return device == "cpu" and component.bytes <= _SMALL
+    return device == "cpu" and component.bytes <= SMALL
 
 
 def set_threads_for(component: Component, device: str) -> None:

@@ -1,7 +1,7 @@
 """What ``plantain run --dry-run`` prints: passes, time, disk and memory of every cell, before anything runs."""
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
 from plantain.probe.expand import expand
 from plantain.probe.records import Expansion, Record, ReferenceRecord
+from plantain.probe.sampling import item_subsets
 from plantain.probe.spec import read_probe
 from plantain.records.lock import NOT_FETCHED, ModelLock, read_lock
 
@@ -34,6 +35,8 @@ class Planned:
     """Images to be generated, among others."""
     lock: ModelLock
     capture: CaptureParams
+    subsets: Mapping[str, Sequence[str]] | None = None
+    """Items that Gram matrices are averaged over; None for all of them alone."""
 
 
 def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> None:
@@ -42,7 +45,7 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
     table = Table("probe", Column("model", overflow="fold"), *numbers, box=None, pad_edge=False)
     plans, unfetched = [], set()
     for work in [*_cells(params, cells), *(_study(params, cells) if study else ())]:
-        found = plan(work.records, work.references, work.lock, work.capture, params.reference)
+        found = plan(work.records, work.references, work.lock, work.capture, params.reference, work.subsets)
         plans.append(found)
         if work.lock.files_sha256 == NOT_FETCHED:
             unfetched.add(str(work.lock.repo))
@@ -83,8 +86,9 @@ def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
 
 def _cells(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
     for probe, model in cells:
-        asked = _expanded(probe)
-        yield Planned(probe, model, asked.records, asked.references, declared_lock(params, model), params.capture)
+        asked, lock = _expanded(probe), declared_lock(params, model)
+        subsets = item_subsets(list(dict.fromkeys(record.item for record in asked.records)), params.verdict.items)
+        yield Planned(probe, model, asked.records, asked.references, lock, params.capture, subsets)
 
 
 def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
@@ -160,7 +164,8 @@ def _declared_origin(entry: ModelParams, base: ModelParams) -> tuple[str | None,
 
 def _row(found: Plan) -> list[str]:
     mebibytes = 1 << 20
-    disk = (found.activation_bytes + found.cache_bytes) / mebibytes
+    kept = found.activation_bytes + found.gram_bytes + found.cache_bytes
+    disk = (kept + found.temporary_bytes) / mebibytes
     memory = f"{found.memory_bytes / mebibytes:,.0f} MiB"
     counts = [f"{number:,}" for number in (found.passes, found.prompts, found.images)]
     return [*counts, _duration(found.seconds), f"{disk:,.0f} MiB", memory]

@@ -1,13 +1,11 @@
 """``capture``: every (item, condition, seed) of a probe through a model, reduced to mean squares and Gram matrices."""
 
 import sys
-from collections.abc import Sequence
 
 from plantain.base import places
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import prompt_levels, write_prompt_levels
-from plantain.probe.records import Record
-from plantain.probe.sampling import sampled_items
+from plantain.probe.sampling import item_subsets
 from plantain.probe.store import read_records
 from plantain.records.activations import write_activations
 from plantain.records.grams import write_grams
@@ -24,7 +22,8 @@ def main() -> None:
         records = read_records(current.read(places.records(probe)))
         references = current.read(places.images(model, probe))
         lock = read_lock(current.read(places.model_lock(model)))
-        subsets = item_subsets(records, current.params.verdict.items)
+        items = list(dict.fromkeys(record.item for record in records))
+        subsets = item_subsets(items, current.params.verdict.items)
         result = capture_cell(records, references, lock, current.params.capture, subsets=subsets)
         write_activations(current.out(places.activations(model, probe)), result.activations)
         write_grams(current.out(places.grams(model, probe)), result.grams)
@@ -36,12 +35,6 @@ def main() -> None:
         current.seeds = {"noise": list(current.params.capture.seeds), "draws": list(lock.seeds)}
         current.device, current.dtype = result.device, lock.dtype
         current.notes = result.notes
-
-
-def item_subsets(records: Sequence[Record], sampled: int) -> dict[str, tuple[str, ...]]:
-    """Items that Gram matrices are averaged over: all, the halves of every second, and those of the untrained draws."""
-    items = tuple(dict.fromkeys(record.item for record in records))
-    return {"all": items, "odd": items[::2], "even": items[1::2], "sampled": sampled_items(items, sampled)}
 
 
 if __name__ == "__main__":
