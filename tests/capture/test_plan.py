@@ -10,7 +10,7 @@ from plantain.capture import plan as plan_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.plan import LARGEST, Rate, pass_flops, pass_positions, plan, rate, remember, row_bytes
 from plantain.capture.progress import Silent
-from plantain.measure.sides import item_subsets
+from plantain.probe.sampling import item_subsets
 from plantain.records.activations import write_activations
 from plantain.records.lock import Geometry
 
