@@ -20,13 +20,17 @@ from plantain.ladder.rungs import compare_rows
 from plantain.measure.plan import Rows, frames_of, plan_of
 from plantain.measure.sides import Measured
 from plantain.measure.vectors import Looked, MeasuredVectors, every_measure
+from plantain.measure.views import item_level, measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.sampling import sampled_items
+from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
+from plantain.stats.signflip import sign_flip_test
 from plantain.stats.template import TemplateTest, template_test
 from plantain.stats.validate import Floats
 
+CARD = "card"
 DRAWS = 10
 PARENT = "tiny"
 FAMILY = "tiny-reinit"
@@ -47,13 +51,11 @@ class Study:
 
     params: Params
     contrast: ExpandedContrast
+    published: ExpandedContrast
 
     def captured(self, model: str, draws: int | None = None) -> list[Network]:
         """The target's wordings and the held-out ones on the sampled items, by every measure, for every draw."""
-        params = self.params
-        if draws is not None:
-            family = params.models[model].model_copy(update={"seeds": draws})
-            params = params.model_copy(update={"models": {**params.models, model: family}})
+        params = self._params(model, draws)
         _, groups = resolve(model, params)
         analysis = params.analyses[VERDICT_ANALYSIS]
         found = self._capture(model, params)
@@ -67,6 +69,12 @@ class Study:
             networks.append(own | {"text": over_text, str(WordingMeasure.text_direction): vectors})
         return networks
 
+    def _params(self, model: str, draws: int | None) -> Params:
+        if draws is None:
+            return self.params
+        family = self.params.models[model].model_copy(update={"seeds": draws})
+        return self.params.model_copy(update={"models": {**self.params.models, model: family}})
+
     def _capture(self, model: str, params: Params) -> CaptureResult:
         every = read_records(places.records(PROBE))
         items = sampled_items(list(dict.fromkeys(record.item for record in every)), params.verdict.items)
@@ -74,6 +82,20 @@ class Study:
         records = [record for record in every if record.item in items and record.condition in wanted]
         lock, _ = resolve(model, params)
         return capture_cell(records, places.images(PARENT, PROBE), lock, params.capture)
+
+    def cards(self, model: str, draws: int | None = None) -> list[Floats]:
+        """Absolute t over items of every 16-channel group by the published pair, for every draw: the cards' measure."""
+        params = self._params(model, draws)
+        _, groups = resolve(model, params)
+        card = params.analyses[CARD]
+        activations = self._capture(model, params).activations
+        found = []
+        for draw in range(len(activations.draws)):
+            values = measure(activations, groups, card.unit, card.tokens, card.measure, draw)
+            differences = item_level(values, activations.conditions, self.published.a, self.published.b)
+            finite = differences[:, np.isfinite(differences).all(axis=0)]
+            found.append(np.abs(sign_flip_test(finite, flips=2).t))
+        return found
 
     def test(self, rows: Rows) -> TemplateTest:
         """The wording-level test by the rules of the ladder."""
@@ -90,7 +112,8 @@ def study() -> Study:
     params = read_params()
     main = confirmatory(contrasts)
     assert not plan_of(main, contrasts.contrasts, params.verdict).problem
-    return Study(params, main)
+    published = next(one for one in contrasts.contrasts if one.role is Role.published)
+    return Study(params, main, published)
 
 
 def turned(rows: Rows, random: np.random.Generator) -> Rows:
@@ -180,6 +203,11 @@ def networks() -> Iterator[str]:
         + " | ".join(f"{max(one.concept_information for one in found[name]):.3f}" for name in MEASURES)
         + " |"
     )
+    yield from _areas(asked, trained, draws)
+    yield from _cards(asked)
+
+
+def _areas(asked: Study, trained: Mapping[str, Network], draws: Sequence[Network]) -> Iterator[str]:
     for said, sides in (("the taught wordings", None), ("held-out wordings", HELD_OUT)):
         for model, network in trained.items():
             areas = [area(asked, network[name], [one[name] for one in draws], sides) for name in MEASURES]
@@ -190,12 +218,29 @@ def networks() -> Iterator[str]:
             )
 
 
+def _cards(asked: Study) -> Iterator[str]:
+    """The published protocol, which has one wording a side and knows items alone."""
+    others = asked.cards(FAMILY, DRAWS)
+    shares = [np.mean(one > 3) for one in others]
+    yield f"\nPublished protocol: {np.mean(shares):.0%} of groups over |t| 3 in untrained draws (mean of {DRAWS})."
+    for model in TRAINED:
+        (own,) = asked.cards(model)
+        found = _greater(own, np.concatenate(others))
+        share = f"{np.mean(own > 3):.0%} of groups over |t| 3"
+        yield f"Published protocol, `{model}`: {share}, area against untrained {found:.3f}."
+
+
 def area(
     asked: Study, own: Looked, others: Sequence[Looked], sides: tuple[tuple[str, ...], tuple[str, ...]] | None
 ) -> float:
     """The chance that a head of one network has the larger absolute t than one of the untrained draws."""
     first = statistics(asked, own, sides)
     second = np.concatenate([statistics(asked, one, sides) for one in others])
+    return _greater(first, second)
+
+
+def _greater(first: Floats, second: Floats) -> float:
+    """The area under the curve that tells the first from the second."""
     return float(mannwhitneyu(first, second).statistic / (len(first) * len(second)))
 
 
