@@ -29,11 +29,11 @@ stand where it should. All others are on the runs of the single analyses, those 
 """
 _PROFILES: Final = tuple(f"{SECTION}{name}" for name in ("heads_over_t3_fraction", "effect"))
 """How many heads and how much, over depth: charts draw what the rows of the table hold, and rows are results."""
-_FIGURES: Final = ("heatmap", "controls.heads", "{main}.heads.null")
+FIGURES: Final = ("heatmap", "controls.heads", "heads.null")
 """Where the difference lies, what remains of it beside the controls (each with its rung), and what chance alone gives.
 
 Together they tell a finding from a count: the map alone looks the same for two wordings of one idea. All other figures
-are on the run of the ``report`` stage.
+are on the run of the ``report`` stage. The last is of the contrast that speaks for the result.
 """
 
 
@@ -47,11 +47,11 @@ def profiles_of_row(series: Series) -> Series:
     return {name: series[name] for name in _PROFILES if name in series}
 
 
-def figures_of_row(paths: Iterable[str], main: str | None) -> tuple[str, ...]:
-    """The figures of a row, as far as they are there. ``main`` is the contrast that speaks for the result."""
-    by_name = {PurePosixPath(path).stem: path for path in paths}
-    wanted = (name.format(main=main or "published") for name in _FIGURES)
-    return tuple(by_name[name] for name in wanted if name in by_name)
+def figures_of_row(paths: Iterable[str], main: str | None) -> dict[str, str]:
+    """Name to path of the figures of a row, as far as they are there; ``main`` is the contrast that speaks for it."""
+    by_stem = {PurePosixPath(path).stem: path for path in paths}
+    found = {name: by_stem.get(name) or by_stem.get(f"{main}.{name}") for name in FIGURES}
+    return {name: path for name, path in found.items() if path}
 
 
 def run_color(probe: str, model: str, *, untrained: bool) -> str:

@@ -80,7 +80,9 @@ class RunSpec:
     """Profiles over blocks, by metric name."""
     datasets: tuple[DatasetSpec, ...] = ()
     images: tuple[str, ...] = ()
-    """Figures, by path; shown in the run and in the image grid."""
+    """Figures, by path."""
+    grid: dict[str, str] = field(default_factory=dict)
+    """Those of them that charts lay side by side across runs: name there to path."""
     files: dict[str, str] = field(default_factory=dict)
     """Other artifacts: path to artifact folder."""
     table: str | None = None
@@ -207,6 +209,7 @@ def _parent(
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
     tags[COLOR] = run_color(cell.probe, cell.model, untrained=_is_untrained(cell))
     page = places.page(cell.model, cell.probe).as_posix()
+    figures = figures_of_row(_figures(cell, reader), main)
     return RunSpec(
         kind="cell",
         name=cell.name,
@@ -219,7 +222,8 @@ def _parent(
         metrics=chosen(numbers),
         series=profiles_of_row(blocks.get((main or "", VERDICT_ANALYSIS), {})),
         datasets=_datasets(cell),
-        images=figures_of_row(_figures(cell, reader), main),
+        images=tuple(figures.values()),
+        grid=figures,
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
         table=places.records(cell.probe).as_posix(),
     )

@@ -5,7 +5,11 @@ Without it the page shows no numbers, and the rows of ``verdict`` and ``compare`
 """
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from plantain.track.mlflow.artifacts import IMAGES
+from plantain.track.mlflow.headline import FIGURES
+from plantain.track.mlflow.profiles import SECTION
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
 KEY: Final = "plantain"
 _TAG: Final = f"mlflow.sharedViewState.{KEY}"
 _NOTE: Final = "mlflow.note.content"
+_OPENED: Final = f"viewStateShareKey={KEY}"
+"""What an address of the view holds, and by that a description of ours."""
 _COLUMNS: Final = {
     "metrics.`verdict_rung`": 110,
     "metrics.`selective_heads_lower_bound`": 210,
@@ -25,6 +31,10 @@ _COLUMNS: Final = {
     "attributes.`Dataset`": 220,
 }
 """Widths in pixels, from left to right: what may be said, then what was counted, then of which prompts."""
+_MAPS: Final = {"uuid": "plantain-figures", "name": IMAGES, "display": True, "columns": 1, "cardHeight": 480}
+"""The first section of the charts, one figure across: every visible run has its own beside the others'."""
+_OTHERS: Final = ({"uuid": "plantain-blocks", "name": SECTION.rstrip("/"), "display": True},
+                  {"uuid": "plantain-numbers", "name": "Model metrics", "display": True})  # fmt: skip
 _CURRENT: Final = "tags.superseded = 'false' AND tags.probe LIKE '%'"
 """Runs that nothing newer replaced, also where the writer may not delete; those of stages over all cells have no probe,
 and no numbers to compare. No order: MLflow nests the runs of a row below it in its own order alone."""
@@ -35,9 +45,18 @@ _SAVED: Final = 1
 def view_state() -> str:
     """The view, in the form in which MLflow's page itself keeps one."""
     order = list(_COLUMNS)
-    state = {"selectedColumns": order, "columnOrder": order, "columnWidths": _COLUMNS, "searchFilter": _CURRENT}
+    state: dict[str, Any] = {"selectedColumns": order, "columnOrder": order, "columnWidths": _COLUMNS}
+    state |= {"compareRunSections": [_MAPS, *_OTHERS], "compareRunCharts": [_map(name) for name in FIGURES]}
+    state |= {"isAccordionReordered": True, "searchFilter": _CURRENT}
     envelope = {"name": KEY, "createdAt": _SAVED, "updatedAt": _SAVED, "state": json.dumps(state, sort_keys=True)}
     return json.dumps(envelope, sort_keys=True)
+
+
+def _map(name: str) -> dict[str, Any]:
+    """A figure of all visible runs side by side; left to itself MLflow writes every parameter of a run above it."""
+    key = f"{IMAGES}/{name}"
+    card = {"type": "IMAGE", "uuid": f"plantain-{name}", "imageKeys": [key], "showRunParams": False, "step": 0}
+    return {**card, "metricSectionId": _MAPS["uuid"], "isGenerated": True, "deleted": False, "runsCountToCompare": 10}
 
 
 def share_view(client: "MlflowClient", experiment_id: str) -> None:
@@ -47,15 +66,11 @@ def share_view(client: "MlflowClient", experiment_id: str) -> None:
     """
     held = client.get_experiment(experiment_id).tags
     wanted = {_TAG: view_state(), _NOTE: _note(experiment_id)}
-    if _KIND_OF_NOTE not in held.get(_NOTE, _KIND_OF_NOTE):
+    if _OPENED not in held.get(_NOTE, _OPENED):
         del wanted[_NOTE]
     for name, text in wanted.items():
         if held.get(name) != text:
             client.set_experiment_tag(experiment_id, name, text)
-
-
-_KIND_OF_NOTE: Final = f"viewStateShareKey={KEY}"
-"""What a description of ours holds."""
 
 
 def _note(experiment_id: str) -> str:
@@ -70,4 +85,4 @@ def view_address(server: str, experiment_id: str) -> str:
 
 def _place(experiment_id: str) -> str:
     """The part of an address that MLflow's pages read; it also names the half of MLflow that trains models."""
-    return f"#/experiments/{experiment_id}/runs?{_KIND_OF_NOTE}&workflowType=machine_learning"
+    return f"#/experiments/{experiment_id}/runs?{_OPENED}&workflowType=machine_learning"
