@@ -39,25 +39,28 @@ def prompt_text(spec: RunSpec, one: DatasetSpec) -> str | None:
 def template_of(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The one text of which the prompts of ``rows`` are instances, fields as ``{{name}}``; None where there is none.
 
-    A field stands for its values only where that makes the prompts more alike, so that a word of the template which
-    happens to be some item's value stays a word.
+    A field is one of the template's where items differ in it and every prompt holds its item's value, as words of
+    their own; a word that happens to be some item's value stays a word. Longer values first, which may hold shorter.
     """
-    texts = [str(row["prompt"]) for row in rows]
-    names = [name for name in rows[0] if name not in _OWN]
-    while len(set(texts)) > 1:
-        tried = {name: [_named(text, row[name], name) for text, row in zip(texts, rows, strict=True)] for name in names}
-        best = min(tried, key=lambda name: len(set(tried[name])), default=None)
-        if best is None or len(set(tried[best])) >= len(set(texts)):
-            return None
-        texts = tried[best]
-    return texts[0]
+    fields = [name for name in rows[0] if name not in _OWN and _is_used(name, rows)]
+    fields.sort(key=lambda name: -sum(len(str(row[name])) for row in rows))
+    texts = set()
+    for row in rows:
+        text = str(row["prompt"])
+        for name in fields:
+            text = _pattern(row[name]).sub(f"{{{{{name}}}}}", text)
+        texts.add(text)
+    return texts.pop() if len(texts) == 1 else None
 
 
-def _named(text: str, value: Any, name: str) -> str:
-    """``text`` with ``{{name}}`` where ``value`` stands as a word of its own."""
-    if value is None or not str(value):
-        return text
-    return re.sub(rf"(?<!\w){re.escape(str(value))}(?!\w)", lambda _: f"{{{{{name}}}}}", text)
+def _is_used(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    varies = len({str(row[name]) for row in rows}) > 1
+    return varies and all(_pattern(row[name]).search(str(row["prompt"])) for row in rows)
+
+
+def _pattern(value: Any) -> re.Pattern[str]:
+    """``value`` as words of its own; nothing matches an empty one."""
+    return re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)" if str(value) else r"(?!)")
 
 
 def _lines(frame: pl.DataFrame, references: Mapping[str, str]) -> Iterator[str]:
