@@ -75,7 +75,8 @@ def share_view(client: "MlflowClient", experiment_id: str) -> None:
 
 def _note(experiment_id: str) -> str:
     """The description: the front page of MLflow shows how it begins, the page of the experiment all of it."""
-    return f"Probes x models: [the table with its numbers]({_place(experiment_id)}). Superseded runs are deleted ones."
+    table = f"[the table with its numbers]({_place(experiment_id)})"
+    return f"Probes x models: {table}, also under Views. What newer results replaced is in State: Deleted."
 
 
 def view_address(server: str, experiment_id: str) -> str:
