@@ -31,10 +31,14 @@ _COLUMNS: Final = {
     "attributes.`Dataset`": 220,
 }
 """Widths in pixels, from left to right: what may be said, then what was counted, then of which prompts."""
-_MAPS: Final = {"uuid": "plantain-figures", "name": IMAGES, "display": True, "columns": 1, "cardHeight": 480}
-"""The first section of the charts, one figure across: every visible run has its own beside the others'."""
-_OTHERS: Final = ({"uuid": "plantain-blocks", "name": SECTION.rstrip("/"), "display": True},
-                  {"uuid": "plantain-numbers", "name": "Model metrics", "display": True})  # fmt: skip
+_MAPS: Final = {"uuid": "plantain-figures", "name": IMAGES, "display": True, "columns": 1, "cardHeight": 400}
+_SECTIONS: Final = (
+    {"uuid": "plantain-blocks", "name": SECTION.rstrip("/"), "display": True, "columns": 2, "cardHeight": 300},
+    _MAPS,
+    {"uuid": "plantain-numbers", "name": "Model metrics", "display": True},
+)
+"""Sections of the charts: profiles over blocks, then one figure across with every visible run's own beside the others',
+then a bar chart a number, which MLflow adds itself."""
 _CURRENT: Final = "tags.superseded = 'false' AND tags.probe LIKE '%'"
 """Runs that nothing newer replaced, also where the writer may not delete; those of stages over all cells have no probe,
 and no numbers to compare. No order: MLflow nests the runs of a row below it in its own order alone."""
@@ -46,8 +50,8 @@ def view_state() -> str:
     """The view, in the form in which MLflow's page itself keeps one."""
     order = list(_COLUMNS)
     state: dict[str, Any] = {"selectedColumns": order, "columnOrder": order, "columnWidths": _COLUMNS}
-    state |= {"compareRunSections": [_MAPS, *_OTHERS], "compareRunCharts": [_map(name) for name in FIGURES]}
-    state |= {"isAccordionReordered": True, "searchFilter": _CURRENT}
+    state |= {"compareRunSections": _SECTIONS, "compareRunCharts": [_map(name) for name in FIGURES]}
+    state |= {"searchFilter": _CURRENT}
     envelope = {"name": KEY, "createdAt": _SAVED, "updatedAt": _SAVED, "state": json.dumps(state, sort_keys=True)}
     return json.dumps(envelope, sort_keys=True)
 
