@@ -120,7 +120,8 @@ def template_test(
     exchange = plan_exchange(sides, clusters=clusters, frames=frames, strata=strata)
     check_rows(exchange.sides, "rows" if clusters is not None else "templates")
     labellings = relabel(exchange.observed, exchange.strata, permutations, seed)
-    scored = _scored(exchange, table, _welch(studentised, exchange.sides, clusters is not None or frames is not None))
+    declared = clusters is not None or frames is not None
+    scored = scored_rows(exchange, table, welch=_welch(studentised, exchange.sides, declared))
     curves = Curves(family, shift, int(scored.alive.sum()))
     calibration = calibrate(_rows(scored, labellings), scored.alive, scored.freedom, curves, confidence)
     bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
@@ -131,7 +132,14 @@ def _welch(asked: bool | None, sides: tuple[int, int], declared: bool) -> bool:
     return (declared and sides[0] != sides[1] and min(sides) > 1) if asked is None else asked
 
 
-def _scored(exchange: Exchange, table: Floats, welch: bool) -> Scored:
+def scored_rows(exchange: Exchange, table: Floats, *, welch: bool = False) -> Scored:
+    """Scores of wordings under an exchange: numbers or vectors, paired within frames, pooled or Welch's.
+
+    Args:
+        exchange: How wordings become rows.
+        table: ``(wordings, units)`` or ``(wordings, units, dimensions)``.
+        welch: Whether each side has a spread of its own, under free exchange.
+    """
     rows = exchange.average(table)
     if rows.ndim == 3:
         framed = exchange.scheme == "frames"
