@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from plantain.base.params import Method, WordingMeasure
 from plantain.measure.plan import Rows
 from plantain.probe.spec import Decides
+from plantain.records.causal import LabelledTest
 from plantain.records.verdict import DesignRecord, Status
 from plantain.stats.validate import Floats
 
@@ -85,6 +86,20 @@ class ControlEvidence:
 
 
 @dataclass(frozen=True)
+class CausalEvidence:
+    """What swapped heads did, beside the same of untrained draws."""
+
+    tests: tuple[LabelledTest, ...] = ()
+    """Gate, donors and selection, in this order; empty where none was made."""
+    own: float = 0.0
+    """The donors' statistic of the model."""
+    families: tuple[Family, ...] = ()
+    """The same of every draw, each with a set of its own."""
+    problem: str = ""
+    """Why rung 7 cannot be tested."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a ladder is climbed with. Rows are items or wordings; seeds and references are averaged beforehand."""
 
@@ -125,6 +140,8 @@ class Evidence:
     unrepeated: str = ""
     """Why a table of further seeds and references does not serve; empty where there is none, or it does."""
     has_reference: bool = False
+    causal: CausalEvidence | None = None
+    """None where no head was swapped."""
 
     @property
     def rows(self) -> Rows:

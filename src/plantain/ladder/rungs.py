@@ -173,9 +173,53 @@ def every_seed_and_reference(evidence: Evidence, rules: VerdictParams) -> Rung:
 
 
 def causal(evidence: Evidence, rules: VerdictParams) -> Rung:
-    """Rung 7: nothing here changes a head, so nothing is known of what it causes."""
-    reason = "no head was changed, so none is known to do anything"
-    return Rung(7, NAMES[6], Status.untested, "none", reason=reason)
+    """Rung 7: the heads that separate the sides are those through which the sides change the one-step picture.
+
+    In a fixed order, the largest p counts: the sides change the velocity more than rewording does; the set, put into
+    neutral sentences, does other things from wordings of one side than of the other; heads ranked by the map carry
+    more than the same ranking on relabelled wordings; more so than in untrained draws.
+    """
+    rung = Rung(7, NAMES[6], Status.untested, "largest p over the tests")
+    found = evidence.causal
+    if found is None:
+        return replace(rung, reason="no head was changed: `plantain run --study` swaps heads between wordings")
+    if found.problem:
+        return replace(rung, reason=found.problem)
+    missing = _too_few_draws(found.families, rules)
+    if missing:
+        return replace(rung, reason=missing)
+    families = [family for family in found.families if len(family.draws) >= rules.untrained_draws]
+    steps = [(_ASKED[one.name], one.p, one.floor) for one in found.tests]
+    steps += [(f"untrained draws of {one.name} do as much", rank_p(one), 1 / (len(one.draws) + 1)) for one in families]
+    worst = max(p for _, p, _ in steps)
+    rung = replace(rung, number=worst, p=worst, floor=max(floor for *_, floor in steps), status=Status.passed)
+    failing = next((f"{asked} (p = {p:.3g})" for asked, p, _ in steps if p > rules.alpha), "")
+    said = (
+        "The heads that separate the wordings are those through which the sides change the one-step picture, more than "
+        "heads chosen on relabelled wordings; put into neutral sentences, what they do depends on the side of the "
+        f"wording that they come from, more than in each of {sum(len(one.draws) for one in families)} untrained draws."
+    )
+    but = (
+        "That they are necessary, that the operation is localised in them, or that they are the whole circuit. A word "
+    )
+    but += "may cause a change of the picture too, so that this claims no more than rung 3 and its controls do."
+    return judged(rung, worst <= rules.alpha, rules, said, why=failing, but=but)
+
+
+_ASKED: Final = {
+    "gate": "the sides do not change the velocity more than rewording does",
+    "donors": "put into neutral sentences, the heads do not do other things from one side than from the other",
+    "selection": "heads ranked by the map do not carry more than those ranked on relabelled wordings",
+}
+"""The tests of rung 7, as what is said where one is not passed."""
+
+
+def _too_few_draws(families: Sequence[Family], rules: VerdictParams) -> str:
+    """Why the untrained draws of rung 7 cannot be ranked among; empty where they can."""
+    most = max((len(family.draws) for family in families), default=0)
+    if most >= rules.untrained_draws:
+        return ""
+    return f"{rules.untrained_draws} untrained draws with heads swapped are needed, {most} are here"
 
 
 RUNGS: tuple[Test, ...] = (
