@@ -13,6 +13,7 @@ _NEXT = {
     4: "token count may explain it",
     5: "noise or images may explain it",
     6: "what they cause is untested",
+    7: "not shown to be necessary",
 }
 """What may explain a claim that ends at a rung: what the next rung would have excluded."""
 
@@ -62,11 +63,16 @@ def _high(climb: Climb, used: int) -> str:
     core, rivals = _core(climb) + spread, _rivals(climb)
     weak = rivals + _uncorrected(climb)
     if not spread and not rivals:
-        weak += f"; {_NEXT[min(climb.rung, 6)]}"
+        weak += f"; {_NEXT[climb.rung] if climb.rung != 6 else _uncaused(climb)}"
     strong = list(_strengths(climb))
     while strong and used + len(f"{core}{''.join(strong)}{weak}".split()) > MOST_WORDS:
         strong.pop()
     return f"{core}{''.join(strong)}{weak}"
+
+
+def _uncaused(climb: Climb) -> str:
+    """What rung 7 came to, where it was not passed."""
+    return "not shown to cause it" if climb.rungs[6].status is Status.failed else _NEXT[6]
 
 
 def _core(climb: Climb) -> str:
@@ -88,6 +94,8 @@ def _rivals(climb: Climb) -> str:
 
 def _strengths(climb: Climb) -> Iterator[str]:
     """What strengthens the claim, the most telling first."""
+    if climb.rung >= 7:
+        yield ", carrying the change"
     words = [one for one in climb.controls if one.of_words]
     carried = climb.design is not None and climb.design.control is not None
     if not carried and {one.outcome for one in words} == {Weighed.differs}:
