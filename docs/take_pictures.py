@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -61,24 +61,41 @@ def _photograph_twins(browser: Browser) -> None:
 
 
 def _photograph_mlflow(browser: Browser) -> None:
-    """The table of runs and the profiles over blocks, as `plantain ui` opens them."""
+    """The table of runs, its charts, and the prompts that a run was made of, as `plantain ui` opens them."""
     command = [sys.executable, "-m", "plantain.cli", "ui", "--port", PORT]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
         _wait(f"http://127.0.0.1:{PORT}/health")
-        for name, mode in (("mlflow-runs", ""), ("mlflow-blocks", "&compareRunsMode=CHART")):
-            shown = browser.new_page(viewport={"width": 2080, "height": 720})
-            shown.goto(address + mode)
-            shown.get_by_role("link", name="otherview@tiny", exact=True).wait_for()
-            shown.locator("xpath=//*[text()='MLflow Assistant']/ancestor::div[.//button][1]//button").last.click()
-            if mode:
-                shown.locator(".js-plotly-plot .scatterlayer").first.wait_for()
-            shown.wait_for_timeout(2000)  # charts are drawn one after the other
-            shown.screenshot(path=PICTURES / f"{name}.png")  # MLflow's shaded ground would turn pink in few colours
+        _take(_opened(browser, address, 720), "runs")
+        maps = _opened(browser, f"{address}&compareRunsMode=CHART", 1130)
+        search = maps.get_by_placeholder("metrics.rmse")
+        search.fill("tags.superseded = 'false' AND tags.probe = 'otherview'")
+        search.press("Enter")
+        maps.get_by_role("link", name="dense@tiny", exact=True).wait_for(state="detached")
+        maps.locator(".js-plotly-plot .scatterlayer").first.wait_for()
+        _take(maps, "charts")
+        prompts = _opened(browser, address, 860)
+        prompts.get_by_role("link", name="otherview@tiny", exact=True).click()
+        prompts.get_by_role("link", name="otherview (v").click()
+        prompts.get_by_text("{{creature}}").first.wait_for()
+        _take(prompts, "prompts")
     finally:
         os.killpg(process.pid, signal.SIGTERM)
+
+
+def _opened(browser: Browser, address: str, height: int) -> Page:
+    shown = browser.new_page(viewport={"width": 2080, "height": height})
+    shown.goto(address)
+    shown.get_by_role("link", name="otherview@tiny", exact=True).wait_for()
+    shown.locator("xpath=//*[text()='MLflow Assistant']/ancestor::div[.//button][1]//button").last.click()
+    return shown
+
+
+def _take(shown: Page, name: str) -> None:
+    shown.wait_for_timeout(3000)  # charts are drawn one after the other
+    shown.screenshot(path=PICTURES / f"mlflow-{name}.png")  # MLflow's shaded ground would turn pink in few colours
 
 
 def _wait(address: str) -> None:

@@ -172,9 +172,22 @@ def parameters(**tracking: object) -> Tracked:
 
 
 def runs(root: Path, query: str = "", uri: str | None = None) -> list:
-    """Runs of the store, as a plain client sees them."""
+    """Runs of the store that plantain holds on to, superseded ones included, as a plain client sees them."""
     from mlflow import MlflowClient
+    from mlflow.entities import ViewType
 
     client = MlflowClient(uri or f"sqlite:///{root}/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("plantain")
-    return list(client.search_runs([experiment.experiment_id], query, max_results=1000))
+    found = client.search_runs([experiment.experiment_id], query, ViewType.ALL, max_results=1000)
+    return [run for run in found if _is_kept(run)]
+
+
+def shown(root: Path, query: str = "") -> list:
+    """Runs that MLflow's pages show."""
+    return [run for run in runs(root, query) if run.info.lifecycle_stage == "active"]
+
+
+def _is_kept(run: object) -> bool:
+    tags = run.data.tags
+    hidden = tags.get("superseded") == "true" and "plantain.discarded" not in tags
+    return run.info.lifecycle_stage == "active" or hidden

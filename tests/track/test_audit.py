@@ -351,7 +351,7 @@ def test_no_experiment_takes_the_row_of_the_workspace(repository):
     rows = parents(repository)
     assert set(rows) == {"", "other-measure", "queued"}
     assert (rows[""].info.run_id, rows[""].data.metrics) == (before.info.run_id, before.data.metrics)
-    assert rows["other-measure"].data.metrics["max_abs_t"] != before.data.metrics["max_abs_t"]
+    assert rows["other-measure"].data.metrics["effect"] != before.data.metrics["effect"]
     ok, answer = audit(repository)
     assert ok, answer["first_broken"]
     ok, answer = audit(repository, "mini@tiny@other-measure", "--level", "hashes")

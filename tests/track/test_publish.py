@@ -64,7 +64,7 @@ def test_figures_page_prompts_and_card_are_in_the_parent(published, monkeypatch)
     folders = ("", "figures", "report", "images")
     paths = {entry.path for folder in folders for entry in client.list_artifacts(parent.info.run_id, folder)}
     assert {"prompts.json", "figures/heatmap.png", "report/index.html"} <= paths
-    assert any(re.fullmatch(r"images/heatmap\+step\+0.*\.png", path) for path in paths)
+    assert any(re.fullmatch(r"images/figures~heatmap\+step\+0.*\.png", path) for path in paths)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{published}/mlflow/mlflow.db")
     table = client.load_table(parent.info.experiment_id, "prompts.json", run_ids=[parent.info.run_id])
     assert set(table["item"]) == set(ITEMS)

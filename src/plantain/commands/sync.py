@@ -32,4 +32,5 @@ def _told(report: SyncReport) -> str:
     done = ", ".join(f"{count} {word}" for count, word in steps if count) or "nothing to do"
     lines = [f"{report.runs} MLflow runs stand for the results ({done}), after {report.seconds:.1f} s."]
     lines += [f"{report.revisions} revisions were read."] if report.revisions else []
+    lines += [report.remark] if report.remark else []
     return "\n".join([*lines, *(f"Left out: {reason}" for reason in report.skipped)])

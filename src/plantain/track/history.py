@@ -201,21 +201,24 @@ class Times:
     """Where the results were found; None for the workspace."""
     experiment: str | None = None
     """Whose results they are, where they are those of an experiment of DVC."""
+    first: dict[str, Execution] = field(default_factory=dict)
+    """By receipt the execution that made it first: a run of the tracker keeps its start, also when it is made anew."""
 
     @classmethod
     def of(
         cls, journal: Iterable[Execution], revision: Revision | None = None, experiment: str | None = None
     ) -> "Times":
-        """Index ``journal``; of several executions of one receipt the last counts."""
+        """Index ``journal``; of several executions of one receipt the last says where, the first when."""
         lines = list(journal)
         by_receipt = {line.receipt_sha256: line for line in lines}
         last_at = {line.receipt_path: line.receipt_sha256 for line in lines if line.experiment == experiment}
         now = revision.time if revision else datetime.now(UTC).timestamp()
-        return cls(by_receipt, last_at, now, revision, experiment)
+        first = {line.receipt_sha256: line for line in reversed(lines)}
+        return cls(by_receipt, last_at, now, revision, experiment, first)
 
     def span(self, held: Held) -> tuple[float, float]:
         """Start and end in seconds since the epoch; for a receipt unknown to the journal, when it was found."""
-        line = self.by_receipt.get(held.sha256)
+        line = self.first.get(held.sha256)
         return (line.started, line.ended) if line else (self.now, self.now)
 
     def tags(self, held: Held) -> dict[str, str]:

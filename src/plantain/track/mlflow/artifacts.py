@@ -13,6 +13,8 @@ from plantain.base.files import sha256_bytes
 from plantain.track.mlflow.projection import RunSpec
 
 _TABLE: Final = "prompts.json"
+IMAGES: Final = "figures"
+"""Section of the chart view that holds the figures; MLflow writes a key's slash as a tilde."""
 _THUMBNAIL: Final = 256
 """Longer side of the small copy that MLflow's image grid loads first, in pixels."""
 
@@ -22,7 +24,7 @@ def tags(spec: RunSpec) -> dict[str, str]:
     found = {}
     if spec.table is not None:
         found["mlflow.loggedArtifacts"] = json.dumps([{"path": _TABLE, "type": "table"}])
-    if spec.images and spec.kind == "cell":
+    if spec.grid:
         found["mlflow.loggedImages"] = "True"
     return found
 
@@ -32,19 +34,20 @@ def lay_out(spec: RunSpec, folder: Path) -> bool:
     for path, target in spec.files.items():
         _put(_read(spec, path), folder / target / Path(path).name)
     for path in spec.images:
-        content = _read(spec, path)
-        _put(content, folder / "figures" / Path(path).name)
-        if content is not None and spec.kind == "cell":
-            _put_in_grid(content, Path(path).stem, spec, folder / "images")
+        _put(_read(spec, path), folder / "figures" / Path(path).name)
+    for name, path in spec.grid.items():
+        _put_in_grid(_read(spec, path), name, spec, folder / "images")
     if spec.table is not None:
         _put(_table(_read(spec, spec.table)), folder / _TABLE)
     return any(folder.iterdir())
 
 
-def _put_in_grid(content: bytes, key: str, spec: RunSpec, folder: Path) -> None:
+def _put_in_grid(content: bytes | None, key: str, spec: RunSpec, folder: Path) -> None:
     """An image as ``MlflowClient.log_image`` names it, which the chart view lays side by side across runs."""
+    if content is None:
+        return
     identity = uuid.uuid5(uuid.NAMESPACE_OID, sha256_bytes(content))
-    name = f"{key}+step+0+timestamp+{round(spec.ended * 1000)}+{identity}"
+    name = f"{IMAGES}~{key}+step+0+timestamp+{round(spec.ended * 1000)}+{identity}"
     _put(content, folder / f"{name}.png")
     with Image.open(io.BytesIO(content)) as image:
         scale = _THUMBNAIL / max(image.size)

@@ -17,6 +17,7 @@ from plantain.records.journal import Execution
 from plantain.track.asked import Asked
 from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
+from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
@@ -43,7 +44,9 @@ def _accepted(name: str) -> str:
     return _FOREIGN.sub(lambda match: f":{ord(match.group()):x}:", name)
 
 
-VERSION: Final = "2"
+COLOR: Final = "mlflow.runColor"
+"""The tag by which MLflow's pages colour a run; they write it themselves when somebody picks another colour."""
+VERSION: Final = "3"
 """Raise it when runs change shape, so that ``sync`` makes them anew."""
 
 
@@ -77,7 +80,9 @@ class RunSpec:
     """Profiles over blocks, by metric name."""
     datasets: tuple[DatasetSpec, ...] = ()
     images: tuple[str, ...] = ()
-    """Figures, by path; shown in the run and in the image grid."""
+    """Figures, by path."""
+    grid: dict[str, str] = field(default_factory=dict)
+    """Those of them that charts lay side by side across runs: name there to path."""
     files: dict[str, str] = field(default_factory=dict)
     """Other artifacts: path to artifact folder."""
     table: str | None = None
@@ -146,7 +151,7 @@ def _of(experiment: str | None, run: RunSpec) -> RunSpec:
 
 
 def headline(cell: Cell, verdict: Mapping[str, float]) -> dict[str, float]:
-    """The parent's metrics: the confirmatory and the verdict's under plain names, the card's as ``card.<metric>``."""
+    """A cell's numbers: the confirmatory and the verdict's under plain names, the card's as ``card.<metric>``."""
     if "analyze" not in cell.held:
         return {}
     metrics = cell.held["analyze"].receipt.metrics
@@ -195,30 +200,39 @@ def _parent(
     analyses: Mapping[str, Any],
 ) -> RunSpec:
     asked = _analyses(cell) or analyses
-    spans = [times.span(held) for held in cell.held.values()]
+    started, ended = times.span(cell.held["capture"])
     own = {"probe": cell.probe, "model": cell.model}
     receipts = digest({stage: held.sha256 for stage, held in cell.held.items()})
     numbers = headline(cell, verdict)
     main = speaking(cell.held["analyze"].receipt.metrics) if "analyze" in cell.held else None
     card = run_description(cell, numbers, reader)
     tags = {"receipts_sha256": receipts, "mlflow.note.content": card, **times.tags(cell.held["capture"])}
+    tags[COLOR] = run_color(cell.probe, cell.model, untrained=_is_untrained(cell))
     page = places.page(cell.model, cell.probe).as_posix()
+    figures = figures_of_row(_figures(cell, reader), main)
     return RunSpec(
         kind="cell",
         name=cell.name,
         key={**own, "capture_key": str(cell.capture_key), "analyses": digest(asked)},
         slot=own,
         tags={**_tags(cell), **tags, "mlflow.source.name": f"dvc repro ({cell.name})"},
-        started=min(start for start, _ in spans),
-        ended=max(end for _, end in spans),
+        started=started,
+        ended=ended,
         params=_parent_params(cell, asked),
-        metrics=numbers,
-        series=blocks.get((main or "", VERDICT_ANALYSIS), {}),
+        metrics=chosen(numbers),
+        series=profiles_of_row(blocks.get((main or "", VERDICT_ANALYSIS), {})),
         datasets=_datasets(cell),
-        images=_figures(cell, reader),
+        images=tuple(figures.values()),
+        grid=figures,
         files={page: "report", **{held.path: "receipts" for held in cell.held.values()}},
         table=places.records(cell.probe).as_posix(),
     )
+
+
+def _is_untrained(cell: Cell) -> bool:
+    """Whether the model was declared untrained when its lock was made."""
+    declared = cell.held["model"].receipt.params.get("models", {}) if "model" in cell.held else {}
+    return bool(declared.get(cell.model, {}).get("source") == "untrained")
 
 
 def _analyses(cell: Cell) -> dict[str, Any]:

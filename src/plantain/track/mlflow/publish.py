@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plantain.base.files import write_atomic
 from plantain.base.params import Params, TrackingParams
@@ -36,12 +36,14 @@ class PublishReport:
     seconds: float
     warning: str | None = None
     """Why the tracker was not reached; None where it was."""
+    remark: str = ""
+    """Why prompt sets are not in MLflow's registry; empty where they are."""
     asked: str = ""
     """How often the models of these results were asked, and what follows."""
 
     def sentence(self) -> str:
-        """A line for the terminal, and one on what was asked."""
-        return "\n".join((self._done(), *((f"publish: {self.asked}",) if self.asked else ())))
+        """A line for the terminal, one on what the registry lacks, and one on what was asked."""
+        return "\n".join([self._done(), *(f"publish: {line}" for line in (self.remark, self.asked) if line)])
 
     def _done(self) -> str:
         if self.warning:
@@ -64,11 +66,11 @@ def publish(root: Path, params: Params, marker: Path | None = None) -> PublishRe
     path = ledger.write(root, results)
     counts = asking.asked(root)
     asking.write(root, counts)
-    created, updated, total, warning = _track(root, params.tracking, results, reader, counts)
+    done = _track(root, params.tracking, results, reader, counts)
     if marker is not None:
         write_atomic(marker, Marker(receipts_sha256=results.sha256).to_bytes())
     said = asking.asked_sentence([counts[model] for model in counts if model in {cell.model for cell in results.cells}])
-    return PublishReport(path, results.sha256, total, created, updated, time.monotonic() - started, warning, said)
+    return PublishReport(path, results.sha256, **done, seconds=time.monotonic() - started, asked=said)
 
 
 @contextmanager
@@ -81,8 +83,11 @@ def sink(tracking: TrackingParams) -> Iterator["Sink"]:
     place = store.locate(tracking)
     with store.connected(place, tracking.timeout) as client:
         from plantain.track.mlflow.sink import Sink
+        from plantain.track.mlflow.view import share_view
 
-        yield Sink(client, store.experiment_id(client, place, tracking.experiment))
+        experiment = store.experiment_id(client, place, tracking.experiment)
+        share_view(client, experiment)
+        yield Sink(client, experiment)
 
 
 def describe_failure(error: Exception) -> str:
@@ -93,15 +98,17 @@ def describe_failure(error: Exception) -> str:
 
 def _track(
     root: Path, tracking: TrackingParams, results: Results, reader: Reader, counts: Mapping[str, Asked]
-) -> tuple[int, int, int, str | None]:
+) -> dict[str, Any]:
+    """What the tracker did, by the names of a report."""
     try:
         specs = project(results, reader, journal.executions(), root, counts=counts)
         with sink(tracking) as opened:
             opened.apply(specs)
-            tally = opened.tally
+            tally, remark = opened.tally, opened.registry.remark
     except Exception as error:
         warning = describe_failure(error)
         store.leave_pending(warning)
-        return 0, 0, 0, warning
+        return {"runs": 0, "created": 0, "updated": 0, "warning": warning}
     store.pending_path().unlink(missing_ok=True)
-    return tally.created, tally.changed - tally.created, len(specs), None
+    changed = tally.changed - tally.created
+    return {"runs": len(specs), "created": tally.created, "updated": changed, "remark": remark}

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from plantain.base.params import TrackingParams
 from plantain.track.mlflow import artifacts, store
 from plantain.track.mlflow.profiles import SECTION, series_sha256
-from plantain.track.mlflow.projection import DatasetSpec, RunSpec
+from plantain.track.mlflow.projection import COLOR, DatasetSpec, RunSpec
+from plantain.track.mlflow.registry import Registry
+from plantain.track.mlflow.store import HIDDEN
 
 IDENTITY: Final = "plantain.identity"
 PLACE: Final = "plantain.place"
@@ -31,7 +33,7 @@ _ATTEMPTS: Final = 4
 _BATCH: Final = 90
 _DIGEST_LENGTH: Final = 32
 """MLflow takes at most 36 characters of dataset digest."""
-_MUTABLE_ABSENT: Final = ("cached_from", "git_diff_sha256", "experiment")
+_MUTABLE_ABSENT: Final = ("cached_from", "git_diff_sha256", "experiment", HIDDEN)
 """Tags that are taken away again where the projection no longer has them."""
 
 
@@ -65,6 +67,7 @@ class Sink:
         """Runs that need nothing more: those that stand, and those that were deleted."""
         self._back: list[str] = []
         """Ids of runs that plantain deleted and that came back with their experiment."""
+        self.registry = Registry(client, experiment)
 
     def apply(self, specs: list[RunSpec]) -> None:
         """Make every run of ``specs``, parents first. Of those that want one place, the last holds it."""
@@ -74,20 +77,24 @@ class Sink:
         runs = self.load()
         for run_id in self._back:
             self._client.delete_run(run_id)
+        self.registry.open(specs)
         holders = {spec.place: spec.identity for spec in specs}
         gone: set[str | None] = set()
         for spec in {spec.identity: spec for spec in specs}.values():
             superseded = holders[spec.place] != spec.identity or spec.parent in gone
             gone |= {spec.identity} if superseded else set()
             self._ensure(spec, superseded=superseded)
-        self._supersede(runs, set(holders))
         self._close_stale(runs)
+        self._supersede(runs, set(holders))
+        self.registry.link(specs, self.tally.run_ids)
 
     def load(self) -> list[Run]:
-        """All runs of the experiment that plantain made."""
+        """All runs of the experiment that plantain made: those that stand, and those that others replaced."""
         found = list(self._search())
-        self._back = [str(run.info.run_id) for run in found if DISCARDED in run.data.tags]
+        self._back = [str(run.info.run_id) for run in found if DISCARDED in run.data.tags and _is_active(run)]
         runs = [run for run in found if IDENTITY in run.data.tags and DISCARDED not in run.data.tags]
+        # One that stands and that somebody deleted is made anew.
+        runs = [run for run in runs if _is_active(run) or run.data.tags.get(SUPERSEDED) == "true"]
         self._known = {}
         for run in sorted(runs, key=lambda run: str(run.info.run_id)):
             self._known.setdefault(run.data.tags[IDENTITY], []).append(run)
@@ -106,6 +113,7 @@ class Sink:
 
     def _discard(self, run: Run) -> None:
         """Delete a run for good: MLflow takes back every run of an experiment that is deleted and restored."""
+        self._unhide(run)
         self._client.set_tag(run.info.run_id, DISCARDED, "true")
         self._client.delete_run(run.info.run_id)
         self._done.add(run.info.run_id)
@@ -113,14 +121,16 @@ class Sink:
     def _search(self) -> Iterable[Run]:
         token = None
         while True:
-            page = self._client.search_runs([self._experiment], max_results=_PAGE, page_token=token)
+            page = self._client.search_runs(
+                [self._experiment], run_view_type=ViewType.ALL, max_results=_PAGE, page_token=token
+            )
             yield from page
             token = page.token
             if not token:
                 return
 
     def _ensure(self, spec: RunSpec, *, superseded: bool) -> None:
-        tags = {**spec.tags, **artifacts.tags(spec), SUPERSEDED: str(superseded).lower()}
+        tags = {**spec.tags, **artifacts.tags(spec), **_standing(superseded=superseded)}
         tags |= {IDENTITY: spec.identity, PLACE: spec.place}
         tags |= {SERIES: series_sha256(spec.series)} if spec.series else {}
         if spec.parent:
@@ -135,6 +145,8 @@ class Sink:
             self.tally.run_ids[spec.identity] = run.info.run_id
             self._fill(run.info.run_id, spec)
             self.tally.created += 1
+            if superseded:
+                self._hide(run.info.run_id)
             return
         self.tally.run_ids[spec.identity] = run.info.run_id
         self._update(run, spec, tags)
@@ -155,11 +167,14 @@ class Sink:
 
     def _update(self, run: Run, spec: RunSpec, tags: dict[str, str]) -> None:
         held, run_id = run.data.tags, run.info.run_id
-        volatile = {"host", "pid"}
-        changed = {name: value for name, value in tags.items() if held.get(name) != value and name not in volatile}
+        kept = {"host", "pid"} | ({COLOR} & held.keys())
+        changed = {name: value for name, value in tags.items() if held.get(name) != value and name not in kept}
         gone = [name for name in _MUTABLE_ABSENT if name in held and name not in tags]
         metrics = {name: value for name, value in spec.metrics.items() if run.data.metrics.get(name) != value}
         unfinished = run.info.status != "FINISHED"
+        if not (changed or gone or metrics or unfinished):
+            return
+        self._unhide(run)
         if SERIES in changed and not unfinished:
             self._log_points(run_id, _points(spec))
         if changed:
@@ -167,14 +182,36 @@ class Sink:
         for name in gone:
             self._client.delete_tag(run_id, name)
         if metrics and not unfinished:
-            moment = max(_milliseconds(spec.ended), int(run.info.end_time or 0) + 1)
+            moment = self._after(run, spec)
             self._client.log_batch(run_id, [Metric(name, value, moment, 0) for name, value in metrics.items()])
         if unfinished:
             self._fill(run_id, spec)
         elif "receipts_sha256" in changed or metrics:
             self._log_artifacts(run_id, spec)
-            self._client.set_terminated(run_id, "FINISHED", max(_milliseconds(spec.ended), int(run.info.end_time) + 1))
-        self.tally.updated += bool(changed or gone or metrics or unfinished)
+        if HIDDEN in changed or (HIDDEN in tags and not _is_active(run)):
+            self._hide(run_id)
+        self.tally.updated += 1
+
+    def _after(self, run: Run, spec: RunSpec) -> int:
+        """A moment after all that ``run`` holds: of two values MLflow shows the later one."""
+        names = [name for name in spec.metrics if name in run.data.metrics]
+        points = [point for name in names for point in self._client.get_metric_history(run.info.run_id, name)]
+        return max([_milliseconds(spec.ended), *(int(point.timestamp) + 1 for point in points)])
+
+    def _hide(self, run_id: str) -> None:
+        """Put a superseded run among MLflow's deleted runs, which its tables leave out unless they are asked for.
+
+        Who may write to an experiment may not always delete there: then the tag alone tells.
+        """
+        try:
+            self._client.delete_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "PERMISSION_DENIED":
+                raise
+
+    def _unhide(self, run: Run) -> None:
+        if not _is_active(run):
+            self._client.restore_run(run.info.run_id)
 
     def _log_points(self, run_id: str, points: list[Metric]) -> None:
         for start in range(0, len(points), _PAGE):
@@ -192,8 +229,11 @@ class Sink:
         gone = {run.info.run_id for run in left if run.data.tags[PLACE] in places}
         gone |= {run.info.run_id for run in left if run.data.tags.get(_PARENT) in gone}
         for run in left:
-            if run.info.run_id in gone and run.data.tags.get(SUPERSEDED) != "true":
-                self._client.set_tag(run.info.run_id, SUPERSEDED, "true")
+            if run.info.run_id in gone and HIDDEN not in run.data.tags:
+                self._unhide(run)
+                wanted = [RunTag(name, value) for name, value in _standing(superseded=True).items()]
+                self._client.log_batch(run.info.run_id, tags=wanted)
+                self._hide(run.info.run_id)
                 self.tally.superseded += 1
 
     def _close_stale(self, runs: list[Run]) -> None:
@@ -203,6 +243,15 @@ class Sink:
             if run.info.run_id not in done and is_stale(run):
                 self._client.set_terminated(run.info.run_id, "KILLED")
                 self.tally.killed += 1
+
+
+def _is_active(run: Run) -> bool:
+    return bool(run.info.lifecycle_stage == "active")
+
+
+def _standing(*, superseded: bool) -> dict[str, str]:
+    """Tags that say whether another run holds a run's place."""
+    return {SUPERSEDED: "true", HIDDEN: "true"} if superseded else {SUPERSEDED: "false"}
 
 
 def _undisturbed(work: Callable[[], None]) -> None:
@@ -301,5 +350,5 @@ def _visit(tracking: TrackingParams, *, close: bool) -> list[str]:
 
 
 def is_stale(run: "Run") -> bool:
-    """Whether ``run`` is RUNNING and its writer is gone."""
-    return run.info.status == "RUNNING" and writer_is_gone(run.data.tags)
+    """Whether ``run`` is RUNNING, not deleted, and its writer is gone."""
+    return run.info.status == "RUNNING" and _is_active(run) and writer_is_gone(run.data.tags)

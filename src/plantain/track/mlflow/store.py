@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Returned = TypeVar("Returned")
 
+HIDDEN: Final = "plantain.hidden"
+"""Marks a superseded run that plantain put among MLflow's deleted runs, once: who restores it there keeps it."""
 _LOCK_SECONDS: Final = 120.0
 _SQLITE: Final = "sqlite:///"
 _IS: Final = "alembic_version"
@@ -149,8 +151,16 @@ def experiment_id(client: "MlflowClient", store: TrackingStore, name: str) -> st
     if store.database and location and found.artifact_location != location:
         _rehome(store.database, found.artifact_location, location)
     if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
+        _restore(client, str(found.experiment_id))
     return str(found.experiment_id)
+
+
+def _restore(client: "MlflowClient", number: str) -> None:
+    """Take an experiment back; MLflow takes every run back with it, those too that newer ones had replaced."""
+    client.restore_experiment(number)
+    while page := client.search_runs([number], f"tags.`{HIDDEN}` = 'true'"):
+        for run in page:
+            client.delete_run(run.info.run_id)
 
 
 def find_experiment(client: "MlflowClient", name: str) -> str | None:

@@ -31,6 +31,8 @@ class SyncReport:
     skipped: tuple[str, ...]
     """Why some revisions brought nothing."""
     seconds: float
+    remark: str = ""
+    """Why prompt sets are not in MLflow's registry; empty where they are."""
 
 
 def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
@@ -48,7 +50,7 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
         with sink(params.tracking) as opened:
             opened.apply(specs)
             opened.merge()
-            tally = opened.tally
+            tally, remark = opened.tally, opened.registry.remark
     except Exception as error:
         raise StoreError(describe_failure(error)) from error
     store.pending_path().unlink(missing_ok=True)
@@ -62,6 +64,7 @@ def sync(root: Path, params: Params, *, history: bool = False) -> SyncReport:
         merged=tally.merged,
         skipped=tuple(skipped),
         seconds=time.monotonic() - started,
+        remark=remark,
     )
 
 
