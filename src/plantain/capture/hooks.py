@@ -8,7 +8,7 @@ bit for bit.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -90,14 +90,19 @@ _SEEN = {"text": slice(0, 2), "image": slice(2, 4), "all": slice(0, 4)}
 """Positions in :data:`TOKENS` of what projections of a stream see."""
 
 
+@lru_cache(maxsize=4)
+def _weights(layout: Layout, device: torch.device) -> dict[str, torch.Tensor]:
+    """Stream to what averages the positions that its projections see over the token sets among them."""
+    whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
+    return {"all": whole, "text": whole[:, :2, :text].contiguous(), "image": whole[:, 2:, text:].contiguous()}
+
+
 class Vectors:
     """Mean vectors over token sets of what the attention heads of one forward gave: one small product a projection."""
 
     def __init__(self, projections: Sequence[Projection], layout: Layout) -> None:
         self._projections, self._layout = projections, layout
-        device = projections[0].module.weight.device
-        whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
-        self._weights = {"all": whole, "text": whole[:, :2, :text], "image": whole[:, 2:, text:]}
+        self._weights = _weights(layout, projections[0].module.weight.device)
         self._found: dict[int, torch.Tensor] = {}
 
     def add(self, index: int, first: int, part: torch.Tensor) -> None:
@@ -119,13 +124,15 @@ class Vectors:
         Raises:
             NotFinite: a value of a set that has tokens is not finite.
         """
-        counts, streams, found = np.array(self._layout.counts()), self._streams(), {}
-        for at, name in enumerate(TOKENS):
-            if counts[:, at].any():
-                found[name] = self._of_set(at, streams)
-                if not np.isfinite(found[name]).all():
-                    raise self._not_finite(at, found[name])
-                found[name][counts[:, at] == 0] = np.nan
+        streams, found = self._streams(), {}
+        bad = not all(np.isfinite(values).all() for values in streams.values())
+        for at, counts in enumerate(zip(*self._layout.counts(), strict=True)):
+            if any(counts):
+                found[TOKENS[at]] = self._of_set(at, streams)
+                if bad and not np.isfinite(found[TOKENS[at]]).all():
+                    raise self._not_finite(at, found[TOKENS[at]])
+                if not all(counts):
+                    found[TOKENS[at]][np.array(counts) == 0] = np.nan
         return found
 
     def _streams(self) -> dict[str, NDArray[np.float32]]:
