@@ -127,7 +127,7 @@ class Bench:
     def measure(self, one: Pass) -> None:
         """What plantain does for a pass, its shard and vectors written."""
         found, key = self.fast((one,)), f"{abs(hash(one)):064x}"
-        self.vectors.write(key, found.vectors)
+        self.vectors.write(key, {"vectors": found.vectors})
         self.store.write(key, {"mean_square": found.mean_square, "token_count": found.token_count})
 
     @torch.inference_mode()
