@@ -23,7 +23,8 @@ NUMBERS: Final = (
     "card.heads_over_t3_fraction",
     "card.heads_over_t3",
 )
-"""By importance: what may be said, how far it goes by magnitude and by direction, how large it is, how steady; then counts, then the card's.
+"""By importance: what may be said, how far it goes by magnitude and by direction, how large it is, how steady; then
+counts, then the card's.
 
 A run's page and its charts show numbers in the order in which they were logged, so that no name needs a prefix to
 stand where it should. All others are on the runs of the single analyses, those of the verdict on its own run.
