@@ -16,7 +16,7 @@ from plantain.probe.authoring.diff import load_expansion
 from plantain.records.ledger import Ledger, LedgerEntry, RecordedSet
 from plantain.track.search.lines import value_lines
 from plantain.track.search.numbers import Number
-from plantain.track.search.typed import typed
+from plantain.track.search.typed import as_typed
 from plantain.track.search.values import Located
 
 REPORTS = ROOT / "reports"
@@ -365,7 +365,7 @@ def _commit(index):
 @pytest.mark.parametrize("text", ["", " ", "--", "1/2/3", "1.2.3", "0x1F", "1,23", "½", "one of two"])
 def test_other_texts_are_no_numbers(text):
     with pytest.raises(InputError) as caught:
-        typed(text)
+        as_typed(text)
     assert caught.value.fix
 
 

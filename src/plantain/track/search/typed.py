@@ -104,7 +104,7 @@ def is_count(metric: str) -> bool:
     return "heads" in metric or metric.startswith(_HEADS)
 
 
-def typed(text: str) -> TypedNumber:
+def as_typed(text: str) -> TypedNumber:
     """Read what a person typed: a number, a percentage, or a fraction.
 
     Raises:

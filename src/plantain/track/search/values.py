@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from plantain.base.errors import InputError
 from plantain.track.search.numbers import Number, current, earlier, merged, of_cards
-from plantain.track.search.typed import TypedNumber, typed
+from plantain.track.search.typed import TypedNumber, as_typed
 
 _NEAREST: Final = 3
 _KEPT: Final = 200
@@ -51,7 +51,7 @@ def by_value(root: Path, question: str) -> Located:
     name, _, text = question.rpartition("=")
     if "=" in question and not name.strip():
         raise InputError(f"'{question}' is not a metric and its value.", fix="write NAME=VALUE, or VALUE alone.")
-    scan = _Scan(typed(text), name.strip())
+    scan = _Scan(as_typed(text), name.strip())
     here = list(current(root))
     now, told, then = (
         merged(scan.matching(found), by_prompts=False) for found in (here, of_cards(root), earlier(root))
