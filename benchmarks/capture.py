@@ -81,6 +81,7 @@ class Bench:
         self.texts = {prompt: encode(prompt, self.pipeline.tokenizer, self.trunk, lock) for prompt in prompts}
         self.fast = fast_runner(self.pipeline.transformer, self.scene, self.texts.__getitem__, self.params)  # type: ignore[arg-type]
         self.store = Store("shards", print, scratch / "shards")
+        self.vectors = Store("vectors", print, scratch / "vectors")
         self.hooked = projections(self.pipeline.transformer)
         target = Target.of(self.pipeline.transformer, self.scene)
         self.inputs = {one: assemble((one,), [self.texts[one.prompt]], self.scene, target)[0] for one in self.passes}
@@ -124,9 +125,10 @@ class Bench:
         capture.mean_square().cpu()
 
     def measure(self, one: Pass) -> None:
-        """What plantain does for a pass, its shard written."""
-        mean_square, count = self.fast((one,))
-        self.store.write(f"{abs(hash(one)):064x}", {"mean_square": mean_square, "token_count": count})
+        """What plantain does for a pass, its shard and vectors written."""
+        found, key = self.fast((one,)), f"{abs(hash(one)):064x}"
+        self.vectors.write(key, {"vectors": found.vectors})
+        self.store.write(key, {"mean_square": found.mean_square, "token_count": found.token_count})
 
     @torch.inference_mode()
     def bare(self, one: Pass) -> None:

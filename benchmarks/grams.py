@@ -6,7 +6,7 @@
 A capture here is all that the stage does for the passes of a cell: embeddings read, passes run, shards and vectors
 written, vectors read and reduced. Prompts are encoded once before the clock starts. Both ways take turns and start from
 a store without passes; which of them begins changes from pair to pair. Times are those of the processor, which other
-work on the machine disturbs least, and of the ratios of all pairs the median counts.
+work on the machine disturbs least; the fastest capture of each way is disturbed least of all.
 """
 
 import argparse
@@ -79,20 +79,20 @@ def _images(folder: Path, records: tuple[Record, ...], lock: ModelLock) -> Path:
 
 
 def _table(seconds: np.ndarray, lock: ModelLock, records: tuple[Record, ...], options: argparse.Namespace) -> list[str]:
-    without, with_grams = np.median(seconds, axis=0) / len(records) * 1e3
+    without, with_grams = seconds.min(axis=0) / len(records) * 1e3
     ratios = seconds[:, 1] / seconds[:, 0]
     low, high = np.quantile(ratios, [0.25, 0.75])
     return [
         f"{lock.name}, {options.probe}: {len(records)} passes a capture, {options.threads} threads; processor time of "
         f"{options.pairs} pairs",
         "",
-        "| | ms a pass |",
+        "| | ms a pass, fastest capture |",
         "|---|---|",
         f"| mean squares alone | {without:.2f} |",
         f"| with Gram matrices | {with_grams:.2f} |",
         "",
-        f"- Gram matrices add {100 * (np.median(ratios) - 1):+.1f}% (quartiles of the pairs {100 * (low - 1):+.1f}% "
-        f"and {100 * (high - 1):+.1f}%).",
+        f"- Gram matrices add {100 * (with_grams / without - 1):+.1f}% to the fastest capture; of all pairs "
+        f"{100 * (np.median(ratios) - 1):+.1f}%, quartiles {100 * (low - 1):+.1f}% and {100 * (high - 1):+.1f}%.",
     ]
 
 
@@ -100,9 +100,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", default="tiny", help="a model of params.yaml")
     parser.add_argument("--probe", default="dense", help="a probe of prompts/")
-    parser.add_argument("--items", type=int, default=5, help="items of the probe")
+    parser.add_argument("--items", type=int, default=2, help="items of the probe")
     parser.add_argument("--threads", type=int, default=1, help="threads of a pass")
-    parser.add_argument("--pairs", type=int, default=6, help="pairs after the first, which is not counted")
+    parser.add_argument("--pairs", type=int, default=15, help="pairs after the first, which is not counted")
     return parser.parse_args()
 
 

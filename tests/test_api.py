@@ -16,6 +16,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import Measure, Tokens, UnitKind
 from plantain.measure.views import measure
 from plantain.records.activations import Activations, write_activations
+from plantain.records.grams import EVERYTHING, Grams, write_grams
 from plantain.records.units import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,24 @@ def write_activation_file(root, cell):
     made = Activations(values, counts, tuple(item_ids(cell)), CONDITIONS, ("kitchen",), (0, 1), (0,))
     write_activations(path, made)
     return made, groups
+
+
+def write_gram_file(root, cell):
+    """Gram matrices of vectors over noise tokens; the vectors."""
+    vectors = np.random.default_rng(2).normal(size=(len(CONDITIONS), 5, 8))
+    centred = vectors - vectors.mean(axis=0)
+    first, second = np.triu_indices(len(CONDITIONS))
+    products = np.einsum("chw,dhw->hcd", centred, centred)[:, first, second].astype(np.float32)
+    subsets = {"odd": ("i",), "all": ("i", "j")}
+    mean = {"noise": np.stack([np.zeros_like(products), products])[None, None]}
+    made = Grams(mean, {}, {"noise": tuple(range(5))}, CONDITIONS, subsets, (EVERYTHING,), (0,))
+    write_grams(root / "data/grams" / cell.model / f"{cell.probe}.safetensors", made)
+    return vectors
+
+
+@pytest.fixture(scope="module")
+def vectors(made):
+    return write_gram_file(made[0], Cell())
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +201,7 @@ def test_the_package_says_what_it_offers():
         plantain.laod  # noqa: B018
 
 
-def test_every_call_of_the_page_runs(root, made):
+def test_every_call_of_the_page_runs(root, made, vectors):
     space = {}
     blocks = FENCE.findall((ROOT / "docs/api.md").read_text())
     for block in blocks:
@@ -191,11 +210,14 @@ def test_every_call_of_the_page_runs(root, made):
     _, activations, groups = made
     wanted = measure(activations, groups.cast(dict(SCHEMA)), UnitKind.group16, Tokens.image, Measure.rms)
     np.testing.assert_allclose(space["rms"], wanted, rtol=1e-12)
+    viewpoint, mention = vectors[0], vectors[2]
+    np.testing.assert_allclose(space["distance"], np.linalg.norm(viewpoint - mention, axis=-1), rtol=1e-5)
 
 
-def test_code_that_needs_no_plantain_imports_none(root):
-    (block,) = [block for block in FENCE.findall((ROOT / "docs/api.md").read_text()) if "safe_open" in block]
-    program = f"{block}\nimport sys\nprint(*sys.modules)"
+def test_code_that_needs_no_plantain_imports_none(root, vectors):
+    blocks = [block for block in FENCE.findall((ROOT / "docs/api.md").read_text()) if "safe_open" in block]
+    assert len(blocks) == 2
+    program = "\n".join([*blocks, "import sys", "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert "plantain" not in done.stdout.split()
 

@@ -1,8 +1,11 @@
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from plantain.capture import shards as shards_module
 from plantain.capture.shards import Store, entries
@@ -113,3 +116,14 @@ def test_what_vanishes_while_it_is_listed_is_left_out(store, tmp_path, monkeypat
     monkeypatch.setattr(Path, "stat", vanishing)
     assert len(list(entries("shards", tmp_path))) <= 1
     assert list(entries("shards", tmp_path)) == []
+
+
+def test_an_entry_is_the_file_that_safetensors_writes_with_its_label(store):
+    key = "0" * 64  # as the place that is kept for the digest
+    store.write(key, {"a": np.arange(6.0).reshape(2, 3), "b": np.int32([4])})
+    data = store.path(key).read_bytes()
+    with safe_open(store.path(key), framework="numpy") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["plantain"]).keys() == {"key", "sha256"}
+    assert save({"a": np.arange(6.0).reshape(2, 3), "b": np.int32([4])}, metadata) == data
+    assert store.read(key) is not None

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from scipy import stats
 
 from plantain.records.activations import read_activations, write_activations
+from plantain.records.grams import read_grams
 from plantain.track.audit.recompute import check_capture
 from plantain.track.results import FolderReader, read_cell
 
@@ -77,6 +78,23 @@ def test_the_t_map_of_the_card_is_what_scipy_makes_of_the_activations(done):
     metrics = json.loads((workspace.path / "reports/tiny/mini/metrics.json").read_text())["published"]["card"]
     assert metrics["heads_over_t3"] == (np.abs(expected) > 3).sum()
     assert metrics["heads_over_d08"] == (np.abs(expected) / np.sqrt(5) > 0.8).sum()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gram_matrices_are_an_out_of_the_capture_and_no_vectors_are_left(done, cell):
+    workspace, _ = done
+    probe, model = cell
+    found = read_grams(workspace.path / "data/grams" / model / f"{probe}.safetensors")
+    held = read_activations(workspace.path / "data/activations" / model / f"{probe}.safetensors")
+    items = held.items
+    halves = {"odd": (items[0], items[2], items[4]), "even": (items[1], items[3])}
+    assert found.subsets == {"all": items, **halves, "sampled": items}
+    assert list(found.subsets) == ["all", "odd", "even", "sampled"]
+    assert found.conditions == held.conditions
+    assert found.header["capture_key"] == held.header["capture_key"]
+    assert {name: len(rows) for name, rows in found.heads.items()} == dict.fromkeys(held.tokens, 75)
+    assert all(np.isfinite(values).all() for values in (*found.mean.values(), *found.profile.values()))
+    assert not list((workspace.path / ".plantain/vectors").rglob("*.safetensors"))
 
 
 def test_a_verdict_sets_the_untrained_networks_numbers_beside_the_trained_ones(done):

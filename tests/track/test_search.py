@@ -16,8 +16,8 @@ from plantain.probe.authoring.diff import load_expansion
 from plantain.records.ledger import Ledger, LedgerEntry, RecordedSet
 from plantain.track.search.lines import value_lines
 from plantain.track.search.numbers import Number
-from plantain.track.search.typed import typed
-from plantain.track.search.values import Answer
+from plantain.track.search.typed import as_typed
+from plantain.track.search.values import Located
 
 REPORTS = ROOT / "reports"
 MEASURED = {
@@ -365,7 +365,7 @@ def _commit(index):
 @pytest.mark.parametrize("text", ["", " ", "--", "1/2/3", "1.2.3", "0x1F", "1,23", "½", "one of two"])
 def test_other_texts_are_no_numbers(text):
     with pytest.raises(InputError) as caught:
-        typed(text)
+        as_typed(text)
     assert caught.value.fix
 
 
@@ -375,7 +375,7 @@ def test_the_longest_names_fit_too():
     one = Number(*place, 63.0, "0" * 64, None, "workspace", of=75.0)
     then = replace(one, where="1" * 40, since="2026-01-01", states=12, metric="d" * 40)
     card = replace(one, where="the published card of somebody (somebody.yaml)", prompts_sha256=None)
-    answer = Answer("63/75", (one,), (card,), (then,), (), ())
+    answer = Located("63/75", (one,), (card,), (then,), (), ())
     none = replace(answer, now=(), cards=(), earlier=(), nearest=(one, then))
     lines = [line for told in (answer, none) for line in value_lines(told, "/" + "folder/" * 30)]
     assert max(map(len, lines)) <= 100

@@ -21,8 +21,8 @@ class Reduced(NamedTuple):
     """(rows, tokens, groups)"""
     token_count: NDArray[np.int32]
     """(rows, tokens)"""
-    vectors: Mapping[str, NDArray[np.float32]] = {}
-    """Token set to (rows, heads, channels of a head); empty where none were asked for."""
+    vectors: NDArray[np.float32] | None
+    """(rows, tokens, heads, channels of a head), NaN for absent sets; None where none were asked for."""
 
 
 Finished = dict[tuple[int, Pass], BatchMeans]

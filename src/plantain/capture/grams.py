@@ -183,10 +183,11 @@ def reduce_vectors(jobs: Sequence[Job], axes: Axes, vectors: Store) -> dict[str,
     """
     sums: dict[str, _Sums] = {}
     for item, gathered in _gathered(jobs, axes, vectors):
-        for tokens, values in gathered.items():
-            if tokens not in sums:
-                sums[tokens] = _Sums(axes, *values.shape[3:])
-            sums[tokens].add(item, values)
+        for tokens, values in zip(TOKENS, np.moveaxis(gathered, 3, 0), strict=True):
+            if not np.isnan(values[..., 0, 0]).all():
+                if tokens not in sums:
+                    sums[tokens] = _Sums(axes, *values.shape[3:])
+                sums[tokens].add(item, values)
     ordered = [tokens for tokens in TOKENS if tokens in sums]
     return named_tensors(
         {tokens: sums[tokens].means() for tokens in ordered}, {tokens: sums[tokens].profiles() for tokens in ordered}
@@ -197,40 +198,37 @@ def _items(jobs: Sequence[Job]) -> list[str]:
     return sorted({one.item for job in jobs for one in job.batch})
 
 
-def _gathered(jobs: Sequence[Job], axes: Axes, vectors: Store) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
-    """Every item, and token set to its vectors, (condition, reference, seed, head, channel), NaN where it has none."""
+def _gathered(jobs: Sequence[Job], axes: Axes, vectors: Store) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Every item and its vectors, (condition, reference, seed, tokens, head, channel), NaN where it has none."""
     rows: dict[str, list[tuple[Job, int, Pass]]] = {item: [] for item in _items(jobs)}
     for job in jobs:
         for row, one in enumerate(job.batch):
             rows[one.item].append((job, row, one))
     # A batch may reach into the next items; it is kept until its last row was taken.
-    open_entries: dict[str, Arrays] = {}
+    open_entries: dict[str, NDArray[np.float32]] = {}
+    shape = (len(axes.conditions), len(axes.references), len(axes.seeds))
     left = Counter({job.key: len(job.batch) for job in jobs})
     for item, members in rows.items():
-        found: dict[str, NDArray[np.float32]] = {}
+        found = None
         for job, row, one in members:
             if job.key not in open_entries:
                 open_entries[job.key] = _read(vectors, job.key)
-            _enter(found, axes, one, row, open_entries[job.key])
+            values = open_entries[job.key][row]
+            if found is None:
+                found = np.full((*shape, *values.shape), np.nan, dtype=np.float32)
+            found[axes.place(one)] = values
             left[job.key] -= 1
             if not left[job.key]:
                 del open_entries[job.key]
-        yield item, found
+        if found is not None:
+            yield item, found
 
 
-def _enter(found: dict[str, NDArray[np.float32]], axes: Axes, one: Pass, row: int, entry: Arrays) -> None:
-    for tokens, values in entry.items():
-        if tokens not in found:
-            shape = (len(axes.conditions), len(axes.references), len(axes.seeds), *values.shape[1:])
-            found[tokens] = np.full(shape, np.nan, dtype=np.float32)
-        found[tokens][axes.place(one)] = values[row]
-
-
-def _read(vectors: Store, key: str) -> Arrays:
+def _read(vectors: Store, key: str) -> NDArray[np.float32]:
     entry = vectors.read(key)
     if entry is None:
         raise Vanished(f"the vectors of a pass vanished from {vectors.folder} before they were used. Fix: run again.")
-    return entry
+    return np.asarray(entry["vectors"])
 
 
 class _Sums:

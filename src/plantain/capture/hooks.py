@@ -5,10 +5,10 @@ are in the keys. The plain way, which is the default, is the only one whose valu
 bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -90,14 +90,19 @@ _SEEN = {"text": slice(0, 2), "image": slice(2, 4), "all": slice(0, 4)}
 """Positions in :data:`TOKENS` of what projections of a stream see."""
 
 
+@lru_cache(maxsize=4)
+def _weights(layout: Layout, device: torch.device) -> dict[str, torch.Tensor]:
+    """Stream to what averages the positions that its projections see over the token sets among them."""
+    whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
+    return {"all": whole, "text": whole[:, :2, :text].contiguous(), "image": whole[:, 2:, text:].contiguous()}
+
+
 class Vectors:
     """Mean vectors over token sets of what the attention heads of one forward gave: one small product a projection."""
 
     def __init__(self, projections: Sequence[Projection], layout: Layout) -> None:
         self._projections, self._layout = projections, layout
-        device = projections[0].module.weight.device
-        whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
-        self._weights = {"all": whole, "text": whole[:, :2, :text], "image": whole[:, 2:, text:]}
+        self._weights = _weights(layout, projections[0].module.weight.device)
         self._found: dict[int, torch.Tensor] = {}
 
     def add(self, index: int, first: int, part: torch.Tensor) -> None:
@@ -111,21 +116,26 @@ class Vectors:
         found = torch.bmm(weights, part)
         self._found[index] = self._found[index] + found if first else found
 
-    def means(self) -> dict[str, NDArray[np.float32]]:
-        """Token set to (rows, heads, channels of a head), heads in the order of the projections that see it.
+    def means(self) -> NDArray[np.float32]:
+        """(rows, tokens, heads, channels of a head), NaN for a set that a row has no tokens of.
 
-        Sets that no row has are left out; a row without tokens of another is NaN there.
+        Heads are in the order of the projections that see the set: those of the joint blocks, whose two streams have as
+        many each, then those of the single blocks.
 
         Raises:
             NotFinite: a value of a set that has tokens is not finite.
         """
-        counts, streams, found = np.array(self._layout.counts()), self._streams(), {}
-        for at, name in enumerate(TOKENS):
-            if counts[:, at].any():
-                found[name] = self._of_set(at, streams)
-                if not np.isfinite(found[name]).all():
-                    raise self._not_finite(at, found[name])
-                found[name][counts[:, at] == 0] = np.nan
+        streams = self._streams()
+        rows, joint, single = len(self._layout.text), self._heads("image"), self._heads("all")
+        found = np.empty((rows, len(TOKENS), joint + single, self._projections[0].head_width), dtype=np.float32)
+        for stream, values in streams.items():
+            heads = slice(joint, None) if stream == "all" else slice(0, joint)
+            found[:, _SEEN[stream], heads] = values.reshape(rows, values.shape[1], -1, found.shape[-1])
+        if not np.isfinite(found).all():
+            raise self._not_finite(found)
+        absent = np.array(self._layout.counts()) == 0
+        if absent.any():
+            found[absent] = np.nan
         return found
 
     def _streams(self) -> dict[str, NDArray[np.float32]]:
@@ -135,23 +145,18 @@ class Vectors:
             members.setdefault(projection.stream, []).append(self._found[index])
         return {stream: torch.cat(some, dim=-1).cpu().numpy() for stream, some in members.items()}
 
-    def _of_set(self, token: int, streams: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        pieces = [
-            streams[stream][:, token - _SEEN[stream].start] for stream in self._seeing(token) if stream in streams
-        ]
-        return np.concatenate(pieces, axis=-1).reshape(len(pieces[0]), -1, self._projections[0].head_width)
+    def _heads(self, stream: str) -> int:
+        return sum(projection.heads for projection in self._projections if projection.stream == stream)
 
-    def _seeing(self, token: int) -> tuple[str, ...]:
-        """Streams whose projections see a token set, those of the joint blocks first as on the group axis."""
-        return tuple(stream for stream, seen in _SEEN.items() if seen.start <= token < seen.stop)
-
-    def _not_finite(self, token: int, values: NDArray[np.float32]) -> NotFinite:
-        row, head = (int(place) for place in np.argwhere(~np.isfinite(values).all(axis=-1))[0])
+    def _not_finite(self, found: NDArray[np.float32]) -> NotFinite:
+        row, token, head = (int(place) for place in np.argwhere(~np.isfinite(found).all(axis=-1))[0])
+        own = "text" if token < _SEEN["image"].start else "image"
         owners = [
             one.name
-            for stream in self._seeing(token)
+            for stream in (own, "all")
             for one in self._projections
-            for _ in range(one.heads if one.stream == stream else 0)
+            if one.stream == stream
+            for _ in range(one.heads)
         ]
         return NotFinite(row, owners[head], TOKENS[token])
 
@@ -192,9 +197,9 @@ class Capture:
     def _each(self, index: int) -> Each | None:
         return None if self._vectors is None else partial(self._vectors.add, index)
 
-    def vectors(self) -> Mapping[str, NDArray[np.float32]]:
-        """As :meth:`Vectors.means`; nothing where none were asked for."""
-        return {} if self._vectors is None else self._vectors.means()
+    def vectors(self) -> NDArray[np.float32] | None:
+        """As :meth:`Vectors.means`; None where none were asked for."""
+        return None if self._vectors is None else self._vectors.means()
 
     def mean_square(self) -> torch.Tensor:
         """float32 (rows, tokens, groups), NaN where a set is empty or not seen.

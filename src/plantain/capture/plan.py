@@ -183,7 +183,7 @@ def plan(
         activation_bytes=stored,
         gram_bytes=grams,
         cache_bytes=stored + grams + prompts * embedded,
-        temporary_bytes=waiting * len(ordered) * _vector_bytes(lock, conditioned) if params.grams else 0,
+        temporary_bytes=waiting * len(ordered) * _vector_bytes(lock) if params.grams else 0,
         memory_bytes=memory,
         largest=largest,
     )
@@ -242,9 +242,9 @@ def _seen_heads(lock: ModelLock, conditioned: bool) -> int:
     return (shape.joint_blocks + shape.single_blocks) * shape.heads * (len(TOKENS) if conditioned else len(TOKENS) - 1)
 
 
-def _vector_bytes(lock: ModelLock, conditioned: bool) -> int:
-    """Mean vectors of one pass."""
-    return 4 * _seen_heads(lock, conditioned) * lock.geometry.head_width
+def _vector_bytes(lock: ModelLock) -> int:
+    """Mean vectors of one pass, absent token sets among them."""
+    return 4 * _seen_heads(lock, True) * lock.geometry.head_width
 
 
 def _gram_bytes(records: Sequence[Record], lock: ModelLock, params: CaptureParams, subsets: Sequence[str]) -> int:

@@ -30,6 +30,10 @@ KINDS = ("shards", "vectors", "grams", "embeddings", "references")
 Arrays = Mapping[str, NDArray[Any]]
 
 
+_UNSIGNED = "0" * 64
+"""Where the digest of the content goes once it is known: as long, so that nothing moves."""
+
+
 class Damaged(Exception):
     """A stored file whose content does not match its digest."""
 
@@ -147,10 +151,12 @@ def _place(path: Path, data: bytes) -> None:
 
 def _pack(key: str, tensors: Arrays) -> bytes:
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    bare = pack(arrays)
-    length = int.from_bytes(bare[:8], "little")
-    label = {"key": key, "sha256": _digest(json.loads(bare[8 : 8 + length]), bare[8 + length :])}
-    return pack(arrays, {"plantain": canonical_json(label).decode()})
+    packed = pack(arrays, {"plantain": canonical_json({"key": key, "sha256": _UNSIGNED}).decode()})
+    length = int.from_bytes(packed[:8], "little")
+    header = json.loads(packed[8 : 8 + length])
+    del header["__metadata__"]
+    head, _, tail = packed[: 8 + length].rpartition(_UNSIGNED.encode())
+    return head + _digest(header, packed[8 + length :]).encode() + tail + packed[8 + length :]
 
 
 def _digest(header: Mapping[str, Any], body: bytes) -> str:

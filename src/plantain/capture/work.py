@@ -40,8 +40,8 @@ class Stores(NamedTuple):
 
     def keep(self, job: Job, found: Reduced) -> None:
         """Store what a job gave; a shard that is there stays, since others may have read it."""
-        if job.vectors:
-            self.vectors.write(job.key, found.vectors)
+        if job.vectors and found.vectors is not None:
+            self.vectors.write(job.key, {"vectors": found.vectors})
         if not self.shards.path(job.key).exists():
             self.shards.write(job.key, {"mean_square": found.mean_square, "token_count": found.token_count})
 

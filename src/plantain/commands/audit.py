@@ -22,7 +22,7 @@ from plantain.track.lineage import Step, kind
 from plantain.track.owned import damages, torn_journal
 from plantain.track.search.lines import entered_lines, value_lines
 from plantain.track.search.prompts import by_prompt, by_set
-from plantain.track.search.typed import FIX, typed
+from plantain.track.search.typed import FIX, as_typed
 from plantain.track.search.values import by_value
 
 _SHOWN = 12
@@ -201,7 +201,7 @@ def _value(metric: str | None, asked: str | None, as_json: bool) -> None:
 
 def _expect_number(asked: str) -> None:
     try:
-        typed(asked)
+        as_typed(asked)
     except InputError:
         if re.match(r"[\d.+-]", asked):
             raise

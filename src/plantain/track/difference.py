@@ -7,7 +7,7 @@ from typing import Any, Final
 from plantain.records.ledger import LEDGER
 from plantain.records.receipt import Receipt
 from plantain.track.audit.checks import differences
-from plantain.track.headlines import Headline, VerdictChange, headline, verdict_change
+from plantain.track.headlines import Headline, VerdictChange, headlines_of, verdict_change
 from plantain.track.lineage import ORDER
 from plantain.track.mlflow.projection import flat
 from plantain.track.regrouped import ConditionChange, ItemChange, PromptChange, regrouped
@@ -80,7 +80,7 @@ def compare(before: Side, after: Side, names: tuple[str, str], contrast: str | N
     found = Difference(*names)
     found.unread = [name for name, side in zip(names, (before, after), strict=True) if not side.is_whole]
     found.verdict = verdict_change(before, after, contrast)
-    found.headline = headline(before, after, contrast)
+    found.headline = headlines_of(before, after, contrast)
     found.prompts, found.conditions, found.items = regrouped(before, after)
     found.wordings = tuple(one for one in _wordings(before, after) if contrast in (None, one.contrast))
     found.published = is_published(before.reader.read(LEDGER), before.cell)

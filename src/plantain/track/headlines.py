@@ -68,7 +68,7 @@ def verdict_change(before: Side, after: Side, contrast: str | None) -> VerdictCh
     return VerdictChange(*rungs, tuple(_moved(old, new)) if old and new else ())
 
 
-def headline(before: Side, after: Side, contrast: str | None) -> list[Headline]:
+def headlines_of(before: Side, after: Side, contrast: str | None) -> list[Headline]:
     """The numbers that stand first in either result, moved or not."""
     left, right = before.metrics(contrast), after.metrics(contrast)
     return [

@@ -1,4 +1,4 @@
-"""What a row of the table of runs carries: a dozen numbers, two profiles, three figures and a colour."""
+"""What a row of the table of runs carries: thirteen numbers, two profiles, three figures and a colour."""
 
 import colorsys
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from plantain.track.mlflow.profiles import SECTION, Series
 NUMBERS: Final = (
     "verdict_rung",
     "selective_heads_lower_bound",
+    "direction.selective_heads_lower_bound",
     "delta",
     "concept_information",
     "effect",
@@ -22,7 +23,8 @@ NUMBERS: Final = (
     "card.heads_over_t3_fraction",
     "card.heads_over_t3",
 )
-"""By importance: what may be said, how far it goes, how large it is, how steady; then counts, then the card's.
+"""By importance: what may be said, how far it goes by magnitude and by direction, how large it is, how steady; then
+counts, then the card's.
 
 A run's page and its charts show numbers in the order in which they were logged, so that no name needs a prefix to
 stand where it should. All others are on the runs of the single analyses, those of the verdict on its own run.

@@ -8,7 +8,7 @@ from plantain.report.columns import GLUE, shortened, wrapped
 from plantain.track.search.numbers import WORKSPACE, Number
 from plantain.track.search.prompts import Entered
 from plantain.track.search.typed import is_count
-from plantain.track.search.values import Answer
+from plantain.track.search.values import Located
 
 _SHOWN = 40
 """Numbers of one section that are listed; --json has all."""
@@ -17,7 +17,7 @@ _PATH = 60
 _Key = TypeVar("_Key")
 
 
-def value_lines(answer: Answer, workspace: str) -> Iterator[str]:
+def value_lines(answer: Located, workspace: str) -> Iterator[str]:
     """What reports a number: where it stands now, on which cards, and where it stood."""
     where = f"the workspace {shortened(workspace, _PATH)}"
     if not answer.numbers:
@@ -107,7 +107,7 @@ def plain(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:g}"
 
 
-def _closest(answer: Answer) -> str:
+def _closest(answer: Located) -> str:
     if not answer.nearest:
         return "there is none to compare it with."
     return f"the nearest are {_listed(answer.nearest, len(answer.nearest))}."

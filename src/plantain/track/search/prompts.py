@@ -52,7 +52,7 @@ class Entered:
 
 
 @dataclass(frozen=True)
-class Design:
+class SetDesign:
     """A prompt set with the contrasts that it was made for."""
 
     texts: dict[str, str]
@@ -118,12 +118,12 @@ class Designs:
         self._root = root
         self._bring = held_by_dvc(root)
         self._prefix = run_git(root, "rev-parse", "--show-prefix").decode().strip()
-        self._known: dict[tuple[str, str | None], Design | None] = {}
+        self._known: dict[tuple[str, str | None], SetDesign | None] = {}
         self._states: dict[str, list[str]] = {}
         self._blobs: dict[tuple[str, str], str | None] = {}
-        self._expanded: dict[str, tuple[str, Design] | None] = {}
+        self._expanded: dict[str, tuple[str, SetDesign] | None] = {}
 
-    def of(self, held: PlacedLedger, set_sha256: str) -> Design | None:
+    def of(self, held: PlacedLedger, set_sha256: str) -> SetDesign | None:
         """The design of a prompt set of a ledger; None where no probe file gives that set."""
         probe = held.content.prompt_sets[set_sha256].probe
         blob = self._blob(probe, held.revision) if held.revision else None
@@ -132,13 +132,13 @@ class Designs:
             self._known[key] = self._find(probe, held.revision, set_sha256)
         return self._known[key]
 
-    def _find(self, probe: str, revision: str | None, set_sha256: str) -> Design | None:
+    def _find(self, probe: str, revision: str | None, set_sha256: str) -> SetDesign | None:
         for found in self._candidates(probe, revision):
             if found is not None and found[0] == set_sha256:
                 return found[1]
         return None
 
-    def _candidates(self, probe: str, revision: str | None) -> Iterator[tuple[str, Design] | None]:
+    def _candidates(self, probe: str, revision: str | None) -> Iterator[tuple[str, SetDesign] | None]:
         """Where the set may be: at the ledger's place, then as it was expanded here, then in git, newest first."""
         if revision is None:
             yield self._on_disk(probe)
@@ -160,7 +160,7 @@ class Designs:
             self._blobs[key] = found[0] if found else None
         return self._blobs[key]
 
-    def _expand(self, probe: str, revision: str | None) -> tuple[str, Design] | None:
+    def _expand(self, probe: str, revision: str | None) -> tuple[str, SetDesign] | None:
         address = f"{probe}@{revision}" if revision else probe
         if address not in self._expanded:
             try:
@@ -170,7 +170,7 @@ class Designs:
                 self._expanded[address] = None
         return self._expanded[address]
 
-    def _on_disk(self, probe: str) -> tuple[str, Design] | None:
+    def _on_disk(self, probe: str) -> tuple[str, SetDesign] | None:
         try:
             records = read_records(self._root / places.records(probe))
             contrasts = read_contrasts(self._root / places.contrasts(probe)).contrasts
@@ -179,6 +179,6 @@ class Designs:
         return digest(sorted(record.sha256 for record in records)), _design(records, contrasts)
 
 
-def _design(records: tuple[Record, ...], contrasts: tuple[ExpandedContrast, ...]) -> Design:
+def _design(records: tuple[Record, ...], contrasts: tuple[ExpandedContrast, ...]) -> SetDesign:
     texts = {f"{record.item}/{record.condition}": record.prompt for record in records}
-    return Design(texts, {one.name: frozenset((*one.a, *one.b)) for one in contrasts})
+    return SetDesign(texts, {one.name: frozenset((*one.a, *one.b)) for one in contrasts})

@@ -39,7 +39,7 @@ class Reported(Protocol):
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedNumber:
     """One number, at the precision at which it was typed."""
 
     text: str
@@ -104,7 +104,7 @@ def is_count(metric: str) -> bool:
     return "heads" in metric or metric.startswith(_HEADS)
 
 
-def typed(text: str) -> Typed:
+def as_typed(text: str) -> TypedNumber:
     """Read what a person typed: a number, a percentage, or a fraction.
 
     Raises:
@@ -121,16 +121,16 @@ def typed(text: str) -> Typed:
     value = _decimal(text, plain)
     step = Decimal(1).scaleb(int(value.as_tuple().exponent))
     if percent:
-        return Typed(text, value / 100, step / 100, percent=True)
+        return TypedNumber(text, value / 100, step / 100, percent=True)
     whole = "." not in plain and "e" not in plain.lower()
-    return Typed(text, value, None if whole else step)
+    return TypedNumber(text, value, None if whole else step)
 
 
-def _fraction(text: str, part: str, whole: str) -> Typed:
+def _fraction(text: str, part: str, whole: str) -> TypedNumber:
     value, of = _decimal(text, part), _decimal(text, whole)
     if not of:
         raise InputError(f"'{text}' is not a number: it divides by nothing.", fix=FIX)
-    return Typed(text, value, of=of)
+    return TypedNumber(text, value, of=of)
 
 
 def _decimal(text: str, digits: str) -> Decimal:

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from plantain.base.errors import InputError
 from plantain.track.search.numbers import Number, current, earlier, merged, of_cards
-from plantain.track.search.typed import Typed, typed
+from plantain.track.search.typed import TypedNumber, as_typed
 
 _NEAREST: Final = 3
 _KEPT: Final = 200
 
 
 @dataclass(frozen=True)
-class Answer:
+class Located:
     """What reports a number."""
 
     question: str
@@ -42,7 +42,7 @@ class Answer:
         return {"question": self.question, "workspace": workspace, **told}
 
 
-def by_value(root: Path, question: str) -> Answer:
+def by_value(root: Path, question: str) -> Located:
     """Results that report a number: ``VALUE``, or ``NAME=VALUE`` where NAME is a metric, or one with its analysis.
 
     Raises:
@@ -51,7 +51,7 @@ def by_value(root: Path, question: str) -> Answer:
     name, _, text = question.rpartition("=")
     if "=" in question and not name.strip():
         raise InputError(f"'{question}' is not a metric and its value.", fix="write NAME=VALUE, or VALUE alone.")
-    scan = _Scan(typed(text), name.strip())
+    scan = _Scan(as_typed(text), name.strip())
     here = list(current(root))
     now, told, then = (
         merged(scan.matching(found), by_prompts=False) for found in (here, of_cards(root), earlier(root))
@@ -62,14 +62,14 @@ def by_value(root: Path, question: str) -> Answer:
     then = [one for one in then if (one.place, one.value) not in known]
     nearest = () if now or told or then else scan.nearest
     wide = tuple(one for one in here if scan.called(one) and scan.value.rounds_to(one))
-    return Answer(question, tuple(now), tuple(told), tuple(then), nearest, wide)
+    return Located(question, tuple(now), tuple(told), tuple(then), nearest, wide)
 
 
 @dataclass
 class _Scan:
     """Reads numbers one at a time, and keeps what matches and the few that come closest."""
 
-    value: Typed
+    value: TypedNumber
     name: str
     names: set[str] = field(default_factory=set)
     """Whatever numbers are called."""
