@@ -1,6 +1,6 @@
 """Where interventions are made: one transformer, and everything of a cell's passes around it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -127,7 +127,6 @@ class Theatre:
         inputs, layout = assemble(tuple(batch), texts, self.scene, self.target)
         return self._velocity(self._called(inputs), layout.noise, batch[0])
 
-    @torch.inference_mode()
     def swapped(self, recipient: CleanPass, edits: Sequence[Swap]) -> Tensor:
         """Velocities of ``recipient`` with each of ``edits`` made on its own, from its first changed block on.
 
@@ -140,16 +139,22 @@ class Theatre:
             InputError: a swap that cannot be made; no memory for a batch.
             CheckFailed: a swap that was not made, or changed nothing.
         """
+        found = torch.empty((len(edits), *recipient.velocity.shape))
+        for rows, velocities in self.swapped_batches(recipient, edits):
+            found[rows] = velocities
+        return found
+
+    def swapped_batches(self, recipient: CleanPass, edits: Sequence[Swap]) -> Iterator[tuple[list[int], Tensor]]:
+        """What :meth:`swapped` gives, batch by batch, each with the places of its rows among ``edits``."""
         for edit in edits:
             refuse_unfit(self.projections, recipient, edit)
         starts = [first_block(edit.heads, self.lock.geometry) for edit in edits]
         order = sorted(range(len(edits)), key=starts.__getitem__)
-        found = torch.empty((len(edits), *recipient.velocity.shape))
         for first in range(0, len(order), self.batch_size):
             rows = order[first : first + self.batch_size]
-            found[rows] = self._batch(recipient, [edits[row] for row in rows], starts[rows[0]])
-        return found
+            yield rows, self._batch(recipient, [edits[row] for row in rows], starts[rows[0]])
 
+    @torch.inference_mode()
     def _batch(self, recipient: CleanPass, edits: Sequence[Swap], start: int) -> Tensor:
         swapper = Swapper(self.projections, recipient, edits)
         try:
