@@ -56,7 +56,8 @@ class SwapMap:
 
     def _over_items(self, values: Floats) -> Floats:
         items = np.array([pair.recipient.item for pair in self.pairs])
-        return np.mean([values[items == item].mean(axis=0) for item in dict.fromkeys(items.tolist())], axis=0)
+        means = [values[items == item].mean(axis=0) for item in dict.fromkeys(items.tolist())]
+        return np.asarray(np.mean(means, axis=0))
 
 
 def single_head_mediation(
