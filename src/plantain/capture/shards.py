@@ -1,4 +1,4 @@
-"""A content-addressed store of finished work: shards of passes, Gram matrices, prompt embeddings, reference images.
+"""A content-addressed store of finished work: shards of passes, Gram matrices, embeddings, reference images, swaps.
 
 An entry is a safetensors file named by the digest of everything that made it. It is written by rename, so that a kill
 leaves it whole or absent, and carries the digest of its own content, so that a damaged one is noticed on reading.
@@ -23,7 +23,7 @@ from plantain.base.errors import CheckFailed
 from plantain.base.files import canonical_json, naming, sha256_bytes
 from plantain.base.places import state_dir
 
-KINDS = ("shards", "vectors", "grams", "embeddings", "references")
+KINDS = ("shards", "vectors", "grams", "embeddings", "references", "causal")
 """Folders of the store under ``.plantain/``. Vectors are kept only until the Gram matrices of their cell are made."""
 
 

@@ -1,1 +1,1 @@
-"""What a head does: its output swapped between wordings, what that changes, and the tests of it."""
+"""What a head does: its attention output swapped for that of another wording, and how much of the picture follows."""

@@ -35,6 +35,7 @@ _MADE_AGAIN: Final = {
     "grams": "Gram matrices of cells; their passes are captured again when needed",
     "embeddings": "prompts; encoded again when needed",
     "references": "images; generated again when needed",
+    "causal": "what swapped heads did; swapped again when needed",
     _MODELS: "embedded models; built again when one is loaded",
 }
 """Kinds that ``prune`` removes, with what they hold."""

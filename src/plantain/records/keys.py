@@ -79,6 +79,9 @@ EMBEDDING_VERSION: Final = 1
 REFERENCE_VERSION: Final = 1
 """Raise when the bytes of a reference image change for equal inputs."""
 
+CAUSAL_VERSION: Final = 1
+"""Raise when the bytes of what swaps did change for equal inputs."""
+
 TEMPLATE_FLAGS: Final = {"add_generation_prompt": True, "enable_thinking": False}
 """How the pipeline applies the tokenizer's chat template."""
 
@@ -170,6 +173,19 @@ def gram_key(
     named = [[name, list(items)] for name, items in subsets.items()]
     placed = [[key, [list(row) for row in rows]] for key, rows in shards]
     return digest({"version": GRAM_VERSION, "shards": placed, "subsets": named, "lengths": list(lengths)})
+
+
+def causal_key(recipient: str, donor: str, sets: Sequence[str], how: Mapping[str, Any]) -> str:
+    """Key of what swaps between two passes did.
+
+    Args:
+        recipient: shard key of the pass alone.
+        donor: that of the other.
+        sets: digest of the heads of every swap.
+        how: tokens, directions, and swaps at a time.
+    """
+    swapped = {"recipient": recipient, "donor": donor, "sets": list(sets)}
+    return digest({"version": CAUSAL_VERSION} | swapped | dict(how))
 
 
 def reference_images(records: Iterable[Record], folder: Path) -> dict[str, Path]:

@@ -1,0 +1,109 @@
+"""Pictures of one step: what a velocity would make of the noise if the model went all the way at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import Flux2KleinPipeline
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from plantain.base.errors import InputError
+from plantain.capture.encode import release
+from plantain.causal.theatre import Theatre
+from plantain.model.load import load_scheduler, load_vae
+from plantain.records.keys import Pass
+from plantain.records.lock import ModelLock
+
+_TITLE, _GAP = 14, 4
+"""Pixels: height of a title, and what is left free between pictures."""
+
+
+@dataclass(frozen=True)
+class Darkroom:
+    """The VAE of a model, which turns velocities into pictures."""
+
+    pipeline: Any
+    """A Klein pipeline with nothing but VAE and scheduler."""
+    lock: ModelLock
+    device: str
+
+    @classmethod
+    def open(cls, lock: ModelLock, device: str) -> "Darkroom":
+        """Load the VAE."""
+        vae, scheduler = load_vae(lock, device), load_scheduler(lock)
+        return cls(Flux2KleinPipeline(scheduler, vae, None, None, None), lock, device)
+
+    def close(self) -> None:
+        """Give the memory of a large VAE back."""
+        self.pipeline.vae.to("meta")
+        release(self.device, self.lock.components["vae"])
+
+    @torch.inference_mode()
+    def develop(self, theatre: Theatre, one: Pass, velocities: Tensor) -> NDArray[np.uint8]:
+        """The pictures x0 = x_sigma - sigma v, one at a time, decoded as the pipeline does after one step.
+
+        Args:
+            theatre: gives noise and noise level.
+            one: the pass that the velocities belong to; the noise is that of its seed and, below pure noise, its
+                reference.
+            velocities: (pictures, positions, channels), or one without the first axis.
+
+        Returns:
+            uint8 (pictures, height, width, 3).
+        """
+        vae, scene = self.pipeline.vae, theatre.scene
+        noised = Flux2KleinPipeline._pack_latents(scene.latents(one, theatre.target.channels))
+        rows = [self._decoded(vae, noised - scene.sigma * row, scene.grid) for row in _rows(velocities, noised)]
+        return np.stack([np.asarray(self._image(row), dtype=np.uint8) for row in rows])
+
+    def _decoded(self, vae: Any, clean: Tensor, grid: tuple[int, int]) -> Tensor:
+        latents = clean.transpose(1, 2).reshape(1, -1, *grid).to(device=vae.device, dtype=vae.dtype)
+        mean = vae.bn.running_mean.view(1, -1, 1, 1).to(latents)
+        scale = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps).to(latents)
+        latents = Flux2KleinPipeline._unpatchify_latents(latents * scale + mean)
+        found: Tensor = vae.decode(latents, return_dict=False)[0]
+        return found
+
+    def _image(self, decoded: Tensor) -> Image.Image:
+        found: Image.Image = self.pipeline.image_processor.postprocess(decoded, output_type="pil")[0]
+        return found
+
+
+def _rows(velocities: Tensor, noised: Tensor) -> Tensor:
+    rows = velocities[None] if velocities.ndim == 2 else velocities
+    if rows.shape[1:] != noised.shape[1:]:
+        found = f"velocities of shape {tuple(velocities.shape)} are not those of this pass {tuple(noised.shape[1:])}."
+        raise InputError(found, fix="give the pass that they were computed for.")
+    return rows[:, None].to(device=noised.device, dtype=noised.dtype)
+
+
+def contact_sheet(rows: Sequence[Mapping[str, NDArray[np.uint8]]], *, scale: int = 1) -> Image.Image:
+    """Pictures side by side, a row a case, titled by their names above the first row.
+
+    Args:
+        rows: name (such as recipient, donor, swapped, matched random) to a picture, uint8 (height, width, 3); every
+            row has the names of the first, in any order, and pictures of its size.
+        scale: pixels that a pixel is drawn as.
+
+    Raises:
+        InputError: no row, or rows that differ in names or sizes.
+    """
+    names = list(rows[0]) if rows else []
+    shapes = {picture.shape for row in rows for picture in row.values()}
+    if not names or any(set(row) != set(names) for row in rows) or len(shapes) != 1:
+        raise InputError("the rows of a contact sheet differ in names or sizes.", fix="give every row the same ones.")
+    height, width = (side * scale for side in shapes.pop()[:2])
+    size = (len(names) * (width + _GAP) + _GAP, _TITLE + len(rows) * (height + _GAP) + _GAP)
+    sheet = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, name in enumerate(names):
+        left = _GAP + column * (width + _GAP)
+        pen.text((left, 1), name, fill="black")
+        for line, row in enumerate(rows):
+            tile = Image.fromarray(row[name]).resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(tile, (left, _TITLE + line * (height + _GAP)))
+    return sheet
