@@ -1,6 +1,5 @@
 """One theatre of the embedded model for all tests: two creatures, wordings of both sides, one reference."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
