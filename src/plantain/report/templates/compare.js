@@ -35,9 +35,9 @@ function show(map, entry) {
 function compareBy(key) {
   for (const map of maps.filter((one) => "choice" in one.canvas.dataset)) {
     const address = map.canvas.dataset.map;
-    const name = key === "template_delta" ? address : `${key} of ${address}`;
     const first = DATA.maps[address];
-    show(map, DATA.maps[name] ?? { ...first, scale: key, decoded: new Float32Array(valuesOf(first).length).fill(NaN) });
+    const found = key === first.scale ? first : DATA.maps[`${key} of ${address}`];
+    show(map, found ?? { ...first, scale: key, decoded: new Float32Array(valuesOf(first).length).fill(NaN) });
   }
   byId("choice-scale").dataset.scale = key;
   byId("colours").textContent = DATA.scales[key].kind === "rising" ? "The stronger the orange, the farther apart." : SIGNED;
