@@ -13,6 +13,7 @@ from helpers.report_fixture import Cell, write_cell, write_verdict
 from rich.console import Console
 
 from plantain.base.errors import InputError
+from plantain.commands.show import as_data
 from plantain.report.by_measure import NO_GRAMS, by_measure, rests_on
 from plantain.report.columns import WIDTH
 from plantain.report.compare.write import write_compare
@@ -218,6 +219,16 @@ def test_a_terminal_has_a_line_a_measure_within_its_columns(result):
             own = [line for line in said.splitlines() if f"≥ {bound} of 99" in line]
             assert [f" {name}" in f" {line}" for line in own] == [True]
     assert "| direction | ≥ 31 of 99 | 0.011 | 7.25 | 2.5 | rung 3 | exploratory |" in run_card(result)
+
+
+def test_programs_get_every_measure(result):
+    told = as_data(result)["measures"]
+    assert {name: (one["role"], one["rung"]) for name, one in told.items()} == {
+        "log_rms": ("confirmatory", 4), "direction": ("exploratory", 3), "profile": ("exploratory", 1),
+        "text_direction": ("description", None),
+    }  # fmt: skip
+    assert told["direction"]["metrics"]["selective_heads_lower_bound"] == 31
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_no_head_is_said_in_which_measure(result):

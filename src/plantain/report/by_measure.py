@@ -50,9 +50,10 @@ class MeasureShown:
 
     @property
     def heads(self) -> str:
-        """``≥ 68 of 75``: a lower bound at 95% and how many heads there are."""
+        """``≥ 68 of 75``: a lower bound at 95% and how many heads there are; ``none shown of 75``."""
         bound, alive = self.metrics["selective_heads_lower_bound"], wording.number(self.metrics.get("alive_units"))
-        return f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)} of {alive}" if bound else f"none of {alive}"
+        least = f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)}" if bound else "none shown"
+        return f"{least} of {alive}"
 
     @property
     def rung(self) -> str:
@@ -115,12 +116,8 @@ def lines(result: Result) -> Iterator[str]:
         yield alone(result)
     for one in by_measure(result)[1:]:
         end = one.role if one.rung == wording.DASH else ", ".join(filter(None, (one.rung, one.role)))
-        yield f"by {one.name}: " + "; ".join(part.replace(" ", GLUE) for part in (f"{_heads(one)}", end))
-
-
-def _heads(one: MeasureShown) -> str:
-    said = f"{one.heads} heads (p = {one.p})"
-    return said.replace("none of", "none shown of")
+        said = (f"{one.heads} heads (p = {one.p})", end)
+        yield f"by {one.name}: " + "; ".join(part.replace(" ", GLUE) for part in said)
 
 
 def _role(result: Result, measure: WordingMeasure) -> str:

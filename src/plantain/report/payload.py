@@ -1,7 +1,7 @@
 """What the page's script needs, as plain JSON: measures of units as base64 float32, pair differences, prompts."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -58,14 +58,21 @@ def _text_entry(one: VectorAnalysis) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_OVERLAID: Final = {"template_t": "magnitude", "direction_t": "direction", "profile_t": "profile"}
+"""Measures that stand side by side, and what people call them."""
+
+
 def overlay(result: Result) -> dict[str, Any] | None:
     """The maps of what stands first by every measure, on one scale from 0; None where there is one measure alone."""
     table = with_vectors(result, result.main)
-    shown = [one for one in measures_of(table, heads=True) if one.key in ("template_t", "direction_t", "profile_t")]
+    shown = [one for one in measures_of(table, heads=True) if one.key in _OVERLAID]
     if len(shown) < 2:
         return None
     said = {"name": "|t| over wordings", "unit": "without the sign that magnitude has"}
-    return said | {"keys": [one.key for one in shown], "scale": scale(SIZES, [table[one.column] for one in shown])}
+    return said | {
+        "maps": {one.key: _OVERLAID[one.key] for one in shown},
+        "scale": scale(SIZES, [table[one.column] for one in shown]),
+    }
 
 
 def _small(shown: list[Analysis], main: Analysis) -> dict[str, Any]:

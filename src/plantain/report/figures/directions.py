@@ -41,7 +41,7 @@ def directions(result: Result) -> Figure | None:
     for place, (one, table) in enumerate(zip(shown, tables, strict=True)):
         column = place + _of_text(one)
         image = draw_map(figure, grid[column], Panel(
-            result.main, "size", ends["end"], title=one.name, note=f"{one.heads} heads",
+            result.main, "size", ends["end"], title=one.name, note=_note(one),
             labels=place == 0 or _of_text(one), sparse=True, bend=FAINT, rising=True, units=table,
         ))  # fmt: skip
     bar = figure.add_axes((LEFT, 0.22 / height, 0.3, 0.06 / height))
@@ -58,6 +58,11 @@ def _sizes(result: Result, one: MeasureShown) -> pl.DataFrame:
     vectors = vector_analysis(result, result.main.contrast, one.measure)
     table = result.main.table if vectors is None else vectors.table
     return table.with_columns(pl.col("template_t").abs().alias("size"))
+
+
+def _note(one: MeasureShown) -> str:
+    heads = one.heads if one.metrics["selective_heads_lower_bound"] else "none shown"
+    return f"{heads}, {wording.rung_phrase(one.climb)}" if one.climb else heads
 
 
 def _listed(shown: Sequence[MeasureShown]) -> str:
