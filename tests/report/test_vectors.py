@@ -151,6 +151,13 @@ def test_the_verdict_may_rest_on_direction(tmp_path):
     assert (tile.value, tile.label.split(", ")[-1]) == ("≥ 31", "by direction")
 
 
+def test_a_contrast_that_the_verdict_does_not_rest_on_is_exploratory_and_climbs_by_one_measure(tmp_path):
+    result = made(tmp_path, contrast="paraphrase", exploratory={"target": CLIMB})
+    assert [(one.rung, one.role) for one in by_measure(result)] == [
+        ("rung 3", "exploratory"), ("–", "exploratory"), ("–", "exploratory"), ("–", "description"),  # noqa: RUF001
+    ]  # fmt: skip
+
+
 def test_no_measure_of_a_contrast_that_is_not_the_verdicts_is_confirmatory(result):
     other = load_result(result.root, "otherview", "tiny")
     other.__dict__["main"] = other.contrast("paraphrase")

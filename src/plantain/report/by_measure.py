@@ -57,8 +57,11 @@ class MeasureShown:
 
     @property
     def rung(self) -> str:
-        """How far up the ladder, and what the same words elsewhere say where they end it; none over text tokens."""
-        if self.measure is WordingMeasure.text_direction:
+        """How far up the ladder, and what the same words elsewhere say where they end it; a dash where none is climbed.
+
+        Over text tokens none is, and by another measure than the verdict's only that of the target.
+        """
+        if self.climb is None and self.role:
             return wording.DASH
         return wording.rung_phrase(self.climb) + (f" ({self._words})" if self._words else "")
 
