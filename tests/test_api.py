@@ -64,7 +64,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("workspace")
     for mark in ("dvc.yaml", "params.yaml", "environment.yaml"):
         (root / mark).write_bytes((ROOT / mark).read_bytes())
-    cell = Cell()
+    cell = Cell(vectors=True)
     write_cell(root, cell)
     write_verdict(root)
     return root, *write_activation_file(root, cell)
@@ -110,11 +110,27 @@ def test_numbers_and_tables_are_those_of_the_files(result, root):
     for contrast, analyses in summary["contrasts"].items():
         for analysis, told in analyses.items():
             assert result.metrics[contrast][analysis] == pytest.approx(told["metrics"])
+    for contrast, measures in summary["vectors"].items():
+        for name, told in measures.items():
+            assert result.metrics[contrast][name] == pytest.approx(told["metrics"])
     table = pl.read_parquet(root / "data/stats/tiny/otherview/target.heads.parquet")
     assert result.units()["t"].to_list() == table["t"].fill_nan(None).to_list()
     card = pl.read_parquet(root / "data/stats/tiny/otherview/published.card.parquet")
     assert len(result.units("published", "card")) == len(card)
     assert result.prompts.equals(pl.read_parquet(root / "data/prompts/otherview.parquet"))
+
+
+@pytest.mark.parametrize("measure", ["direction", "profile", "text_direction"])
+def test_a_vector_measure_has_the_table_of_its_file(result, root, measure):
+    table = pl.read_parquet(root / f"data/stats/tiny/otherview/target.{measure}.parquet")
+    found = result.units("target", measure)
+    assert found.drop("column").equals(table)
+    assert result.units(analysis=measure).equals(found)
+    assert measure not in result.metrics["paraphrase"]
+    with pytest.raises(InputError, match=f"no analysis '{measure}'.*use one of: card, heads"):
+        result.units("paraphrase", measure)
+    with pytest.raises(InputError, match=f"no analysis '{measure}'"):
+        result.heatmap("target", measure)
 
 
 def test_another_contrast_can_stand_first(root):
@@ -126,7 +142,7 @@ def test_another_contrast_can_stand_first(root):
 def test_a_contrast_or_an_analysis_that_is_not_there_is_refused(result):
     with pytest.raises(InputError, match="no contrast 'targets'"):
         result.units("targets")
-    with pytest.raises(InputError, match=r"no analysis 'hands'.*card, heads"):
+    with pytest.raises(InputError, match=r"no analysis 'hands'.*card, heads, direction, profile, text_direction"):
         result.units("target", "hands")
 
 

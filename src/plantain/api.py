@@ -1,7 +1,7 @@
 """Results in Python: ``plantain.load("otherview@tiny")`` and ``plantain.results()``, from any folder of a workspace."""
 
 import tempfile
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from plantain.records.activations import Activations, read_activations
 from plantain.records.units import read_units
 from plantain.records.verdict import Climb
 from plantain.report.result import Analysis, Result
+from plantain.report.vectors import vector_analyses
 from plantain.track.address import Address, parse
 from plantain.track.reopen import bring, open_result, reader_of
 
@@ -79,10 +80,15 @@ class Loaded:
 
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Every number: ``metrics[contrast][analysis][name]``. A metric without a value is absent."""
+        """Every number: ``metrics[contrast][analysis][name]``. A metric without a value is absent.
+
+        Beside the analyses stand vector measures, such as ``direction``, where the capture kept what they need.
+        """
         found: dict[str, dict[str, dict[str, float]]] = {}
         for analysis in self.result.analyses():
             found.setdefault(analysis.contrast, {})[analysis.name] = analysis.metrics
+        for contrast, analyses in found.items():
+            analyses |= {one.measure.value: one.metrics for one in vector_analyses(self.result, contrast)}
         return found
 
     def units(self, contrast: str | None = None, analysis: str | None = None) -> pl.DataFrame:
@@ -90,12 +96,14 @@ class Loaded:
 
         Args:
             contrast: Its name; None: the one that stands first.
-            analysis: Its name; None: ``heads``.
+            analysis: Its name, or a vector measure: ``direction``, ``profile``, ``text_direction``; None: ``heads``.
 
         Raises:
             InputError: there is no such contrast or analysis; names those that are there.
         """
-        return self._analysis(contrast, analysis).table
+        first = self.result.contrast(contrast) if contrast else self.result.main
+        vectors = {one.measure.value: one for one in vector_analyses(self.result, first.contrast)}
+        return vectors[analysis].table if analysis in vectors else self._analysis(contrast, analysis, vectors).table
 
     def heatmap(self, contrast: str | None = None, analysis: str | None = None) -> "Figure":
         """The t of every unit, blocks down and units across, as in reports; arguments as of :meth:`units`."""
@@ -138,11 +146,12 @@ class Loaded:
     def _activations(self) -> Activations:
         return read_activations(self._file(places.activations(self.result.model, self.result.probe)))
 
-    def _analysis(self, contrast: str | None, analysis: str | None) -> Analysis:
+    def _analysis(self, contrast: str | None, analysis: str | None, others: Iterable[str] = ()) -> Analysis:
+        """The analysis of that name; where there is none, ``others`` are named beside those that are there."""
         first = self.result.contrast(contrast) if contrast else self.result.main
         found = self.result.analysis(first.contrast, analysis) if analysis else first
         if found is None:
-            known = ", ".join(self.result.summary.contrasts[first.contrast])
+            known = ", ".join([*self.result.summary.contrasts[first.contrast], *others])
             problem = f"the contrast '{first.contrast}' of {self.address} has no analysis '{analysis}'."
             raise InputError(problem, fix=f"use one of: {known}.")
         return found

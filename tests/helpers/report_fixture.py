@@ -60,6 +60,8 @@ class Cell:
     of: str | None = None
     nasty: bool = False
     template_tests: bool = True
+    vectors: bool = False
+    """Whether the target was compared by direction, profile and over text tokens too."""
 
 
 def head_units(geometry: Geometry) -> pl.DataFrame:
@@ -85,6 +87,39 @@ def group_units(geometry: Geometry) -> pl.DataFrame:
                 stream = "image" if kind == "joint" else "all"
                 rows.append((kind, block, stream, "attention" if attention else "mlp", head, index, index * 16, 16))
     return _units(rows)
+
+
+def text_units(geometry: Geometry) -> pl.DataFrame:
+    """Heads over text tokens: those of the joint blocks' text stream in place of their image stream."""
+    stream = pl.col("stream").replace("image", "text")
+    return head_units(geometry).with_columns(stream)
+
+
+def vector_tables(cell: Cell) -> dict[str, pl.DataFrame]:
+    """By measure: t without a sign and others in every measure; the second head is dead."""
+    found = {}
+    for place, name in enumerate(("direction", "profile", "text_direction")):
+        units = text_units(cell.geometry) if name == "text_direction" else head_units(cell.geometry)
+        t = np.random.Generator(np.random.Philox([cell.seed, place])).gamma(2.0, 3.0, len(units))
+        t[1] = np.nan
+        columns = {"template_t": t, "template_delta": t / 2, "template_p": np.exp(-t)}
+        spread = {key: pl.Series(values).fill_nan(None) for key, values in columns.items()}
+        found[name] = units.with_columns(alive=pl.Series(np.isfinite(t)), **spread)
+    return found
+
+
+def write_vectors(cell: Cell, folder: Path, contrast: dict) -> dict:
+    """The tables of the target by every vector measure; their part of the summary."""
+    found = {}
+    for place, (name, table) in enumerate(vector_tables(cell).items()):
+        table.write_parquet(folder / f"target.{name}.parquet")
+        tokens = ["text"] if name == "text_direction" else ["noise", "reference"]
+        metrics = {"units": len(table), "alive_units": len(table) - 1, "selective_heads_lower_bound": 31 + place,
+                   "template_simes_p": 0.011 + place / 1000, "delta": 7.25 + place,
+                   "concept_information": 2.5 + place}  # fmt: skip
+        found[name] = {"role": "target", "tokens": tokens, "a": contrast["a"], "b": contrast["b"], "metrics": metrics,
+                       "sentence": f"By {name}."}  # fmt: skip
+    return found
 
 
 def _units(rows):
@@ -222,6 +257,11 @@ def write_cell(root: Path, cell: Cell) -> Path:
             card = {"unit": "group16", "tokens": "all", "measure": "rms"}
             summary["contrasts"][name][analysis] = facts | (card if analysis == "card" else settings) | {
                 "role": role, "a": a, "b": b, "exploratory": (role, analysis) != ("target", "heads")}  # fmt: skip
+    if cell.vectors:
+        target = summary["contrasts"]["target"]["heads"]
+        summary["vectors"] = {"target": write_vectors(cell, folder, target)}
+        target["metrics"] |= {"selective_heads_lower_bound": 29, "template_simes_p": 0.02, "delta": 6.5,
+                              "concept_information": 1.75}  # fmt: skip
     (folder / "summary.json").write_bytes(readable_json(summary))
     _prompts(root, cell, items)
     _model(root, cell)

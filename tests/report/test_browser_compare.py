@@ -70,7 +70,7 @@ def test_every_cell_of_the_first_table_leads_to_a_page(visit, root):
     assert visit.page.evaluate("document.querySelector('table').className") == "verdicts"
     cells = visit.page.locator("table.verdicts tbody > tr > *")
     links = visit.page.eval_on_selector_all("table.verdicts tbody > tr > *", LINKS)
-    assert len(links) == cells.count() == 4 * 7
+    assert len(links) == cells.count() == 4 * 8
     assert {path.split("#")[0] for paths in links for path in paths} == {
         f"{cell.model}/{cell.probe}/index.html" for cell in CELLS
     }

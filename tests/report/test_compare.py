@@ -230,6 +230,7 @@ def test_the_page_opens_with_what_every_result_may_claim(tmp_path):
     assert cells_of(html, "otherview@tiny") == {
         "probe": "otherview Perspective-taking versus mention", "model": "tiny",
         "rung reached": "rung 6 every seed and reference", "heads beyond rewording (95%)": "at least 63",
+        "by direction": wording.DASH,
         "&delta;, SD between wordings": "15.30",
         "deciding controls": "decoy: words alone excluded sketch: same picture in other words: fails",
         "untrained twin": "rung 1 (tiny-untrained)",

@@ -372,7 +372,7 @@ def test_a_measure_is_a_row_of_one_table_and_no_script_knows_its_name(tmp_path, 
     )
     (found,) = [measure for measure in target["measures"] if measure["key"] == "direction"]
     assert (found["name"], found["unit"], found["said"]) == ("direction", "share", "Turns.")
-    assert found["scale"] == {"kind": "rising", "end": 0.25, "knee": 1.0, "ticks": [0.0, 0.25]}
+    assert found["scale"] == {"kind": "rising", "end": 0.25, "knee": 0.0, "ticks": [0.0, 0.25]}
     assert set(np.frombuffer(base64.b64decode(found["values"]), "<f4")) == {0.25}
     assert "direction" not in {measure["key"] for measure in published["measures"]}
     script = html.split("<script>")[1]

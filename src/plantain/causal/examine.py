@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from plantain.causal.clean import CleanPass, span_of
-from plantain.causal.design import CausalDesign
+from plantain.measure.halves import CausalDesign
 from plantain.causal.heads import Head, HeadSet, TokenRoute
 from plantain.causal.heads_map import SwapPair, mediate, single_head_mediation
 from plantain.causal.mediation import relative_change

@@ -16,6 +16,7 @@ from plantain.base.errors import InputError
 from plantain.commands.opening import opened
 from plantain.report import text as terminal
 from plantain.report import words as wording
+from plantain.report.by_measure import MeasureShown, by_measure
 from plantain.report.columns import WIDTH
 from plantain.report.result import Result, load_cells
 from plantain.report.text import headlines
@@ -84,8 +85,14 @@ def as_data(result: Result) -> dict[str, Any]:
         "analysis": main.label,
         "exploratory": main.summary.exploratory,
         "metrics": main.metrics,
+        "measures": {one.measure: _by(one) for one in by_measure(result)},
         "blocks": [row.model_dump() for row in main.summary.blocks],
     }
+
+
+def _by(one: MeasureShown) -> dict[str, Any]:
+    """What wordings show by one measure; no rung where its ladder was not climbed."""
+    return {"role": one.role, "rung": one.climb.rung if one.climb else None, "metrics": dict(one.metrics)}
 
 
 def headline() -> None:

@@ -28,7 +28,7 @@ Test = Callable[[Evidence, VerdictParams], Rung]
 _ITEMS = (
     "That the two ideas differ: any two texts pass this, paraphrases included. Items are taken as independent draws."
 )
-_FIXED = "Items are taken as fixed, wordings as if sampled; output magnitude only."
+_FIXED = "Items are taken as fixed, wordings as if sampled; outputs are averaged over tokens."
 _WORDS = "That it is the idea and not its words: words that tie wordings are exchanged with them, and no others. "
 _SPREAD = f"{_WORDS}A difference in spread among wordings also counts. {_FIXED}"
 _IN_FRAMES = _WORDS + _FIXED

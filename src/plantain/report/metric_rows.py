@@ -36,7 +36,7 @@ _LABELS = {
 _NOTES = {
     "heads_differ_lower_bound": "95% confidence, all units at once",
     "heads_fwer": "p against the largest of all, at 5%",
-    "selective_heads_lower_bound": "95% confidence: heads that separate the sides more than rewording does",
+    "selective_heads_lower_bound": "95%: heads that separate the sides by magnitude more than rewording does",
     "split_half_r_spearman_brown": "Spearman and Brown's correction for half the items",
 }  # fmt: skip
 _FOLDED = ("_fraction", "_q25", "_q75")

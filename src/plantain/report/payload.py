@@ -1,31 +1,77 @@
 """What the page's script needs, as plain JSON: measures of units as base64 float32, pair differences, prompts."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
+from plantain.probe.speaking import in_order
 from plantain.report import words as wording
 from plantain.report.figures.grid import block_label
 from plantain.report.result import Analysis, Result
-from plantain.report.unit_measures import FAINT, TREND, UnitMeasure, measure_of, measures_of, scale, unit_of
+from plantain.report.unit_measures import (
+    FAINT,
+    SIZES,
+    TREND,
+    UnitMeasure,
+    measure_of,
+    measures_of,
+    scale,
+    unit_of,
+)
+from plantain.report.vectors import VectorAnalysis, vector_analyses, with_vectors
 
 
 def payload(result: Result) -> dict[str, Any]:
-    """Every analysis of true heads, and the card's groups."""
+    """Every analysis of true heads, those over text tokens, and the card's groups."""
     shown = [analysis for analysis in result.analyses() if analysis.summary.unit == "head"]
     if result.card and result.card.summary.unit != "head":
         shown.append(result.card)
     ranks = item_ranks(result)
     return {
         "address": result.address,
-        "analyses": [_entry(analysis, ranks) for analysis in shown],
+        "analyses": [*(_entry(result, analysis, ranks) for analysis in shown), *_text_entries(result)],
         "main": result.main.label,
         "small": _small([one for one in shown if one.summary.unit == "head"], result.main),
         "items": _items(result),
         "prompts": prompts(result),
+    }
+
+
+def _text_entries(result: Result) -> list[dict[str, Any]]:
+    """Contrasts over text tokens, where the heads are not those over image tokens."""
+    vectors = [one for contrast in in_order(result.summary.contrasts) for one in vector_analyses(result, contrast)]
+    return [_text_entry(one) for one in vectors if one.of_text]
+
+
+def _text_entry(one: VectorAnalysis) -> dict[str, Any]:
+    summary, table = one.summary, one.named
+    return {
+        "label": one.label, "contrast": one.contrast, "analysis": one.measure, "role": summary.role, "unit": "head",
+        "kind": "direction over text tokens", "noun": "heads", "phrase": wording.sides_phrase(summary.a, summary.b),
+        "measure": f"direction of output over {wording.TOKENS['text']}", "a": summary.a, "b": summary.b,
+        "rows": rows(table), "across": "head", "alive": one.metrics.get("alive_units"), "small": False,
+        "unpaired": "Vectors are compared wording by wording; no differences of single pairs are kept.",
+        "measures": [_measure(each, table[each.column]) for each in measures_of(table, heads=True)],
+    }  # fmt: skip
+
+
+_OVERLAID: Final = {"template_t": "magnitude", "direction_t": "direction", "profile_t": "profile"}
+"""Measures that stand side by side, and what people call them."""
+
+
+def overlay(result: Result) -> dict[str, Any] | None:
+    """The maps of what stands first by every measure, on one scale from 0; None where there is one measure alone."""
+    table = with_vectors(result, result.main)
+    shown = [one for one in measures_of(table, heads=True) if one.key in _OVERLAID]
+    if len(shown) < 2:
+        return None
+    said = {"name": "|t| over wordings", "unit": "without the sign that magnitude has"}
+    return said | {
+        "maps": {one.key: _OVERLAID[one.key] for one in shown},
+        "scale": scale(SIZES, [table[one.column] for one in shown]),
     }
 
 
@@ -57,12 +103,14 @@ def _items(result: Result) -> list[str]:
     return list(result.records["item"].unique(maintain_order=True))
 
 
-def _entry(analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
-    table, summary = analysis.table, analysis.summary
+def _entry(result: Result, analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
+    table, summary = with_vectors(result, analysis), analysis.summary
     head = summary.unit == "head"
     entry: dict[str, Any] = {
         "label": analysis.label, "contrast": analysis.contrast, "analysis": analysis.name, "role": summary.role,
-        "unit": summary.unit, "noun": wording.units_noun(analysis), "phrase": wording.contrast_phrase(analysis),
+        "unit": summary.unit, "kind": "" if head else "16-channel groups", "small": head,
+        "unpaired": "The differences of single pairs are kept for true heads only.",
+        "noun": wording.units_noun(analysis), "phrase": wording.contrast_phrase(analysis),
         "measure": wording.measure_phrase(analysis), "a": summary.a, "b": summary.b, "rows": rows(table),
         "across": "head" if head else "16-channel group", "over": int((table["t"].abs() > 3).sum()),
         "alive": analysis.metrics.get("alive_units"),
@@ -76,7 +124,7 @@ def _entry(analysis: Analysis, ranks: dict[str, float]) -> dict[str, Any]:
     return entry
 
 
-def _measure(one: UnitMeasure, values: pl.Series, analysis: Analysis) -> dict[str, Any]:
+def _measure(one: UnitMeasure, values: pl.Series, analysis: Analysis | None = None) -> dict[str, Any]:
     """A measure as the script reads it: all that there is to say of it, its scale, and a value a unit."""
     return {
         **named(one, analysis),
@@ -86,10 +134,11 @@ def _measure(one: UnitMeasure, values: pl.Series, analysis: Analysis) -> dict[st
     }
 
 
-def named(one: UnitMeasure, analysis: Analysis) -> dict[str, Any]:
-    """Key, name, unit, level and meaning of a measure, in an analysis."""
-    measure = wording.MEASURES.get(analysis.summary.measure, analysis.summary.measure)
-    return {"key": one.key, "name": one.name, "unit": unit_of(one, measure), "level": one.level, "said": one.said}
+def named(one: UnitMeasure, analysis: Analysis | None = None) -> dict[str, Any]:
+    """Key, name, unit, level and meaning of a measure, in an analysis; vector measures need none."""
+    measure = wording.MEASURES.get(analysis.summary.measure, analysis.summary.measure) if analysis else ""
+    return {"key": one.key, "name": one.name, "unit": unit_of(one, measure), "level": one.level, "said": one.said,
+            "looks": one.looks}  # fmt: skip
 
 
 def rows(table: pl.DataFrame) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import Receipt, read_receipt
 from plantain.records.summary import AnalysisSummary, Summary, read_summary
 from plantain.records.verdict import Climb, Verdict, read_verdict
+from plantain.report.figures.grid import placed
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,9 @@ class Analysis:
 
     @cached_property
     def table(self) -> pl.DataFrame:
-        """A row a unit, in unit order, with ``column``: the place of the unit in its block."""
-        frame = pl.read_parquet(self.folder / f"{self.label}.parquet").sort("unit")
-        place = pl.int_range(pl.len()).over("block_kind", "block").alias("column")
-        return frame.with_columns(place, pl.col("t", "mean_difference", "d_z").fill_nan(None))
+        """A row a unit, in unit order, with ``column``: the place of the unit in its stream of its block."""
+        frame = placed(pl.read_parquet(self.folder / f"{self.label}.parquet"))
+        return frame.with_columns(pl.col("t", "mean_difference", "d_z").fill_nan(None))
 
     @cached_property
     def differences(self) -> pl.DataFrame | None:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plantain.report import words as wording
+from plantain.report.by_measure import alone, by_measure, lines
 from plantain.report.chance import chance
 from plantain.report.columns import GLUE, wrapped
 from plantain.report.figures.grid import block_label
@@ -34,7 +35,7 @@ def show(result: Result) -> RenderableType:
         parts.append(Text(note, style="magenta"))
     said = f"{chosen.label}: {wording.contrast_phrase(chosen)}, {wording.measure_phrase(chosen)}"
     parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen, result), Text()]
-    parts += [_profile(chosen)]
+    parts += [*_measures(result), _profile(chosen)]
     controls = result.controls
     if controls:
         parts += [Text(), _controls(result, [chosen, *controls])]
@@ -52,6 +53,21 @@ def _numbers(analysis: Analysis, result: Result) -> Table:
             by_chance = chance(row.name, analysis, result).replace(GLUE, " ")
             table.add_row(row.label, Text(row.value, style="bold cyan"), Text(row.note, "dim"), Text(by_chance))
     return table
+
+
+def _measures(result: Result) -> Iterator[RenderableType]:
+    """What wordings show by each measure; one sentence where there is magnitude alone."""
+    if alone(result):
+        yield from (Text(alone(result), style="dim"), Text())
+    shown = by_measure(result)
+    if len(shown) < 2:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("over wordings, by", "heads beyond rewording", "p", "median δ", "nats a head", "verdict", ""):
+        table.add_column(name, justify="right" if name not in ("over wordings, by", "") else "left")
+    for one in shown:
+        table.add_row(one.name, Text(one.heads, "bold cyan"), one.p, one.delta, one.information, one.rung, one.role)
+    yield from (table, Text())
 
 
 def _profile(analysis: Analysis) -> Table:
@@ -89,24 +105,24 @@ def _controls(result: Result, rows: list[Analysis]) -> Table:
 
 def headlines(results: Sequence[Result]) -> list[str]:
     """A short paragraph per result, a blank line between, a remark on untrained models at the end."""
-    lines: list[str] = []
+    said: list[str] = []
     for result in results:
-        lines += [*_cell(result), ""]
+        said += [*_cell(result), ""]
     if results and all(wording.is_untrained(result.lock) for result in results):
         remark = "No model of this run was trained: these counts are what networks that know nothing score."
     else:
         remark = "Counts say that sentences differ. Read them against the controls and the untrained model."
-    return lines + wrapped(remark)
+    return said + wrapped(remark)
 
 
 def models(results: Sequence[Result]) -> list[str]:
     """The results of one probe: each model with its verdict."""
-    lines = wrapped(f"{results[0].probe}: {results[0].title}")
+    said = wrapped(f"{results[0].probe}: {results[0].title}")
     wide = _wide([result.model for result in results])
     for result in results:
         remark = "(random weights, never trained) " if wording.is_untrained(result.lock) else ""
-        lines += _beside(result.model, [remark + wording.verdict_sentence(result)], wide)
-    return [*lines, "", f"More of one: plantain show {results[0].address}"]
+        said += _beside(result.model, [remark + wording.verdict_sentence(result), *lines(result)], wide)
+    return [*said, "", f"More of one: plantain show {results[0].address}"]
 
 
 def _cell(result: Result) -> Iterator[str]:
@@ -153,6 +169,8 @@ def _sentences(analysis: Analysis, result: Result) -> Iterator[str]:
     beyond = wording.beyond_wording(analysis)
     if beyond:
         yield beyond
+    if analysis.label == result.main.label:
+        yield from lines(result)
 
 
 _MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]#|!~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})
@@ -171,6 +189,7 @@ def _lines(result: Result) -> Iterator[str]:
         yield from (f"> {_plain(note)}", "")
     said = f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL} {wording.beyond_wording(result.main)}"
     yield from (_plain(said.strip()), "")
+    yield from _measure_rows(result)
     yield from _table(result.main)
     if result.card and result.card.label != result.main.label:
         yield from _table(result.card)
@@ -187,6 +206,21 @@ def _table(analysis: Analysis) -> Iterator[str]:
     yield from ("| metric | value | note |", "|---|---:|---|")
     for row in metric_rows(analysis):
         yield f"| {_plain(row.label)} | {row.value} | {_plain(row.note)} |"
+    yield ""
+
+
+def _measure_rows(result: Result) -> Iterator[str]:
+    if alone(result):
+        yield from (_plain(alone(result)), "")
+    shown = by_measure(result)
+    if len(shown) < 2:
+        return
+    yield from (
+        "| over wordings, by | heads beyond rewording | p | δ | nats a head | rung | |",
+        "|---|---:|---:|---:|---:|---|---|",
+    )
+    for one in shown:
+        yield f"| {one.name} | {one.heads} | {one.p} | {one.delta} | {one.information} | {one.rung} | {one.role} |"
     yield ""
 
 

@@ -24,7 +24,7 @@ class ScaleKind(StrEnum):
     logarithmic = "logarithmic"
     """Symmetric about 0, straight up to the knee and like a logarithm beyond it."""
     rising = "rising"
-    """From 0 upwards, for measures that have no sign."""
+    """From 0 upwards, for measures that have no sign; with a knee like a logarithm beyond it."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ScaleRule:
     """How the scale of a measure is made from its values."""
 
     kind: ScaleKind = ScaleKind.linear
-    knee: float = 1.0
-    """Up to where a logarithmic scale is straight."""
+    knee: float = 0.0
+    """Up to where the scale is straight; 0 where it is so throughout."""
     least: float = 0.0
     """The scale ends no lower, so that noise looks like noise."""
     share: float = 0.995
@@ -63,6 +63,8 @@ class UnitMeasure:
     """The measure whose size up to `FAINT` lets a unit be faded on the map; empty where none does."""
     heads_only: bool = True
     """Whether it is shown for true heads alone."""
+    looks: str = ""
+    """What is looked at in a unit, where that is not the measure of the analysis."""
 
 
 WORDINGS, ITEMS = "over wordings", "over items"
@@ -70,6 +72,22 @@ FAINT: Final = 3.0
 
 _SAYS_WORDINGS = "Over wordings: how far two sets of wordings lie apart beside how far wordings of one set do."
 _SAYS_ITEMS = "Item level: says that these sentences differ, and no more."
+
+
+def _vector_measures(measure: str, name: str, looks: str, said: str) -> tuple[UnitMeasure, ...]:
+    """What is known of every head by one vector measure, in columns that are named after it."""
+    level = f"{WORDINGS}, by {name}"
+    says = f"Over wordings, by {name}: {said}"
+    t, delta, p = (f"{measure}_{part}" for part in ("t", "delta", "p"))
+    return (
+        UnitMeasure(t, t, f"t by {name}", "as of one number, without a sign", level, says,
+                    ScaleRule(ScaleKind.rising, knee=3.0, least=10.0), fade=t, looks=looks),
+        UnitMeasure(delta, delta, f"{DELTA} by {name}", "distances between wordings of one side", level,
+                    f"{says} Does not grow with their number.",
+                    ScaleRule(ScaleKind.rising, knee=1.0, least=10.0), fade=t, looks=looks),
+        UnitMeasure(p, p, f"p by {name}", "", level, says, looks=looks),
+    )  # fmt: skip
+
 
 UNIT_MEASURES: Final = (
     UnitMeasure(
@@ -80,6 +98,18 @@ UNIT_MEASURES: Final = (
         "template_delta", "template_delta", f"{DELTA} over wordings", "standard deviations between wordings", WORDINGS,
         f"{_SAYS_WORDINGS} Does not grow with their number.",
         ScaleRule(ScaleKind.logarithmic, knee=1.0, least=10.0), fade="template_t",
+    ),
+    *_vector_measures(
+        "direction", "direction", "direction of output over image tokens",
+        "how far the mean outputs over image tokens lie apart beside those of one side.",
+    ),
+    *_vector_measures(
+        "profile", "profile", "direction of output over image tokens, item by item",
+        "the same item by item, so that an effect counts whose sign varies over items.",
+    ),
+    *_vector_measures(
+        "text_direction", "text direction", "direction of output over text tokens",
+        "the same over text tokens. Any two texts differ there, since their words do: a description, and no test.",
     ),
     UnitMeasure(
         "effect", "mean_difference", "mean difference", "{measure}", "over items and wordings",
@@ -96,6 +126,9 @@ UNIT_MEASURES: Final = (
     UnitMeasure("q", "q_bh", "q over items (false discoveries)", "", ITEMS, _SAYS_ITEMS, heads_only=False),
 )  # fmt: skip
 """In the order of the menu and of the panel. The map opens on the first that a contrast has."""
+
+SIZES: Final = ScaleRule(ScaleKind.rising, knee=FAINT, least=10.0)
+"""The scale of sizes of t over wordings, where measures with and without a sign stand side by side."""
 
 TREND: Final = UnitMeasure(
     "trend", "", "trend with rank", "Spearman's correlation", ITEMS,
@@ -125,13 +158,11 @@ def scale(rule: ScaleRule, columns: Iterable[pl.Series]) -> dict[str, Any]:
 
 
 def _ticks(rule: ScaleRule, end: float) -> list[float]:
-    """Both ends and 0, and on a logarithmic scale the powers of ten between that stand apart from the ends."""
-    if rule.kind is ScaleKind.rising:
-        return [0.0, end]
-    between: list[float] = []
-    if rule.kind is ScaleKind.logarithmic:
-        between = [10.0**power for power in range(7) if rule.knee < 10.0**power <= end / 3]
+    """Both ends and 0, and beyond a knee the powers of ten that stand apart from the ends."""
+    between = [10.0**power for power in range(7) if 0.0 < rule.knee < 10.0**power <= end / 3]
     above = [*between, end]
+    if rule.kind is ScaleKind.rising:
+        return [0.0, *above]
     return [*(-value for value in reversed(above)), 0.0, *above]
 
 

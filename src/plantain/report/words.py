@@ -64,12 +64,17 @@ def side(names: list[str]) -> str:
 
 def contrast_phrase(analysis: Analysis) -> str:
     """``a minus b`` in the names of the conditions."""
-    return f"{side(analysis.summary.a)} minus {side(analysis.summary.b)}"
+    return sides_phrase(analysis.summary.a, analysis.summary.b)
+
+
+def sides_phrase(a: list[str], b: list[str]) -> str:
+    """``a minus b``, each by its conditions."""
+    return f"{side(a)} minus {side(b)}"
 
 
 def unit_name(row: Mapping[str, Any]) -> str:
     """A unit by its place: ``joint 2 · head 7``, ``single 4 · MLP channels 4,800 to 4,815``."""
-    block = f"{row['block_kind']} {row['block']}"
+    block = f"{row['block_kind']} {row['block']}{' (text)' if row.get('stream') == 'text' else ''}"
     if row["part"] == "mlp":
         first = int(row["first_channel"])
         return f"{block} · MLP channels {first:,} to {first + int(row['width']) - 1:,}"
@@ -120,13 +125,13 @@ def split_sentence(analysis: Analysis) -> str:
 
 
 def beyond_wording(analysis: Analysis) -> str:
-    """How many heads separate the sides more than rewording does; empty where wordings were not compared."""
+    """How many heads separate the sides more than rewording does in magnitude; empty where that was not compared."""
     bound = analysis.metrics.get("selective_heads_lower_bound")
     if bound is None:
         return ""
     if bound < 1:
-        return "Over wordings, no head can be said to separate the two sides more than rewording alone does (95%)."
-    return f"Over wordings, at least {number(bound)} heads separate the two sides more than rewording does (95%)."
+        return "By magnitude, no head can be said to separate the two sides more than rewording alone does (95%)."
+    return f"By magnitude, at least {number(bound)} heads separate the two sides more than rewording does (95%)."
 
 
 def verdict_sentence(result: Result) -> str:
@@ -190,10 +195,12 @@ _ELSEWHERE = (
     "That it holds for other wordings, noise seeds, reference images or noise levels than those listed here.",
     "That it holds for wordings, items, seeds, images or noise levels at large: it recurred in those that were run.",
 )
-_ALWAYS = (
-    "That a head causes anything. Nothing was switched off or changed; the numbers are correlational.",
+_CAUSE = "That a head causes anything. Nothing was switched off or changed; the numbers are correlational."
+_INDIFFERENT = (
     "That heads below the threshold are indifferent. The measure is magnitude: a head may carry an idea by direction "
     "at constant norm, so no difference reads as none in output magnitude.",
+    "That heads below the threshold are indifferent. Magnitude, direction and profile are of means over all image "
+    "tokens: what a head does in one place and undoes in another, none of them sees.",
 )
 
 
@@ -201,4 +208,5 @@ def not_shown(result: Result) -> list[str]:
     """What the numbers do not show, given the rung that was reached."""
     rung = result.standing.rung if result.standing else 0
     operation, training, elsewhere = _OPERATION[rung >= 3], _TRAINING[rung >= 4], _ELSEWHERE[rung >= 6]
-    return [operation, training, *_ALWAYS, elsewhere]
+    indifferent = _INDIFFERENT[result.main.contrast in result.summary.vectors]
+    return [operation, training, _CAUSE, indifferent, elsewhere]

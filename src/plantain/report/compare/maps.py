@@ -12,8 +12,11 @@ import polars as pl
 from plantain.report.payload import encode, named, rows
 from plantain.report.result import Result
 from plantain.report.unit_measures import UnitMeasure, measure_of, scale
+from plantain.report.vectors import with_vectors
 
 WORDINGS: Final = measure_of("template_delta")
+CHOICES: Final = {"template_delta": "magnitude", "direction_delta": "direction", "profile_delta": "profile"}
+"""What the maps over wordings can show, by the keys of measures."""
 SHIFT: Final = measure_of("effect")
 SHIFT_OF: Final = "mean difference of "
 """Before an address: the name of the map of that result's mean differences."""
@@ -42,13 +45,21 @@ class UnitValues:
 
 
 def maps_of(results: Sequence[Result]) -> dict[str, UnitValues]:
-    """Every result's map over wordings, where those were compared, and its map of mean differences, by name."""
+    """Every result's maps over wordings, where those were compared, and its map of mean differences, by name."""
     found = {}
     for result in results:
         if wordings_compared(result):
             found[result.address] = UnitValues(result, WORDINGS.key, result.main.table[WORDINGS.column])
+            found |= _by_vectors(result)
         found[SHIFT_OF + result.address] = UnitValues(result, SHIFT.key, result.main.table[SHIFT.column])
     return found
+
+
+def _by_vectors(result: Result) -> dict[str, UnitValues]:
+    """The maps of the vector measures, by the name of the measure and that of the result."""
+    table = with_vectors(result, result.main)
+    shown = [key for key in list(CHOICES)[1:] if measure_of(key).column in table.columns]
+    return {f"{key} of {result.address}": UnitValues(result, key, table[measure_of(key).column]) for key in shown}
 
 
 def wordings_compared(result: Result) -> bool:
@@ -66,7 +77,7 @@ def scales(maps: Iterable[UnitValues]) -> dict[str, dict[str, Any]]:
 
 
 def _scale(kind: str, shown: Sequence[UnitValues]) -> dict[str, Any]:
-    measure: UnitMeasure = WORDINGS if kind == WORDINGS.key else SHIFT
+    measure: UnitMeasure = SHIFT if kind in (SHIFT.key, *_SUBTRACTED) else measure_of(kind)
     assert measure.rule is not None
     said = named(measure, shown[0].result.main)
     if kind in _SUBTRACTED:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from plantain.base.params import WordingMeasure
 from plantain.records.verdict import NAMES, ControlRecord, Weighed
 from plantain.report import words as wording
+from plantain.report.by_measure import by_measure
 from plantain.report.result import Result
 
 _OUTCOMES = {
@@ -36,6 +38,9 @@ class VerdictRow:
     passed: bool
     """Whether wordings were told apart: rung 3 or more."""
     heads: str
+    """By magnitude."""
+    direction: str
+    """Heads by direction, and the rung that is reached by it."""
     delta: str
     controls: list[str]
     twins: list[Twin]
@@ -57,12 +62,21 @@ def _row(result: Result, results: Sequence[Result]) -> VerdictRow:
         name=NAMES[rung - 1] if rung else "",
         passed=rung >= 3,
         heads=wording.bound_phrase(result.main.metrics.get("selective_heads_lower_bound")),
+        direction=_direction(result),
         delta=wording.fixed(climb.metrics.get("delta") if climb else None),
         controls=[_control(one) for one in climb.controls] if climb else [],
         twins=_twins(result, results),
         text=" ".join((result.address, result.title, str(result.declared.get("hypothesis") or ""),
                        wording.claim(result), *result.summary.contrasts)).casefold(),
     )  # fmt: skip
+
+
+def _direction(result: Result) -> str:
+    shown = next((one for one in by_measure(result) if one.measure is WordingMeasure.direction), None)
+    if shown is None:
+        return wording.DASH
+    bound = wording.bound_phrase(shown.metrics["selective_heads_lower_bound"])
+    return f"{bound}; {shown.rung}" if shown.climb else bound
 
 
 def _control(one: ControlRecord) -> str:

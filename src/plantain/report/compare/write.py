@@ -13,7 +13,16 @@ from plantain.base.files import write_atomic
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
 from plantain.report.compare.contents import EqualN, Overlap, PromptDiff
-from plantain.report.compare.maps import DIFFERENCE, SHIFT_OF, SORTED, UnitValues, maps_of, scales, wordings_compared
+from plantain.report.compare.maps import (
+    CHOICES,
+    DIFFERENCE,
+    SHIFT_OF,
+    SORTED,
+    UnitValues,
+    maps_of,
+    scales,
+    wordings_compared,
+)
 from plantain.report.compare.verdicts import verdict_rows
 from plantain.report.figures.style import (
     CONTROL,
@@ -88,6 +97,7 @@ def write_compare(results: Sequence[Result], path: Path, asked: str | None = Non
         number={result.address: index for index, result in enumerate(results)},
         compared={result.address for result in results if wordings_compared(result)},
         shift_of=SHIFT_OF,
+        choices={key: name for key, name in CHOICES.items() if key in shown},
         data={
             "maps": {name: one.to_json() for name, one in maps.items()},
             "models": models,

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 KINDS = ("joint", "single")
-STREAMS = {"joint": "image", "single": "text and image"}
-"""The tokens that the hooked projection of each kind of block sees."""
+STREAMS = {"image": "image", "text": "text", "all": "text and image"}
+"""The tokens that the hooked projection of a stream sees."""
 MEASURES = {"t": "t", "effect": "mean_difference", "d_z": "d_z"}
 """Names that people see, to columns of the unit table."""
 
@@ -18,9 +18,10 @@ _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 @dataclass(frozen=True)
 class Grid:
-    """The units of one kind of block."""
+    """The units of one stream of one kind of block."""
 
     kind: str
+    stream: str
     values: np.ndarray
     """(blocks, columns), NaN where there is no unit or no value."""
     mlp_from: int | None
@@ -28,17 +29,22 @@ class Grid:
 
 
 def grids(table: pl.DataFrame, column: str) -> list[Grid]:
-    """One grid per kind of block, joint first. ``table`` needs the ``column`` that counts units within a block."""
+    """One grid per stream of a kind of block, joint ones first; ``table`` is one of :func:`placed`."""
     found = []
-    for kind in KINDS:
-        part = table.filter(block_kind=kind)
-        if not len(part):
-            continue
+    streams = [(kind, stream) for kind in KINDS for stream in table.filter(block_kind=kind)["stream"].unique().sort()]
+    for kind, stream in streams:
+        part = table.filter(block_kind=kind, stream=stream)
         values = np.full((_count(part, "block"), _count(part, "column")), np.nan)
         values[part["block"], part["column"]] = part[column].cast(pl.Float64).fill_null(math.nan)
         mlp = part.filter(part="mlp")["column"]
-        found.append(Grid(kind, values, int(mlp.min()) if len(mlp) else None))  # type: ignore[arg-type]
+        found.append(Grid(kind, stream, values, int(mlp.min()) if len(mlp) else None))  # type: ignore[arg-type]
     return found
+
+
+def placed(table: pl.DataFrame) -> pl.DataFrame:
+    """``table`` in unit order, with ``column``: the place of a unit in its stream of its block."""
+    place = pl.int_range(pl.len()).over("block_kind", "block", "stream")
+    return table.sort("unit").with_columns(place.alias("column"))
 
 
 def _count(part: pl.DataFrame, column: str) -> int:

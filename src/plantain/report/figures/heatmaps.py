@@ -5,15 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.colors import AsinhNorm, Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 
 from plantain.report import words as wording
 from plantain.report.figures.grid import MEASURES, STREAMS, Grid, block_label, grids, limit
-from plantain.report.figures.style import CONTROL, INK, JOINT, MUTED, SINGLE, colormap, headline, new_figure, quiet
+from plantain.report.figures.style import (
+    CONTROL,
+    INK,
+    JOINT,
+    MUTED,
+    SINGLE,
+    colormap,
+    headline,
+    new_figure,
+    quiet,
+    rising_colormap,
+)
 from plantain.report.result import Analysis, Result
 from plantain.report.unit_measures import ScaleKind, measure_of, measures_of, scale
 
@@ -29,7 +41,7 @@ class Panel:
     analysis: Analysis
     column: str
     top: float
-    """End of the symmetric scale."""
+    """End of the scale."""
     title: str = ""
     note: str = ""
     labels: bool = True
@@ -37,13 +49,26 @@ class Panel:
     """Label only the first and last joint block, for maps too small for more."""
     bend: float = 0.0
     """Up to where the scale is straight before it runs like a logarithm; 0 where it is straight throughout."""
+    rising: bool = False
+    """Whether the scale begins at 0, for values without a sign."""
+    units: pl.DataFrame | None = None
+    """Units to be shown in place of those of the analysis."""
 
     @property
     def norm(self) -> Normalize:
-        """Values to colours, symmetric about 0."""
-        if self.bend:
-            return AsinhNorm(self.bend, vmin=-self.top, vmax=self.top)
-        return Normalize(-self.top, self.top)
+        """Values to places on the scale."""
+        low = 0.0 if self.rising else -self.top
+        return AsinhNorm(self.bend, vmin=low, vmax=self.top) if self.bend else Normalize(low, self.top)
+
+    @property
+    def colours(self) -> Colormap:
+        """Places on the scale to colours."""
+        return rising_colormap() if self.rising else colormap()
+
+    @property
+    def grids(self) -> list[Grid]:
+        """The rectangles of the map."""
+        return grids(self.analysis.table if self.units is None else self.units, self.column)
 
     @property
     def gap(self) -> float:
@@ -72,7 +97,7 @@ def hero(result: Result, analysis: Analysis) -> Figure:
     panel = Panel(analysis, one.column, ends["end"], title=f"blocks down, {noun}s across", bend=bend)
     image = draw_map(figure, grid[0], panel)
     _profile(figure, grid[1], panel)
-    _colorbar(figure, figure.add_subplot(grid[2]), image, "vertical", ends["ticks"])
+    draw_scale(figure, figure.add_subplot(grid[2]), image, "vertical", ends["ticks"])
     return figure
 
 
@@ -93,7 +118,7 @@ def measures(result: Result, analysis: Analysis) -> Figure:
         inner = grid[index].subgridspec(2, 1, hspace=0.08, height_ratios=[1, 0.05 if wide else 0.03])
         panel = Panel(analysis, column, limit([analysis.table[column]]), title=MEASURE_LABELS[name],
                       labels=wide or not index, sparse=True)  # fmt: skip
-        _colorbar(figure, figure.add_subplot(inner[1]), draw_map(figure, inner[0], panel), "horizontal")
+        draw_scale(figure, figure.add_subplot(inner[1]), draw_map(figure, inner[0], panel), "horizontal")
     return figure
 
 
@@ -123,19 +148,19 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
             analysis, "t", top, title=analysis.contrast, note=note,
             labels=index % across == 0, sparse=True,
         ))  # fmt: skip
-    _colorbar(figure, figure.add_axes((LEFT, 0.22 / height, 0.2, 0.06 / height)), image, "horizontal")
+    draw_scale(figure, figure.add_axes((LEFT, 0.22 / height, 0.2, 0.06 / height)), image, "horizontal")
     return figure
 
 
 def draw_map(figure: Figure, spec: SubplotSpec, panel: Panel) -> AxesImage:
     """Joint blocks above single blocks, a gap between, MLP parts divided off."""
-    parts = grids(panel.analysis.table, panel.column)
+    parts = panel.grids
     widest = max(part.values.shape[1] for part in parts)
     heights = [part.values.shape[0] for part in parts]
     inner = spec.subgridspec(len(parts), 1, height_ratios=heights, hspace=panel.gap)
     for index, part in enumerate(parts):
         axes = figure.add_subplot(inner[index])
-        image = axes.imshow(part.values, cmap=colormap(), norm=panel.norm, aspect="auto", interpolation="nearest")
+        image = axes.imshow(part.values, cmap=panel.colours, norm=panel.norm, aspect="auto", interpolation="nearest")
         axes.set_xlim(-0.5, widest - 0.5)
         quiet(axes)
         axes.set_xticks([])
@@ -162,12 +187,16 @@ def _block_labels(axes: Axes, part: Grid, panel: Panel) -> None:
         return
     every = rows - 1 if panel.sparse and rows <= 6 else 1 if rows <= 6 else 5
     shown = sorted({*(row for row in range(0, rows, max(1, every)) if rows - 1 - row >= every / 2), rows - 1})
-    axes.set_yticks(shown, [block_label(part.kind, row) for row in shown])
-    name = f"{part.kind} blocks\nsee {STREAMS[part.kind]}" if not (panel.sparse and rows <= 6) else part.kind
+    axes.set_yticks(shown, [block_label(part.kind, row, part.stream) for row in shown])
+    name = f"{part.kind} blocks\nsee {STREAMS[part.stream]}" if not (panel.sparse and rows <= 6) else _short(part)
     axes.annotate(
         name, (0, 0.5), (-20, 0), xycoords="axes fraction", textcoords="offset points", rotation=90, va="center",
         ha="right", fontsize=5.4, color=MUTED, linespacing=1.25, multialignment="center",
     )  # fmt: skip
+
+
+def _short(part: Grid) -> str:
+    return f"{part.kind}, text" if part.stream == "text" else part.kind
 
 
 def _part_labels(axes: Axes, part: Grid, widest: int) -> None:
@@ -182,12 +211,14 @@ def _part_labels(axes: Axes, part: Grid, widest: int) -> None:
                   fontsize=6, color=CONTROL)  # fmt: skip
 
 
-def _colorbar(
+def draw_scale(
     figure: Figure, axes: Axes, image: AxesImage, orientation: str, ticks: Sequence[float] | None = None
 ) -> None:
-    bar = figure.colorbar(image, cax=axes, orientation=orientation, extend="both", extendfrac=0.03)
+    """The colours of a map with their values; without ``ticks`` the ends and 0."""
+    low, top = map(float, image.get_clim())
+    extend = "both" if low < 0 else "max"
+    bar = figure.colorbar(image, cax=axes, orientation=orientation, extend=extend, extendfrac=0.03)
     bar.outline.set_visible(False)
-    top = float(image.get_clim()[1])
     shown = ticks or [-top, 0.0, top]
     bar.set_ticks(shown, labels=[wording.number(value, 2) for value in shown])
     bar.minorticks_off()
@@ -196,7 +227,7 @@ def _colorbar(
 
 def _profile(figure: Figure, spec: SubplotSpec, panel: Panel) -> None:
     over_items = panel.column == "t"
-    parts = grids(panel.analysis.table, panel.column)
+    parts = panel.grids
     inner = spec.subgridspec(len(parts), 1, height_ratios=[len(part.values) for part in parts], hspace=panel.gap)
     expected = panel.analysis.metrics.get("null_mean_t3", 0.0) / max(1.0, panel.analysis.metrics["alive_units"])
     for index, part in enumerate(parts):

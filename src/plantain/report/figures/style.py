@@ -89,6 +89,11 @@ def colormap() -> Colormap:
     return LinearSegmentedColormap.from_list("plantain", LIGHT_STOPS, N=255).with_extremes(bad=VOID)
 
 
+def rising_colormap() -> Colormap:
+    """The upper half of the diverging map, for values from 0 upwards."""
+    return LinearSegmentedColormap.from_list("rising", LIGHT_STOPS[3:], N=255).with_extremes(bad=VOID)
+
+
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure of ``width`` by ``height`` inches, without pyplot's global state."""
     return Figure(figsize=(width, height), facecolor=PAPER)

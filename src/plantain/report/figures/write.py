@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from plantain.report.figures import charts as draw_charts
 from plantain.report.figures import heatmaps as draw_maps
+from plantain.report.figures.directions import directions
 from plantain.report.figures.style import plantain_style, save
 from plantain.report.result import Analysis, Result
 
@@ -26,6 +27,9 @@ def write_figures(result: Result, folder: Path, dpi: int = 160) -> list[Path]:
 def _figures(result: Result) -> Iterator[tuple[str, Figure]]:
     main, card = result.main, result.card
     yield MAIN, draw_maps.hero(result, main)
+    beside_magnitude = directions(result)
+    if beside_magnitude is not None:
+        yield "directions", beside_magnitude
     yield from _charts(result, main)
     if card and card.label != main.label:
         yield from _charts(result, card)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plantain.base import places
+from plantain.probe.speaking import in_order
 from plantain.report.published import untrained_names
 from plantain.report.result import Analysis, Result
+from plantain.report.vectors import VectorAnalysis, vector_analyses
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,13 @@ class TableLinks:
 def tables(result: Result) -> list[TableLinks]:
     """The tables of every analysis, the main one first."""
     every = [result.main, *(one for one in result.analyses() if one.label != result.main.label)]
-    return [_tables(result, analysis) for analysis in every]
+    vectors = [one for contrast in in_order(result.summary.contrasts) for one in vector_analyses(result, contrast)]
+    return [*(_tables(result, analysis) for analysis in every), *(_vector_table(result, one) for one in vectors)]
+
+
+def _vector_table(result: Result, one: VectorAnalysis) -> TableLinks:
+    path = places.stats(result.model, result.probe) / one.path.name
+    return TableLinks(one.label, PageLink(_href(result, path), "units", "a row a head"), None)
 
 
 def _tables(result: Result, analysis: Analysis) -> TableLinks:

@@ -15,6 +15,7 @@ from plantain.probe.records import ReferenceRecord
 from plantain.records.verdict import Status
 from plantain.report import ladder
 from plantain.report import words as wording
+from plantain.report.by_measure import rests_on
 from plantain.report.result import Analysis, Result
 
 SHOWN_IMAGES = 12
@@ -74,7 +75,7 @@ def tiles(result: Result) -> list[Tile]:
     if "split_half_r" not in m:
         quartiles = "not tested: each half needs at least 2 items"
     found = [
-        _beyond_wording(main),
+        _beyond_wording(result),
         *_concept(result),
         Tile(
             f"{wording.number(m.get('heads_over_t3'))} of {wording.number(m.get('alive_units'))}",
@@ -96,13 +97,14 @@ def tiles(result: Result) -> list[Tile]:
     return found
 
 
-def _beyond_wording(main: Analysis) -> Tile:
-    bound = main.metrics.get("selective_heads_lower_bound")
+def _beyond_wording(result: Result) -> Tile:
+    shown = rests_on(result)
     label = "heads shown to separate the sides more than rewording does"
-    if bound is None:
+    if shown is None:
         return Tile(wording.DASH, label, f"not tested: it needs {LEAST_WORDINGS} or more wordings a side")
-    p = wording.number(main.metrics.get("template_simes_p"), 2)
-    note = f"95% lower bound over wordings, p = {p}"
+    bound = shown.metrics["selective_heads_lower_bound"]
+    label = f"{label}, by {shown.name}"
+    note = f"95% lower bound over wordings, p = {shown.p}"
     return Tile(f"\N{GREATER-THAN OR EQUAL TO} {wording.number(bound)}" if bound else "none", label, note)
 
 
@@ -191,9 +193,22 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         "separate the two sets. Rung 4 ranks the largest pivot of the model's heads (how far their t stand out, at "
         "whichever number of heads they do so most) among untrained draws; rung 6 repeats rungs 3 and 5 with other "
         "noise seeds and images.",
+        *_vector_methods(result),
         "\N{GREEK SMALL LETTER DELTA} is a head's shift between the two ideas over the standard deviation between "
         "wordings of one idea (Hedges corrected). Concept information is the mean over heads of "
         "\N{MINUS SIGN}ln(1 \N{MINUS SIGN} R\N{SUPERSCRIPT TWO}) over wordings, in nats.",
+    ]
+
+
+def _vector_methods(result: Result) -> list[str]:
+    """What direction and profile are; nothing where they were not looked at."""
+    if result.main.contrast not in result.summary.vectors:
+        return []
+    return [
+        "Direction compares the mean vectors of a head's output over the image tokens, averaged over items; profile "
+        "compares them item by item. Distances between the sides are weighed against those within them (a pseudo-F); "
+        "its t is the one that has the same p, so that it has no sign. Labels are exchanged as for magnitude. Text "
+        "direction does the same over text tokens, where any two texts differ since their words do.",
     ]
 
 

@@ -12,13 +12,13 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from plantain.base.files import write_atomic
-from plantain.report import ladder
+from plantain.report import by_measure, ladder
 from plantain.report import words as wording
 from plantain.report.figures import charts as draw_charts
 from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, Caption, caption, plantain_style, themed_svg
 from plantain.report.metric_rows import metric_rows
 from plantain.report.page import lineage, links, sections
-from plantain.report.payload import payload
+from plantain.report.payload import overlay, payload
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
 
@@ -53,7 +53,7 @@ def render(result: Result) -> str:
         charts=_charts(result),
         beside=beside(result),
         untrained=untrained_names(result),
-        data=data | {"stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
+        data=data | {"overlay": overlay(result), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
         metric_rows=metric_rows,
     )
     return text
@@ -78,7 +78,14 @@ def template(name: str, scripts: tuple[str, ...], *, beside: bool = False) -> An
         f"default-src 'none'; script-src 'sha256-{seal}'{others}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    known = {"wording": wording, "sections": sections, "ladder": ladder, "lineage": lineage, "links": links}
+    known = {
+        "wording": wording,
+        "measures": by_measure,
+        "sections": sections,
+        "ladder": ladder,
+        "lineage": lineage,
+        "links": links,
+    }
     environment.globals.update(known, policy=policy, style=Markup(_text("style.css")), script=Markup(script))
     environment.filters["breakable"] = breakable
     return environment.get_template(name)

@@ -2,30 +2,46 @@
 
 const maps = [];
 const byId = (id) => document.getElementById(id);
+const SIGNED = byId("colours").textContent;
 
 for (const canvas of document.querySelectorAll("canvas[data-map]")) {
-  const entry = DATA.maps[canvas.dataset.map];
   const rowHeight = Number(canvas.dataset.row);
   const map = new UnitMap(canvas, { rowHeight, labels: rowHeight > 8 ? "full" : "few" });
-  const values = valuesOf(entry);
   const note = canvas.parentElement.querySelector(".pointed");
-  map.show(entry, values, DATA.scales[entry.scale]);
+  show(map, DATA.maps[canvas.dataset.map]);
   canvas.addEventListener("mousemove", (event) => {
     const unit = map.unitAt(event);
     map.marks = { hovered: unit };
     map.paint();
-    note.textContent = unit === null ? "\u00a0" : `${where(entry, unit)}: ${number(values[unit])}`;
+    note.textContent = unit === null ? "\u00a0" : `${where(map.entry, unit)}: ${number(map.values[unit])}`;
   });
   canvas.addEventListener("mouseleave", () => {
     map.marks = {};
     map.paint();
     note.textContent = "\u00a0";
   });
-  if (measureShown(entry) && DATA.links[entry.address]) {
+  if (measureShown(map.entry) && DATA.links[map.entry.address]) {
     canvas.classList.add("leads");
-    canvas.addEventListener("click", (event) => open(entry, map.unitAt(event)));
+    canvas.addEventListener("click", (event) => open(map.entry, map.unitAt(event)));
   }
   maps.push(map);
+}
+
+function show(map, entry) {
+  map.show(entry, valuesOf(entry), DATA.scales[entry.scale]);
+}
+
+/* The maps over wordings by another measure; a result that was not compared by it has a map without values. */
+function compareBy(key) {
+  for (const map of maps.filter((one) => "choice" in one.canvas.dataset)) {
+    const address = map.canvas.dataset.map;
+    const first = DATA.maps[address];
+    const found = key === first.scale ? first : DATA.maps[`${key} of ${address}`];
+    show(map, found ?? { ...first, scale: key, decoded: new Float32Array(valuesOf(first).length).fill(NaN) });
+  }
+  byId("choice-scale").dataset.scale = key;
+  byId("colours").textContent = DATA.scales[key].kind === "rising" ? "The stronger the orange, the farther apart." : SIGNED;
+  scales();
 }
 
 /* Whether the page of the result has the same map: differences of two results have no page. */
@@ -93,6 +109,7 @@ for (const field of Object.values(FIELDS)) {
     remember(fragment(Object.fromEntries(Object.entries(FIELDS).map(([name, one]) => [name, one.value]))));
   });
 }
+byId("choice")?.addEventListener("change", (event) => compareBy(event.target.value));
 byId("filter").hidden = false;
 byId("no-script").hidden = true;
 addEventListener("hashchange", () => { if (chosenByAddress().size) follow(); });

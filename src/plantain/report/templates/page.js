@@ -4,7 +4,9 @@ const byId = (id) => document.getElementById(id);
 const state = { entry: null, measure: null, dim: false, pinned: 0, hovered: null, item: null };
 const map = new UnitMap(byId("map"));
 const small = [];
+const overlaid = [];
 const MOST_ROWS = 600;
+const SIGNED = byId("colours").textContent;
 
 function entryOf(label) {
   return DATA.analyses.find((entry) => entry.label === label);
@@ -23,13 +25,18 @@ function choose(label, key = state.measure?.key) {
   const before = state.entry;
   state.entry = entryOf(label);
   state.measure = measureFor(state.entry, key);
-  if (!before || before.unit !== state.entry.unit) state.pinned = largest(state.measure);
+  state.pinned = kept(before) ?? largest(state.measure);
+  state.hovered = null;
   byId("analysis").value = label;
   menu();
-  byId("phrase").textContent = `${state.entry.phrase}; ${state.entry.measure}.`;
   titles();
   table();
   draw();
+}
+
+/* The kept unit as the contrast that is now shown counts it; null where it has no such unit. */
+function kept(before) {
+  return before && before.unit === state.entry.unit ? unitOf(state.entry, unitId(before, state.pinned)) : null;
 }
 
 /* The measures of the contrast, by what varies in them. */
@@ -70,7 +77,9 @@ function draw() {
   map.marks = { pinned: state.pinned, hovered: state.hovered };
   map.show(entry, valuesOf(measure), measure.scale, keeper());
   drawScale(byId("scale"), titleOf(measure), measure.scale, valuesOf(measure));
+  byId("colours").textContent = measure.scale.kind === "rising" ? "The stronger the orange, the farther apart the two sides." : SIGNED;
   byId("level").textContent = measure.said;
+  byId("phrase").textContent = `${entry.phrase}; ${measure.looks || entry.measure}.`;
   detail(state.hovered ?? state.pinned);
   pairs(state.pinned);
   pointer();
@@ -154,6 +163,7 @@ function pairs(unit) {
   const list = byId("pairs");
   list.replaceChildren();
   byId("pairs-title").textContent = `The pairs of ${unitName(entry, unit)}`;
+  byId("no-pairs").textContent = entry.unpaired;
   byId("no-pairs").hidden = Boolean(entry.differences);
   byId("side-by-side").hidden = !entry.differences;
   if (!entry.differences) return;
@@ -225,7 +235,7 @@ function step(key) {
 function table() {
   if (!byId("all-units").open) return;
   const { entry } = state;
-  const t = valuesOf(measureOf(entry, "t"));
+  const t = valuesOf(measureOf(entry, "t") ?? entry.measures[0]);
   const order = Array.from(t.keys());
   if (order.length > MOST_ROWS) {
     order.sort((one, two) => (Math.abs(t[two]) || 0) - (Math.abs(t[one]) || 0));
@@ -294,6 +304,23 @@ function smallMaps() {
   smallScale();
 }
 
+/* What stands first by every measure, on one scale: sizes, since vectors have no sign. */
+function overlayMaps() {
+  const shown = DATA.overlay;
+  for (const canvas of document.querySelectorAll("canvas.overlay")) {
+    const one = new UnitMap(canvas, { rowHeight: 6, labels: "few" });
+    const entry = entryOf(DATA.main);
+    one.show(entry, valuesOf(measureOf(entry, canvas.dataset.measure)).map(Math.abs), shown.scale);
+    overlaid.push(one);
+  }
+  overlayScale();
+}
+
+function overlayScale() {
+  const every = overlaid.flatMap((one) => Array.from(one.values));
+  if (overlaid.length) drawScale(byId("overlay-scale"), titleOf(DATA.overlay), DATA.overlay.scale, every);
+}
+
 function smallScale() {
   const every = small.flatMap((one) => Array.from(one.values));
   if (small.length) drawScale(byId("small-scale"), titleOf(DATA.small), DATA.small.scale, every);
@@ -326,12 +353,13 @@ byId("order").addEventListener("change", () => pairs(state.pinned));
 byId("dim").addEventListener("change", (event) => { state.dim = event.target.checked; draw(); });
 byId("csv").addEventListener("click", download);
 byId("csv").hidden = false;
-const repaint = () => { draw(); small.forEach((one) => one.paint()); smallScale(); };
+const repaint = () => { draw(); [...small, ...overlaid].forEach((one) => one.paint()); smallScale(); overlayScale(); };
 DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
 addEventListener("hashchange", () => { if (chosenByAddress().size) follow(); });
 follow();
 smallMaps();
+overlayMaps();
 watchSections();
 document.documentElement.dataset.ready = "true";
 performance.mark("ready");

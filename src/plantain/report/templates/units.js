@@ -53,7 +53,7 @@ function locate(entry, unit) {
 
 function unitName(entry, unit) {
   const { row, column: place } = locate(entry, unit);
-  const block = `${row.kind} ${row.block}`;
+  const block = `${row.kind} ${row.block}${row.stream === "text" ? " (text)" : ""}`;
   if (row.mlp !== null && place >= row.mlp) {
     const first = place * row.width;
     return `${block} \u00b7 MLP channels ${first.toLocaleString("en")} to ${(first + row.width - 1).toLocaleString("en")}`;
@@ -77,7 +77,7 @@ function unitOf(entry, id) {
 
 /* Where a value lies on its scale, from -1 to 1; a rising scale begins at 0. */
 function fraction(value, scale) {
-  const bent = (x) => (scale.kind === "logarithmic" ? Math.asinh(x / scale.knee) : x);
+  const bent = (x) => (scale.knee ? Math.asinh(x / scale.knee) : x);
   const at = bent(value) / bent(scale.end);
   return Math.max(scale.kind === "rising" ? 0 : -1, Math.min(1, at));
 }
