@@ -202,6 +202,11 @@ def replications(model: str, probe: str) -> Path:
     return STUDY / "replications" / model / f"{probe}.json"
 
 
+def causal(model: str, probe: str) -> Path:
+    """What swapped heads of a model, or of an untrained family, did; in git."""
+    return STUDY / "causal" / model / f"{probe}.json"
+
+
 def receipt(stage: str, *, model: str | None = None, probe: str | None = None) -> Path:
     """``receipts/<stage>/<model>/<probe>.json`` with the parts that apply; ``all.json`` where none does."""
     parts = [part for part in (model, probe) if part]

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from plantain.causal.clean import CleanPass, span_of
-from plantain.measure.halves import CausalDesign
 from plantain.causal.heads import Head, HeadSet, TokenRoute
 from plantain.causal.heads_map import SwapPair, mediate, single_head_mediation
 from plantain.causal.mediation import relative_change
 from plantain.causal.sets import random_alike, top
 from plantain.causal.swaps import Swap
 from plantain.causal.theatre import Theatre
+from plantain.measure.halves import CausalDesign
 from plantain.records.keys import Pass
 
 Floats = NDArray[np.float64]

@@ -155,11 +155,18 @@ class _Work:
         lock, device = self.theatre.lock, str(self.theatre.target.device)
         count = workers or worker_count(lock.components["transformer"], device, len(jobs) * self.swaps)
         progress.phase(f"{lock.name}: swap heads", len(jobs) * self.swaps, "swaps")
-        for several in dict.fromkeys((min(count, len(jobs)), 1)):
-            left = [job for job in jobs if not self.store.path(job.key).exists()]
-            if left:
-                share(left, several, partial(_run, self), progress)
+        try:
+            for several in dict.fromkeys((min(count, len(jobs)), 1)):
+                if left := self._left(jobs):
+                    share(left, several, partial(_run, self), progress)
+        except KeyboardInterrupt:
+            done = len(jobs) - len(self._left(jobs))
+            progress.note(f"interrupted: {done} of {len(jobs)} pairs are kept; run again to go on from there.")
+            raise
         return {job.key: self._stored(job.key) for job in jobs}
+
+    def _left(self, jobs: Sequence[_Job]) -> list[_Job]:
+        return [job for job in jobs if not self.store.path(job.key).exists()]
 
     def _stored(self, key: str) -> Arrays:
         entry = self.store.read(key)

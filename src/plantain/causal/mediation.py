@@ -49,12 +49,13 @@ def mediation(swapped: Velocity, recipient: Velocity, donor: Velocity) -> Mediat
     """
     base, whole = _values(recipient).ravel(), _values(donor).ravel()
     change = whole - base
-    length = float(change @ change)
+    # Sums and no products of matrices: a row's number cannot hang on the rows beside it.
+    length = float((change * change).sum())
     if length == 0.0:
         fix = "use wordings that the model reads differently."
         raise InputError("donor and recipient have the same velocity, so nothing can be mediated.", fix=fix)
     moved = _values(swapped).reshape(-1, base.size) - base
-    m = moved @ change / length
+    m = (moved * change).sum(axis=1) / length
     rest = moved - m[:, None] * change
     return Mediation(m, np.sqrt(np.square(rest).sum(axis=1) / length))
 

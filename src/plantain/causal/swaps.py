@@ -49,11 +49,15 @@ class Swapper:
         """How often a hook ran."""
         return sum(self._fired.values())
 
-    def take(self, place: int, _module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Any, ...]:
-        """Put the donors' values into what a projection sees; MLP channels are not looked at."""
+    def take(self, place: int, _module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        """Put the donors' values into what a projection sees; MLP channels are not looked at.
+
+        They are put in place: the block has just computed this tensor, for the projection alone, and a copy of it
+        would be a fifth of what a batch needs.
+        """
         self._fired[place] += 1
         one = self._projections[place]
-        layout, values = self._recipient.layout, arguments[0].clone()
+        layout, values = self._recipient.layout, arguments[0]
         expected = (len(self._swaps), layout.length(one.stream), one.attention_width + one.mlp_width)
         if tuple(values.shape) != expected:
             found = f"{one.name} saw a tensor of shape {tuple(values.shape)} where {expected} was expected."
@@ -65,7 +69,6 @@ class Swapper:
                 given = swap.donor.attention[place].at((first, last))[:, channels]
                 self._note(row, (values[row, first:last, channels] != given).any())
                 values[row, first:last, channels] = given
-        return (values, *arguments[1:])
 
     def _note(self, row: int, differs: Tensor) -> None:
         known = self._changed[row]

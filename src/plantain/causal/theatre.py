@@ -1,7 +1,8 @@
 """Where interventions are made: one transformer, and everything of a cell's passes around it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import AttentionKernel, CaptureParams
 from plantain.capture.encode import Embedding, Embeddings
 from plantain.capture.forward import Scene, Target, assemble, prepare_scene
+from plantain.capture.hooks import is_missing_kernel
 from plantain.capture.memory import fitted_batch_size, is_out_of_memory
 from plantain.capture.plan import pass_positions
 from plantain.capture.progress import Progress, shown
@@ -81,10 +83,17 @@ class Theatre:
             embeddings.ensure(one.prompt for one in passes)
         scene = prepare_scene(images, lock, params.sigma, device)
         size = batch_size or _fitting(lock, params, bool(images), device)
-        transformer = load_transformer(lock, device, draw)
-        if params.attention is not AttentionKernel.native:
-            transformer.set_attention_backend(f"_native_{params.attention}")
+        transformer = _with_kernel(load_transformer(lock, device, draw), params)
         return cls(transformer, scene, embeddings, params, lock, size, draw, image_digests(images), routes)
+
+    def drawn(self, draw: int) -> "Theatre":
+        """The same with another draw of an untrained model; prompts and references are not encoded again.
+
+        Raises:
+            InputError: there is no such draw, or its weights are not those of the lock.
+        """
+        made = load_transformer(self.lock, str(self.target.device), draw)
+        return replace(self, transformer=_with_kernel(made, self.params), draw=draw)
 
     @cached_property
     def projections(self) -> list[Projection]:
@@ -157,18 +166,27 @@ class Theatre:
     @torch.inference_mode()
     def _batch(self, recipient: CleanPass, edits: Sequence[Swap], start: int) -> Tensor:
         swapper = Swapper(self.projections, recipient, edits)
-        try:
-            with swapping(swapper, self.projections):
-                found = resume(self.transformer, recipient, start, len(edits))
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                fix = "use a smaller batch size, height or width."
-                raise InputError(f"{len(edits)} swaps of '{self.lock.name}' do not fit into memory.", fix=fix) from None
-            raise
+        with self._explained(len(edits)), swapping(swapper, self.projections):
+            found = resume(self.transformer, recipient, start, len(edits))
         return self._velocity(found, recipient.layout.noise, recipient.asked)
 
+    @contextmanager
+    def _explained(self, rows: int) -> Iterator[None]:
+        """What torch may fail with, as an error for people."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                fix = "use a smaller batch size, height or width, or a larger device."
+                raise InputError(f"{rows} passes of '{self.lock.name}' do not fit into memory.", fix=fix) from None
+            if is_missing_kernel(error):
+                found = f"torch has no attention kernel '{self.params.attention}' for this model here."
+                raise InputError(found, field="capture.attention", fix="set capture.attention: native.") from None
+            raise
+
     def _called(self, inputs: Mapping[str, Any]) -> Tensor:
-        found: Tensor = self.transformer(**inputs)[0]
+        with self._explained(len(inputs["hidden_states"])):
+            found: Tensor = self.transformer(**inputs)[0]
         return found
 
     def _velocity(self, found: Tensor, noise: int, one: Pass) -> Tensor:
@@ -178,6 +196,12 @@ class Theatre:
             fix = "set dtype: float32 for the model, or another capture.attention."
             raise InputError(f"{what}, condition '{one.condition}' ({self.lock.dtype}).", fix=fix)
         return velocity
+
+
+def _with_kernel(transformer: Any, params: CaptureParams) -> Any:
+    if params.attention is not AttentionKernel.native:
+        transformer.set_attention_backend(f"_native_{params.attention}")
+    return transformer
 
 
 def _fitting(lock: ModelLock, params: CaptureParams, conditioned: bool, device: str) -> int:

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams, WordingMeasure
-from plantain.ladder.evidence import Family, Replica
+from plantain.ladder.evidence import CausalEvidence, Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
+from plantain.measure.halves import CausalDesign
 from plantain.measure.plan import Comparison, lengths
 from plantain.measure.sides import sampled_records
 from plantain.measure.vectors import Looked
-from plantain.probe.records import Record
+from plantain.probe.records import ExpandedContrast, Record
+from plantain.records.causal import CausalDraws, CausalTable
+from plantain.records.keys import CAUSAL_VERSION
 from plantain.records.lock import ModelLock
 from plantain.records.study import Drawn, NullTable, ReplicationTable
 from plantain.records.study_keys import Inputs, contrast_inputs, mismatch, null_settings, replication_settings
@@ -53,6 +56,38 @@ class Sources:
     reference: ReferenceParams
     tables: tuple[NullTable, ...] = ()
     replications: ReplicationTable | None = None
+    causal: CausalTable | None = None
+    causal_draws: tuple[CausalDraws, ...] = ()
+
+    def swapped(
+        self,
+        contrast: ExpandedContrast,
+        design: CausalDesign,
+        records: tuple[Record, ...],
+        plan: Comparison,
+        rules: VerdictParams,
+    ) -> CausalEvidence:
+        """What swapped heads did, for the contrast that the verdict rests on."""
+        if design.problem or plan.problem:
+            return CausalEvidence(problem=design.problem or plan.problem)
+        if self.causal is None or self.causal.contrast != contrast.name:
+            return CausalEvidence(problem="no head was changed: `plantain run --study` swaps heads between wordings")
+        kept, swaps = design.records(records), causal_settings(rules, design)
+        weights = self.lock.components["transformer"].weights_sha256
+        own = inputs_of(plan, kept, self.images, self.shared | {"weights": weights} | swaps)
+        other = mismatch(self.causal.inputs, own)
+        if other:
+            return CausalEvidence(problem=f"its table of interventions was made from other inputs ({other})")
+        statistic = next(one.statistic for one in self.causal.tests if one.name == "donors")
+        families = []
+        for table in self.causal_draws:
+            settings = null_settings(self.shared, self.parent or self.lock, table.method) | swaps
+            if not mismatch(table.inputs, inputs_of(plan, kept, self.images, settings)):
+                others = tuple(
+                    value for made, value in zip(table.draws, table.statistics, strict=True) if made != weights
+                )
+                families.append(Family(table.family, table.method, statistic, others, self.lock.geometry.heads))
+        return CausalEvidence(tuple(self.causal.tests), statistic, tuple(families))
 
     def beside(
         self,
@@ -132,6 +167,12 @@ class Sources:
             return (), f"the study's table was made from other inputs ({other})"
         cells = entry.by(measure)
         return ((), f"the study's table has no {measure}") if cells is None else (replicas_of(cells), "")
+
+
+def causal_settings(rules: VerdictParams, design: CausalDesign) -> Inputs:
+    """What decides interventions besides what decides the other tables."""
+    how = [CAUSAL_VERSION, rules.swapped, str(rules.measure), list(design.recipients)]
+    return {"swaps": [*how, list(design.selection.items), list(design.test.items)]}
 
 
 def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:

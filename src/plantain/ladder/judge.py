@@ -10,8 +10,9 @@ from plantain.base.files import defined, digest, six_digits
 from plantain.base.params import AnalysisParams, Method, VerdictParams, WordingMeasure
 from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
-from plantain.ladder.evidence import ControlEvidence, Evidence, Reliability
+from plantain.ladder.evidence import CausalEvidence, ControlEvidence, Evidence, Reliability
 from plantain.ladder.rungs import compare_rows, smallest_p
+from plantain.measure.halves import causal_design
 from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
 from plantain.measure.sides import Measured, text_tokens
 from plantain.measure.vectors import Looked, every_measure
@@ -151,8 +152,16 @@ def _climb(
         replicas=beside.replicas,
         unrepeated=beside.unrepeated,
         has_reference=beside.has_reference,
+        causal=_causal(cell, plan, frame.rules) if contrast == confirmatory(cell.contrasts) else None,
     )
     return climb(evidence, rules), beside
+
+
+def _causal(cell: CellEvidence, plan: Comparison, rules: VerdictParams) -> CausalEvidence:
+    """What swapped heads did, of the contrast that the verdict rests on."""
+    known = cell.contrasts
+    design = causal_design(plan.contrast, known.neutral, known.items, rules.swapped_items)
+    return cell.sources.swapped(plan.contrast, design, cell.records, plan, rules)
 
 
 def design_record(plan: Comparison, rules: VerdictParams) -> DesignRecord:

@@ -1,10 +1,10 @@
 """Which wordings choose heads, which of them give their outputs, and into which these are put. Needs no torch."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from plantain.base.least import LEAST_WORDINGS
-from plantain.probe.records import ExpandedContrast
+from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.sampling import sampled_items
 
 
@@ -31,6 +31,16 @@ class CausalDesign:
     """Neutral wordings."""
     problem: str = ""
     """Why nothing can be tested; empty where something can."""
+
+    @property
+    def conditions(self) -> set[str]:
+        """Every wording that is run."""
+        return {*self.selection.a, *self.selection.b, *self.test.a, *self.test.b, *self.recipients}
+
+    def records(self, records: Iterable[Record]) -> tuple[Record, ...]:
+        """The records that are run."""
+        items = {*self.selection.items, *self.test.items}
+        return tuple(one for one in records if one.condition in self.conditions and one.item in items)
 
 
 def causal_design(

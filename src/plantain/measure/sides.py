@@ -60,6 +60,10 @@ class Measured:
         sides = self.sides(contrast)
         return sides.a, sides.b
 
+    def wordings(self, names: Sequence[str]) -> Floats:
+        """Each wording averaged over items, references and seeds, ``(wordings, heads)``."""
+        return template_level(self.values, self.activations.conditions, names)
+
     def only(self, *, seed: int | None = None, reference: int | None = None) -> "Measured":
         """One noise seed or reference alternative, by position."""
         values = self.values if seed is None else self.values[:, :, :, seed : seed + 1]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from plantain.base.errors import InputError
-from plantain.base.params import Params, Source
+from plantain.base.params import Method, Params, Source
 from plantain.stages.beside import families
 from plantain.stages.pipelines import is_checkout
 from plantain.stages.rooms import SOURCE
@@ -60,3 +60,9 @@ def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[StudyJob]
             yield "nulls", probe, family
         if not untrained:
             yield "replicate", probe, model
+            yield from (("intervene", probe, name) for name in (model, *_ranked(params, model)))
+
+
+def _ranked(params: Params, model: str) -> list[str]:
+    """The families whose heads are swapped as well: re-initialised ones, each draw with a set of its own."""
+    return [name for name in families(params, model) if params.models[name].method is Method.reinit]

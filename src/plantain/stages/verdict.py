@@ -17,6 +17,7 @@ from plantain.ladder.judge import CellEvidence, FixedRules, judge
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
+from plantain.records.causal import CausalDraws, CausalTable, read_causal, read_causal_draws
 from plantain.records.grams import read_grams
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.study import (
@@ -101,6 +102,8 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
         reference=params.reference,
         tables=_tables(current, probe, lock.files_model),
         replications=_replications(current, probe, model),
+        causal=_causal(current, probe, model),
+        causal_draws=_causal_draws(current, probe, lock.files_model),
     )
 
 
@@ -127,6 +130,16 @@ def _tables(current: Stage, probe: str, parent: str) -> tuple[NullTable, ...]:
 def _replications(current: Stage, probe: str, model: str) -> ReplicationTable | None:
     path = places.replications(model, probe)
     return read_replications(current.read(path)) if path.exists() else None
+
+
+def _causal(current: Stage, probe: str, model: str) -> CausalTable | None:
+    path = places.causal(model, probe)
+    return read_causal(current.read(path)) if path.exists() else None
+
+
+def _causal_draws(current: Stage, probe: str, parent: str) -> tuple[CausalDraws, ...]:
+    paths = [places.causal(family, probe) for family in families(current.params, parent)]
+    return tuple(read_causal_draws(current.read(path)) for path in paths if path.exists())
 
 
 def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":

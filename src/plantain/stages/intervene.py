@@ -1,0 +1,112 @@
+"""``intervene``: heads swapped between wordings, for rung 7. Part of ``plantain run --study``, not of a run.
+
+A model with weights gets every test; the draws of an untrained family get the one statistic by which the model is
+ranked among them, each with a set of heads of its own.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from plantain.base import places
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.errors import InputError
+from plantain.base.params import WordingMeasure
+from plantain.causal.cell import CausalCell, Floats, causal_draws, causal_table
+from plantain.ladder.beside import causal_settings
+from plantain.ladder.judge import confirmatory
+from plantain.measure.halves import CausalDesign, causal_design
+from plantain.measure.vectors import every_measure
+from plantain.model.resolve import resolve
+from plantain.probe.records import ExpandedContrast, Record
+from plantain.probe.store import read_contrasts, read_records
+from plantain.records.activations import read_activations
+from plantain.records.grams import read_grams
+from plantain.records.keys import passes, reference_images
+from plantain.records.lock import ModelLock, read_lock
+from plantain.records.receipt import prompt_set
+from plantain.records.study_keys import Inputs, null_settings
+from plantain.records.units import read_units
+from plantain.stages.beside import inputs_by_contrast, reference_digests, shared
+from plantain.stages.frame import Stage, run, stage
+
+
+def main() -> None:
+    """``python -m plantain.stages.intervene PROBE MODEL``; the model may be an untrained family."""
+    probe, model = sys.argv[1:3]
+    path = places.causal(model, probe)
+    receipt = path.with_suffix(".receipt.json")
+    with stage("intervene", section="capture", probe=probe, model=model, receipt=receipt) as current:
+        current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
+        records = read_records(current.read(places.records(probe)))
+        cell = _cell(current, _lock(current, model), records)
+        table = causal_draws(cell) if cell.lock.seeds else causal_table(cell, _map(current, cell))
+        current.out(path).write_bytes(table.to_bytes())
+        current.prompts = prompt_set(probe, records)
+        current.model_lock_sha256 = cell.lock.sha256
+        current.seeds = {"noise": list(current.params.capture.seeds[:1]), "draws": list(cell.lock.seeds)}
+        current.device, current.dtype = cell.lock.device, cell.lock.dtype
+
+
+def _lock(current: Stage, model: str) -> ModelLock:
+    if current.params.models[model].seeds is None:
+        return read_lock(current.read(places.model_lock(model)))
+    return resolve(model, current.params)[0]
+
+
+def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalCell:
+    """The contrast that the verdict rests on, halved, with its passes.
+
+    Raises:
+        InputError: nothing can be tested, with the reason.
+    """
+    contrasts = read_contrasts(current.read(places.contrasts(str(current.probe))))
+    target, rules = confirmatory(contrasts), current.params.verdict
+    design = causal_design(target, contrasts.neutral, contrasts.items, rules.swapped_items)
+    if design.problem:
+        raise InputError(f"contrast {target.name}: {design.problem}.", file=places.probe_file(str(current.probe)))
+    used = [record for record in records if record.condition in design.conditions]
+    every = passes(used, current.params.capture.seeds[:1])
+    return CausalCell(
+        probe=str(current.probe),
+        contrast=target.name,
+        lock=lock,
+        capture=current.params.capture,
+        rules=rules,
+        design=design,
+        passes={(one.condition, one.item): one for one in every if one.alternative == 0},
+        images=reference_images(used, current.read(places.images(lock.files_model, str(current.probe)))),
+        inputs=_inputs(current, lock, target, design, records),
+    )
+
+
+def _map(current: Stage, cell: CausalCell) -> tuple[Floats, Floats]:
+    """The selection wordings by the confirmatory measure, on every second item."""
+    activations = read_activations(current.read(places.activations(cell.lock.name, cell.probe)))
+    grams = read_grams(current.read(places.grams(cell.lock.name, cell.probe)))
+    groups = read_units(current.read(places.units(cell.lock.name)))
+    measures = every_measure(activations, groups, current.params.analyses[VERDICT_ANALYSIS], grams)
+    looked = measures.get(WordingMeasure(cell.rules.measure), measures[WordingMeasure.log_rms])
+    half = cell.design.selection
+    odd = looked.restricted(activations.items[0::2], activations.seeds) or looked
+    return odd.wordings(half.a), odd.wordings(half.b)
+
+
+def _inputs(
+    current: Stage, lock: ModelLock, target: ExpandedContrast, design: CausalDesign, records: Sequence[Record]
+) -> Inputs:
+    """What decided the numbers, as for the other tables of the study."""
+    parent = read_lock(current.read(places.model_lock(lock.files_model)))
+    settings = shared(current.params, parent)
+    if lock.method is not None:
+        settings = null_settings(settings, parent, lock.method)
+    else:
+        settings = settings | {"weights": lock.components["transformer"].weights_sha256}
+    images = reference_digests(current, parent.name, str(current.probe))
+    rules = current.params.verdict
+    kept = design.records(records)
+    found = inputs_by_contrast([target], kept, images, settings | causal_settings(rules, design), current.params)
+    return found[target.name]
+
+
+if __name__ == "__main__":
+    run(main)
