@@ -1,5 +1,6 @@
 """The map of all heads: the same numbers as swaps one by one, the same bytes however it was computed."""
 
+import os
 import sys
 
 import numpy as np
@@ -81,10 +82,12 @@ def test_an_interrupted_run_goes_on_and_leaves_the_same_bytes(small, store, tmp_
             raise KeyboardInterrupt
         return made(self, pair, advance)
 
+    told = Notes()
     with monkeypatch.context() as patch:
         patch.setattr(heads_map._Work, "of", stopping)
         with pytest.raises(KeyboardInterrupt):
-            single_head_mediation(small.theatre, pairs(small), store=store, progress=Silent())
+            single_head_mediation(small.theatre, pairs(small), store=store, progress=told)
+    assert told.said == ["interrupted: 1 of 2 pairs are kept; run again to go on from there."]
     assert len(kept(store)) == 1
     told = Notes()
     single_head_mediation(small.theatre, pairs(small), store=store, progress=told)
@@ -102,6 +105,25 @@ def test_the_number_of_workers_changes_no_byte(small, store, tmp_path):
     assert kept(many) == kept(store)
     assert told.steps == 40
     assert told.said == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_what_a_failing_worker_leaves_is_done_without_it(small, store, tmp_path, monkeypatch):
+    parent, made = os.getpid(), heads_map._Work.of
+
+    def failing(self, pair, advance):
+        if os.getpid() != parent:
+            raise RuntimeError("no such luck")
+        return made(self, pair, advance)
+
+    monkeypatch.setattr(heads_map._Work, "of", failing)
+    told = Notes()
+    found = single_head_mediation(small.theatre, pairs(small), workers=2, store=store, progress=told)
+    assert sum("no such luck" in sentence for sentence in told.said) == 2
+    monkeypatch.undo()
+    fine = Store("causal", told.note, tmp_path / "fine")
+    alone = single_head_mediation(small.theatre, pairs(small), workers=1, store=fine, progress=Silent())
+    np.testing.assert_array_equal(found.m, alone.m)
 
 
 def test_what_is_asked_is_part_of_the_key(small, store):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.capture_model import make_lock
 
 from plantain.base.errors import CheckFailed
 from plantain.causal import identities as checked
@@ -25,6 +26,13 @@ def test_they_hold_in_trained_and_untrained_networks(name, request):
     assert found.off_axis == pytest.approx((0.0, 0.0), abs=1e-5)
     assert found.batch <= 1e-5
     assert found.swaps >= 16
+
+
+def test_they_hold_in_a_low_precision_too(staged, home, small_model):
+    low = staged(lambda: make_lock(small_model, dtype="bfloat16"), home / "noise")
+    found = check_identities(low.theatre, *both(low))
+    assert found.self_swap == 0.0
+    assert found.all_heads == (1.0, 1.0)
 
 
 class Pooled(torch.nn.Module):

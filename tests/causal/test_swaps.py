@@ -5,11 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.capture_model import make_lock
 
 from plantain.base.errors import CheckFailed, InputError
+from plantain.base.params import CaptureParams
 from plantain.capture.forward import assemble
-from plantain.causal.heads import Head, HeadSet, TokenRoute, all_heads
+from plantain.capture.progress import Silent
+from plantain.causal.heads import Head, HeadSet, TokenRoute, all_heads, kind_of
 from plantain.causal.swaps import Swap
+from plantain.causal.theatre import Theatre
 
 TEXT, NOISE, REFERENCE = 96, 16, 16
 POSITIONS = {
@@ -234,3 +238,82 @@ def test_all_heads_are_those_whose_projections_see_the_tokens(tiny):
         seeing = [at for at, one in enumerate(tiny.theatre.projections) if one.stream in tokens.streams]
         assert all_heads(geometry, tokens).heads == tuple(Head(at, head) for at in seeing for head in range(3))
     assert len(tiny.theatre.heads()) == 75
+
+
+def test_heads_stand_in_the_order_of_the_units_that_are_tested(tiny):
+    from plantain.measure.views import head_streams, heads
+    from plantain.model.geometry import group_table
+
+    geometry, groups = tiny.theatre.lock.geometry, group_table(tiny.theatre.transformer, 16)
+    rows = heads(groups).table.select("block_kind", "block", "head").rows()
+    assert rows == [place(head, tiny.theatre) for head in all_heads(geometry, TokenRoute.image)]
+    streams = head_streams(groups).table
+    both = HeadSet((*all_heads(geometry, TokenRoute.image), *all_heads(geometry, TokenRoute.text)))
+    assert streams.select("block_kind", "block", "head").rows() == [place(head, tiny.theatre) for head in both]
+
+
+def place(head, theatre):
+    one = theatre.projections[head.projection]
+    assert kind_of(head, theatre.lock.geometry) == one.block_kind
+    return one.block_kind, one.block, head.head
+
+
+def test_passes_without_a_reference(small):
+    recipient, donor = (
+        small.theatre.clean(replace(small.passes["a small dog", side], reference=None))
+        for side in ("mention", "viewpoint")
+    )
+    assert recipient.shape == (96, 16, 0)
+    heads = small.theatre.heads()
+    found = small.theatre.swapped(recipient, [Swap(donor, heads), Swap(donor, heads, TokenRoute.noise)])
+    assert torch.equal(found[0], donor.velocity)
+    assert torch.equal(found[1], donor.velocity)
+
+
+def test_the_attention_kernel_that_is_declared_computes(small, home):
+    theatre = Theatre.open(
+        [small.passes["a small dog", "mention"]],
+        {"kitchen": home / "noise" / "kitchen.png"},
+        small.theatre.lock,
+        CaptureParams(attention="math"),
+        progress=Silent(),
+    )
+    processors = {block.attn.processor._attention_backend for block in theatre.transformer.single_transformer_blocks}
+    assert [str(kernel.value) for kernel in processors] == ["_native_math"]
+    clean = theatre.clean(small.passes["a small dog", "mention"])
+    assert torch.equal(theatre.swapped(clean, [Swap(clean, theatre.heads())])[0], clean.velocity)
+    torch.testing.assert_close(clean.velocity, small.clean["a small dog", "mention"].velocity, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "1 passes of 'small' do not fit into memory"),
+        (RuntimeError("No available kernel. Aborting execution."), "no attention kernel 'native'"),
+    ],
+)
+def test_what_a_device_lacks_is_said_in_a_sentence(small, monkeypatch, failure, said):
+    recipient, donor = passes(small)
+
+    def fail(**_arguments):
+        raise failure
+
+    monkeypatch.setattr(small.theatre.transformer.single_transformer_blocks[2], "forward", fail)
+    with pytest.raises(InputError, match=said):
+        small.theatre.swapped(recipient, [Swap(donor, small.theatre.heads())])
+    with pytest.raises(InputError, match=said):
+        small.theatre.clean(recipient.asked)
+    assert hooks(small.theatre.transformer) == 0
+
+
+def test_another_draw_is_another_network_with_the_same_words_and_pictures(staged, home, small_model):
+    family = staged(lambda: make_lock(small_model, "family"), home / "noise")
+    second = family.theatre.drawn(1)
+    one, other = (family.passes["a small dog", side] for side in ("mention", "viewpoint"))
+    assert second.draw == 1
+    assert second.embeddings is family.theatre.embeddings
+    assert not torch.equal(second.clean(one).velocity, family.clean["a small dog", "mention"].velocity)
+    found = second.swapped(second.clean(one), [Swap(second.clean(other), second.heads())])
+    assert torch.equal(found[0], second.clean(other).velocity)
+    with pytest.raises(InputError, match="no draw 2"):
+        family.theatre.drawn(2)

@@ -112,7 +112,7 @@ def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Flo
         for head in range(projection.heads):
             channels = slice(head * projection.head_width, (head + 1) * projection.head_width)
             projected = total[:, channels] @ weights[:, channels].T
-            found[Head(place, head)] = float(projected.double().square().sum(dim=-1).mean().sqrt())
+            found[Head(place, head)] = float(projected.detach().double().square().sum(dim=-1).mean().sqrt())
     return np.array([found[head] for head in every], dtype=np.float64)
 
 

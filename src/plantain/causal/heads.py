@@ -94,7 +94,7 @@ KINDS: Final = ("joint", "single")
 
 
 def all_heads(geometry: Geometry, tokens: TokenRoute) -> HeadSet:
-    """Every head whose projection sees ``tokens``."""
+    """Every head whose projection sees ``tokens``; at image tokens in the order of ``measure.views.heads``."""
     joint = geometry.joint_blocks
     stream = 1 if tokens is TokenRoute.text else 0
     places = [2 * block + stream for block in range(joint)]
