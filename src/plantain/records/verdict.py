@@ -9,6 +9,7 @@ from pydantic import Field
 from plantain.base.errors import restored
 from plantain.base.params import WordingMeasure
 from plantain.records.base import ExactNumber, Frozen, absent, read
+from plantain.records.sweep import Levels
 
 SCHEMA: Final = "plantain.verdict/1"
 NAMES: Final = (
@@ -230,6 +231,8 @@ class Verdict(Climb):
     """What the confirmatory climb compares wordings by."""
     measures: dict[WordingMeasure, Climb] = Field(default={})
     """The climbs of the same contrast by the other measures; exploratory."""
+    levels: Levels | None = Field(default=None, exclude_if=absent)
+    """The same at other noise levels, a description; absent where no sweep was made."""
 
 
 def read_verdict(path: Path) -> Verdict:
