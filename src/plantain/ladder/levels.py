@@ -75,16 +75,17 @@ def level(plan: Comparison, looked: Looked, sigma: float, rules: VerdictParams) 
     )
 
 
-def levels_of(table: SweepTable, wanted: Mapping[str, Inputs]) -> Levels:
+def levels_of(table: SweepTable, wanted: Mapping[str, Inputs], own: float) -> Levels:
     """What a table says of a cell: the contrasts that were made from what the cell is made from, and what of others.
 
     Args:
         table: of the cell.
         wanted: contrast name to what decides its numbers now, for those that can be compared.
+        own: noise level of the run.
     """
     problems = {name: problem for name, now in wanted.items() if (problem := _problem(table, name, now))}
     served = {name: table.contrasts[name].measures for name in wanted if name not in problems}
-    return Levels(contrasts=served, problems=problems, items=len(table.items))
+    return Levels(contrasts=served, problems=problems, items=len(table.items), own=own)
 
 
 def wanted_inputs(

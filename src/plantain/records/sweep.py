@@ -80,6 +80,8 @@ class Levels(Frozen):
     """Contrast to why its numbers are not shown."""
     items: int
     """On how many items."""
+    own: NoiseLevel
+    """That of the run itself."""
     twins: dict[str, dict[str, ByMeasure]] = Field(default={})
     """The same of untrained versions of the model."""
 

@@ -235,10 +235,11 @@ class Verdict(Climb):
     """The same at other noise levels, a description; absent where no sweep was made."""
 
 
-def read_verdict(path: Path) -> Verdict:
-    """Read the verdict of a cell.
+def read_verdict(source: Path | bytes, file: Path | None = None) -> Verdict:
+    """Read the verdict of a cell; ``file`` says where ``source`` is from where that is bytes.
 
     Raises:
         InputError: it is missing or damaged.
     """
-    return read(path, Verdict, what="a verdict", fix=restored(path))
+    place = source if isinstance(source, Path) else file
+    return read(source, Verdict, what="a verdict", fix=restored(place or Path()), file=place)

@@ -150,7 +150,7 @@ def _swept(current: Stage, probe: str, model: str) -> Levels | None:
     records = read_records(current.read(places.records(probe)))
     settings = swept(current.params, _lock(current, model))
     wanted = wanted_inputs(contrasts, records, reference_digests(current, model, probe), settings, rules)
-    return levels_of(read_sweep(current.read(path)), wanted)
+    return levels_of(read_sweep(current.read(path)), wanted, current.params.capture.sigma)
 
 
 def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":
