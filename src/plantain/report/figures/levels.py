@@ -19,11 +19,12 @@ NAMES: Final = {
 }
 """What each measure is called beside its line and in the table."""
 _LINES: Final = {
-    WordingMeasure.log_rms: (SINGLE, "o"),
-    WordingMeasure.direction: (JOINT, "s"),
-    WordingMeasure.profile: (STRONG, "^"),
-    WordingMeasure.text_direction: (MUTED, "D"),
+    WordingMeasure.log_rms: (SINGLE, "o", 1.4),
+    WordingMeasure.direction: (JOINT, "s", 2.8),
+    WordingMeasure.profile: (STRONG, "^", 1.0),
+    WordingMeasure.text_direction: (MUTED, "D", 1.0),
 }
+"""Colour, marker and width: direction and profile often agree, and both have to be seen."""
 
 
 def levels_chart(result: Result) -> Figure | None:
@@ -58,18 +59,18 @@ def levels_chart(result: Result) -> Figure | None:
 
 
 def _pale(twins: list[str]) -> str:
-    return f" Pale: {', '.join(twins)}, untrained." if twins else ""
+    return f" Pale and dashed: {', '.join(twins)}." if twins else ""
 
 
 def _draw(figure: Figure, by_measure: ByMeasure, *, pale: bool) -> None:
     """One line a measure; the run's own carry the legend."""
     for measure in (one for one in _LINES if one in by_measure):
-        colour, marker = _LINES[measure]
+        colour, marker, width = _LINES[measure]
         levels = by_measure[measure]
         figure.axes[0].plot(
             [level.sigma for level in levels],
             [level.heads_lower_bound for level in levels],
             "--" if pale else "-",
-            color=colour, alpha=PALE if pale else 1.0, marker=marker, markersize=3.4, linewidth=1.4, clip_on=False,
+            color=colour, alpha=PALE if pale else 1.0, marker=marker, markersize=3.4, linewidth=width, clip_on=False,
             label="" if pale else NAMES[measure],
         )  # fmt: skip

@@ -19,7 +19,7 @@ from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
-from plantain.track.mlflow.sweeps import Swept, swept
+from plantain.track.mlflow.sweeps import ABOUT, Swept, swept
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
@@ -288,7 +288,7 @@ def _stage(cell: Cell, held: Held, times: Times) -> RunSpec:
 def _sweep(cell: Cell, levels: Swept, times: Times) -> RunSpec:
     """Other noise levels, from the study: curves, and why some are missing."""
     run = _stage(cell, levels.held, times)
-    remark = {"mlflow.note.content": levels.remark} if levels.remark else {}
+    remark = {"mlflow.note.content": levels.remark or ABOUT}
     files = {levels.table: "study", levels.held.path: "receipts"}
     return replace(run, series=levels.series, tags=run.tags | remark, files=files)
 

@@ -15,6 +15,11 @@ STEPS: Final = 1000
 """Steps from no noise to pure noise: MLflow's steps are whole numbers."""
 SECTION: Final = "sweep/"
 """What names of curves begin with: MLflow's charts make a section of it."""
+ABOUT: Final = (
+    f"Wordings compared at several noise levels; a step is a level, {STEPS} is pure noise. Exploratory: part of no "
+    "verdict, and corrected for nothing."
+)
+"""What the run says of itself where all contrasts have curves."""
 
 
 @dataclass(frozen=True)
