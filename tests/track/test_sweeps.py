@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from plantain.base import places
 from plantain.records.receipt import write_receipt
-from plantain.records.sweep import Level, Levels, SweepTable, SweptContrast
+from plantain.records.sweep import Levels, LevelTest, SweepTable, SweptContrast
 from plantain.track.audit.study import broken_tables
 from plantain.track.mlflow.check import check_runs
 from plantain.track.mlflow.projection import project
@@ -19,7 +19,7 @@ NAME = "sweep/target.log_rms.selective_heads_lower_bound"
 
 
 def level(sigma, heads, delta=1.5):
-    return Level(sigma=sigma, heads_lower_bound=heads, alive=75, p=0.01, floor=0.01, delta=delta,
+    return LevelTest(sigma=sigma, heads_lower_bound=heads, alive=75, p=0.01, floor=0.01, delta=delta,
                  concept_information=0.5)  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from plantain.measure.sides import sampled_records
 from plantain.measure.vectors import Looked
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.study_keys import Inputs, mismatch
-from plantain.records.sweep import Level, Levels, SweepTable, SweptContrast
+from plantain.records.sweep import Levels, LevelTest, SweepTable, SweptContrast
 
 
 def swept_records(
@@ -30,7 +30,7 @@ def swept_records(
     )
 
 
-def swept(
+def tested(
     captures: Iterable[tuple[float, Mapping[WordingMeasure, Looked]]],
     contrasts: Sequence[ExpandedContrast],
     inputs: Mapping[str, Inputs],
@@ -45,11 +45,11 @@ def swept(
         rules: of the tests.
     """
     chosen = plans(contrasts, rules)
-    found: dict[str, dict[WordingMeasure, list[Level]]] = {plan.contrast.name: {} for plan in chosen}
+    found: dict[str, dict[WordingMeasure, list[LevelTest]]] = {plan.contrast.name: {} for plan in chosen}
     for sigma, measures in captures:
         for plan in chosen:
             for measure, looked in measures.items():
-                found[plan.contrast.name].setdefault(measure, []).append(level(plan, looked, sigma, rules))
+                found[plan.contrast.name].setdefault(measure, []).append(level_test(plan, looked, sigma, rules))
     return {
         plan.contrast.name: SweptContrast(
             inputs=inputs[plan.contrast.name],
@@ -60,11 +60,11 @@ def swept(
     }
 
 
-def level(plan: Comparison, looked: Looked, sigma: float, rules: VerdictParams) -> Level:
+def level_test(plan: Comparison, looked: Looked, sigma: float, rules: VerdictParams) -> LevelTest:
     """The test of one contrast at one level: that of rung 3."""
     test = compare_rows(plan.rows(looked), None, rules)
     shifts = np.abs(test.delta[np.isfinite(test.delta)])
-    return Level(
+    return LevelTest(
         sigma=sigma,
         heads_lower_bound=test.lower_bound,
         alive=int(test.alive.sum()),

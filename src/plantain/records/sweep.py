@@ -16,7 +16,7 @@ NoiseLevel = Annotated[float, Field(gt=0, le=1)]
 Chance = Annotated[float, Field(gt=0, le=1)]
 
 
-class Level(Frozen):
+class LevelTest(Frozen):
     """The test of wordings at one noise level, floats to 6 significant digits."""
 
     sigma: NoiseLevel
@@ -32,7 +32,7 @@ class Level(Frozen):
     concept_information: float
 
 
-ByMeasure = dict[WordingMeasure, Annotated[list[Level], Field(min_length=1)]]
+ByMeasure = dict[WordingMeasure, Annotated[list[LevelTest], Field(min_length=1)]]
 """The levels by every measure that the captures kept, from pure noise down."""
 
 

@@ -36,7 +36,7 @@ def shared(params: Params, parent: ModelLock) -> Inputs:
     return shared_inputs(parent, params.capture, analysis, params.verdict, versions)
 
 
-def swept(params: Params, lock: ModelLock) -> Inputs:
+def sweep_inputs(params: Params, lock: ModelLock) -> Inputs:
     """What decides the numbers of a sweep beside the noise level: that stands in the table, level by level."""
     pure = params.model_copy(update={"capture": params.capture.model_copy(update={"sigma": 1.0})})
     return sweep_settings(shared(pure, lock), lock, params.verdict)

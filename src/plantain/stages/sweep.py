@@ -18,7 +18,7 @@ from plantain.base.files import digest
 from plantain.base.params import WordingMeasure
 from plantain.capture.cell import capture_cell
 from plantain.capture.forward import expect_levels
-from plantain.ladder.levels import swept, swept_records, wanted_inputs
+from plantain.ladder.levels import swept_records, tested, wanted_inputs
 from plantain.measure.vectors import Looked, every_measure
 from plantain.probe.records import Record
 from plantain.probe.store import read_contrasts, read_records
@@ -27,8 +27,7 @@ from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.sweep import SweepTable
 from plantain.records.units import read_units
-from plantain.stages.beside import reference_digests
-from plantain.stages.beside import swept as settings_of
+from plantain.stages.beside import reference_digests, sweep_inputs
 from plantain.stages.frame import Stage, run, stage
 
 
@@ -46,23 +45,23 @@ def main() -> None:
         expect_sweep(params.study.sigmas, lock)
         groups = read_units(current.read(places.units(model)))
         images = reference_digests(current, model, probe)
-        inputs = wanted_inputs(contrasts, everything, images, settings_of(params, lock), rules)
+        inputs = wanted_inputs(contrasts, everything, images, sweep_inputs(params, lock), rules)
         records = swept_records(everything, contrasts, rules)
-        passes = Passes(current, lock, records, groups)
-        entries = swept(passes.captured(), contrasts, inputs, rules)
+        captures = Captures(current, lock, records, groups)
+        entries = tested(captures.captured(), contrasts, inputs, rules)
         table = SweepTable(
             model=model,
             probe=probe,
             items=list(dict.fromkeys(record.item for record in records)),
             seed=params.capture.seeds[0],
-            sigmas=list(passes.sigmas),
+            sigmas=list(captures.sigmas),
             contrasts=entries,
         )
         current.out(path).write_bytes(table.to_bytes())
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = lock.sha256
         current.seeds = {"noise": [table.seed]}
-        passes.say()
+        captures.say()
 
 
 def expect_sweep(sigmas: Sequence[float], lock: ModelLock) -> None:
@@ -89,7 +88,7 @@ class Taken(NamedTuple):
 
 
 @dataclass
-class Passes:
+class Captures:
     """The captures of a sweep, one a noise level, and what its receipt says of them."""
 
     current: Stage

@@ -31,7 +31,7 @@ from plantain.records.summary import Summary, read_summary
 from plantain.records.sweep import Levels, read_sweep
 from plantain.records.units import read_units
 from plantain.records.verdict import Verdict
-from plantain.stages.beside import families, reference_digests, shared, swept
+from plantain.stages.beside import families, reference_digests, shared, sweep_inputs
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 
 PROTOCOL = "card"
@@ -148,7 +148,7 @@ def _swept(current: Stage, probe: str, model: str) -> Levels | None:
         return None
     contrasts = read_contrasts(current.read(places.contrasts(probe))).contrasts
     records = read_records(current.read(places.records(probe)))
-    settings = swept(current.params, _lock(current, model))
+    settings = sweep_inputs(current.params, _lock(current, model))
     wanted = wanted_inputs(contrasts, records, reference_digests(current, model, probe), settings, rules)
     return levels_of(read_sweep(current.read(path)), wanted, current.params.capture.sigma)
 

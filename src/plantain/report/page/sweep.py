@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from plantain.records.sweep import ByMeasure, Level, Levels
+from plantain.records.sweep import ByMeasure, Levels, LevelTest
 from plantain.report import words as wording
 from plantain.report.figures.levels import NAMES
 from plantain.report.result import Result
@@ -62,7 +62,7 @@ def problems(result: Result) -> list[str]:
     return [f"Not shown for {', '.join(names)}: {why}." for why, names in by_reason.items()]
 
 
-def sentence(result: Result) -> str:
+def curve_sentence(result: Result) -> str:
     """The curve of the main contrast in words, measure by measure."""
     found = levels(result)
     own = found.contrasts.get(result.main.contrast, {}) if found else {}
@@ -83,11 +83,11 @@ def _table(found: Levels, contrast: str) -> LevelTable:
     return LevelTable(contrast, tuple(rows))
 
 
-def _at(twin: ByMeasure, measure: str, sigma: float) -> Level | None:
+def _at(twin: ByMeasure, measure: str, sigma: float) -> LevelTest | None:
     return next((one for name, every in twin.items() if name == measure for one in every if one.sigma == sigma), None)
 
 
-def _row(one: Level, measure: str, twins: list[Level | None]) -> LevelRow:
+def _row(one: LevelTest, measure: str, twins: list[LevelTest | None]) -> LevelRow:
     return LevelRow(
         sigma=f"{one.sigma:g}",
         measure=measure,
@@ -101,7 +101,7 @@ def _row(one: Level, measure: str, twins: list[Level | None]) -> LevelRow:
     )
 
 
-def _twin(one: Level | None) -> str:
+def _twin(one: LevelTest | None) -> str:
     if one is None:
         return wording.DASH
     return f"{wording.bound_phrase(one.heads_lower_bound)}, p = {wording.number(one.p, 2)}"

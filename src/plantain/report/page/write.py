@@ -103,7 +103,7 @@ def _charts(result: Result) -> dict[str, Chart]:
             "split_half": (draw_charts.split_half_chart(result, main), wording.split_sentence(main)),
             "blocks": (draw_charts.blocks(result, main), _blocks_sentence(main)),
             "rank": (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank."),
-            "levels": (levels_chart(result), sweep.sentence(result)),
+            "levels": (levels_chart(result), sweep.curve_sentence(result)),
             "top": (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t."),
         }
         return {name: inline_chart(figure, label) for name, (figure, label) in figures.items() if figure is not None}

@@ -19,7 +19,7 @@ from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
-from plantain.track.mlflow.sweeps import ABOUT, Swept, swept
+from plantain.track.mlflow.sweeps import ABOUT, Swept, sweep_of
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
@@ -190,7 +190,7 @@ def _cell_runs(
         for stage in stages
         for run in _children(cell, stage, reader, times)
     ]
-    levels = swept(cell, results, reader)
+    levels = sweep_of(cell, results, reader)
     children += [_sweep(cell, levels, times)] if levels else []
     own = {"parent": parent.identity}
     return [

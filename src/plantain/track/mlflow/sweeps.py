@@ -6,7 +6,7 @@ from typing import Final
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
-from plantain.records.sweep import Level, Levels
+from plantain.records.sweep import Levels, LevelTest
 from plantain.records.verdict import read_verdict
 from plantain.track.mlflow.profiles import Series, written
 from plantain.track.results import Cell, Held, Reader, Results, parse_receipt
@@ -34,7 +34,7 @@ class Swept:
     """Why contrasts have no curve; empty where all have."""
 
 
-def swept(cell: Cell, results: Results, reader: Reader) -> Swept | None:
+def sweep_of(cell: Cell, results: Results, reader: Reader) -> Swept | None:
     """What stands of a cell's sweep; None where none was made, or its table is not what its receipt says.
 
     None before a verdict too: a stage that logs itself as it ends cannot say whether the table is the cell's own.
@@ -84,7 +84,7 @@ def curves(found: Levels) -> Series:
     return {name: tuple(points) for name, points in series.items()}
 
 
-def _values(level: Level) -> dict[str, float]:
+def _values(level: LevelTest) -> dict[str, float]:
     """Under the names that metrics have."""
     known = {
         "selective_heads_lower_bound": level.heads_lower_bound,
