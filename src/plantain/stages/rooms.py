@@ -37,6 +37,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     "publish": (*_REPORT, "track"),
     "nulls": _STUDY,
     "replicate": _STUDY,
+    "sweep": _STUDY,
 }
 """Rooms of each stage, in the order of data flow. A test compares them with what the stage imports."""
 
@@ -46,6 +47,7 @@ SHARED: Final[dict[str, tuple[str, ...]]] = {
     "verdict": ("beside",),
     "nulls": ("beside",),
     "replicate": ("beside",),
+    "sweep": ("beside",),
 }
 """Modules beside its own that a stage shares with others; every stage has ``frame`` and this one."""
 
