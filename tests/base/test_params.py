@@ -85,6 +85,13 @@ def test_the_shipped_params_are_typed():
         ("  attention: native", "  attention: quick", "capture.attention", "not one of [native"),
         ("  seeds: [0]", "  seeds: [0, 0]", "capture.seeds", "distinct"),
         ("thresholds: [3.0, 5.0]", "thresholds: [2.0, 5.0]", "analyses.card.thresholds", "the first is 3"),
+        ("[0.8, 0.6, 0.4, 0.2]", "[0.8, 0]", "study.sigmas.1", "0 lies outside [0.001, 1]"),
+        ("[0.8, 0.6, 0.4, 0.2]", "[1.2, 0.4]", "study.sigmas.0", "1.2 lies outside [0.001, 1]"),
+        ("[0.8, 0.6, 0.4, 0.2]", "[0.8, 0.4, 0.8]", "study.sigmas.2", "0.8 stands twice"),
+        ("[0.8, 0.6, 0.4, 0.2]", "[0.8, 0.4, 0.4001]", "study.sigmas.2", "0.4001 stands twice, to three decimals"),
+        ("[0.8, 0.6, 0.4, 0.2]", "[0.9999]", "study.sigmas.0", "0.9999 stands twice"),
+        ("[0.8, 0.6, 0.4, 0.2]", "0.8", "study.sigmas", "0.8 is not a list"),
+        ("  sigmas: [0.8, 0.6, 0.4, 0.2]", "  sigma: [0.8]", "study.sigma", "no key 'sigma'"),
         ("flips: 201", "flips: some", "analyses.card.flips", "'some' is not a whole number or exact"),
         ("    of: tiny\n", "    of: klein-base-4b-untrained\n", "models.tiny-untrained.of", "not a model with weights"),
         ("    repo: black-forest-labs/FLUX.2-klein-base-4B\n", "", "models.klein-base-4b", "needs `repo`"),
@@ -152,6 +159,24 @@ def test_a_number_for_a_name_is_told_at_its_line(tmp_path):
         read_params(path)
     assert path.read_text().splitlines()[caught.value.line - 1].startswith("  7:")
     assert caught.value.fix == "put it in quotes."
+
+
+@pytest.mark.parametrize("sigmas", ["[]", "[1.0]", "[1, 0.5]"])
+def test_a_sweep_may_be_empty_and_may_name_the_runs_own_level(tmp_path, sigmas):
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text().replace("[0.8, 0.6, 0.4, 0.2]", sigmas, 1))
+    assert read_params(path).study.sigmas == YAML(typ="safe").load(sigmas)
+
+
+def test_a_file_of_before_there_was_a_sweep_has_none_and_an_empty_section_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    before, _, after = SHIPPED.read_text().partition("study:\n")
+    rest = after.partition("\n\n")[2]
+    path.write_text(before + rest)
+    assert read_params(path).study.sigmas == []
+    path.write_text(f"{before}study:\n\n{rest}")
+    with pytest.raises(InputError, match="the section `study` is missing, or empty"):
+        read_params(path)
 
 
 def test_the_plain_pipeline_path_takes_no_other_kernels(tmp_path):
@@ -223,7 +248,7 @@ def numbers(kind, keys=()):
 def test_every_number_has_its_interval_and_a_usual_value_inside():
     schema = TypeAdapter(Params).json_schema()
     found = dict(numbers(Params))
-    assert len(found) == 37
+    assert len(found) == 38
     for keys, kind in found.items():
         node = Place.at(schema, keys)
         assert type(node.usual) is kind, keys

@@ -31,11 +31,13 @@ def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, caps
         main()
     assert ended.value.code in (0, None)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    study = {(line[0], line[1]): line for line in lines if len(line) > 2 and line[2].startswith("(")}
+    rows = [line for line in lines if len(line) > 2 and line[2].startswith("(")]
+    study = {(line[0], line[1], "noise" in line): line for line in rows}
     receipts = [json.loads(path.read_text()) for path in RECEIPTS]
-    assert len(receipts) == len(study) == 6
+    assert len(receipts) == len(study) == len(rows) == 10
     for receipt in receipts:
-        assert f"{receipt['notes']['passes']:,}" in study[receipt["probe"], receipt["model"]]
+        key = receipt["probe"], receipt["model"], receipt["stage"] == "sweep"
+        assert f"{receipt['notes']['passes']:,}" in study[key]
 
 
 @pytest.fixture

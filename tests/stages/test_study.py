@@ -105,8 +105,12 @@ def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):
         ("nulls", "otherview", "tiny-reinit"),
         ("nulls", "otherview", "tiny-shuffle"),
         ("replicate", "otherview", "tiny"),
+        ("sweep", "otherview", "tiny"),
     ]
-    assert list(jobs(params, cells[2:])) == [("replicate", "otherview", "klein-random")]
+    assert list(jobs(params, cells[2:])) == [
+        ("replicate", "otherview", "klein-random"),
+        ("sweep", "otherview", "klein-random"),
+    ]
     ran = []
 
     class Done:
@@ -114,8 +118,8 @@ def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):
 
     monkeypatch.setattr("plantain.stages.study.subprocess.run", lambda command, **_: ran.append(command[2:]) or Done())
     assert study(params, cells) == 0
-    assert len(ran) == 4
+    assert len(ran) == 7
     assert ran[0] == ["plantain.stages.nulls", "otherview", "tiny-reinit"]
     Done.returncode = 2
     assert study(params, cells) == 2
-    assert len(ran) == 5
+    assert len(ran) == 8

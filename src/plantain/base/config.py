@@ -43,6 +43,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     for name in params.models:
         _check_model(source, params, name)
     _check_capture(source, params.capture)
+    _check_study(source, params.study.sigmas, params.capture.sigma)
     for name, analysis in params.analyses.items():
         _check_analysis(source, name, analysis)
     if VERDICT_ANALYSIS not in params.analyses:
@@ -57,8 +58,8 @@ def _check_sections(source: YamlFile) -> None:
     if not isinstance(source.data, dict):
         what = "the file is empty" if source.data is None else "this is no mapping of sections"
         raise source.error(f"{what}.", fix=fix)
-    for section in Params.model_fields:
-        if not isinstance(source.data.get(section), dict):
+    for section, field in Params.model_fields.items():
+        if (field.is_required() or section in source.data) and not isinstance(source.data.get(section), dict):
             raise source.error(f"the section `{section}` is missing, or empty.", section, fix=fix)
 
 
@@ -96,7 +97,8 @@ def _texts(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], 
 def _typed(source: YamlFile) -> Params:
     """The file with its interpolations resolved, which may name a default, and every field of its type."""
     try:
-        whole = OmegaConf.create(source.data | {name: own | source.data[name] for name, own in _defaults().items()})
+        defaults = {name: own | source.data.get(name, {}) for name, own in _defaults().items()}
+        whole = OmegaConf.create(source.data | defaults)
         data = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         keys = _keys(str(error.full_key or ""))
@@ -194,6 +196,16 @@ def _check_capture(source: YamlFile, capture: CaptureParams) -> None:
     if capture.path is CapturePath.pipeline and capture.kernels():
         fix = "set capture.path: fast, or leave attention and compile out."
         raise source.error("the plain pipeline path computes the plain way.", "capture", "path", fix=fix)
+
+
+def _check_study(source: YamlFile, sigmas: list[float], own: float) -> None:
+    """Levels are told apart by their steps of 1000, as MLflow's charts have them."""
+    steps = [round(1000 * sigma) for sigma in sigmas]
+    for index, sigma in enumerate(sigmas):
+        if steps[index] in steps[:index] or (steps[index] == round(1000 * own) and sigma != own):
+            problem = f"noise level {sigma:g} stands twice, to three decimals."
+            fix = "list each level once; that of capture.sigma is added by itself."
+            raise source.error(problem, "study", "sigmas", index, fix=fix)
 
 
 def _check_analysis(source: YamlFile, name: str, analysis: AnalysisParams) -> None:

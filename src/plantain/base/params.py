@@ -228,6 +228,20 @@ class VerdictParams(Section):
     seed: Seed = 0
 
 
+NoiseLevel = Annotated[float, Field(ge=0.001, le=1, examples=[0.8])]
+
+
+class StudyParams(Section):
+    """What ``plantain run --study`` looks at beside what the verdict needs."""
+
+    sigmas: list[NoiseLevel] = []
+    """Noise levels of the sweep; the run's own is added, and an empty list is no sweep."""
+
+    def levels(self, own: float) -> tuple[float, ...]:
+        """Every level of the sweep from pure noise down, the run's ``own`` among them; none where there is no sweep."""
+        return tuple(sorted({own, *self.sigmas}, reverse=True)) if self.sigmas else ()
+
+
 class ReportParams(Section):
     """How pictures are drawn."""
 
@@ -255,3 +269,5 @@ class Params(Section):
     verdict: VerdictParams
     report: ReportParams
     tracking: TrackingParams
+    study: StudyParams = StudyParams()
+    """Left out in the files of workspaces that were made before there was a sweep."""

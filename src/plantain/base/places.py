@@ -207,6 +207,11 @@ def causal(model: str, probe: str) -> Path:
     return STUDY / "causal" / model / f"{probe}.json"
 
 
+def sweep(model: str, probe: str) -> Path:
+    """What other noise levels give, in git."""
+    return STUDY / "sweeps" / model / f"{probe}.json"
+
+
 def receipt(stage: str, *, model: str | None = None, probe: str | None = None) -> Path:
     """``receipts/<stage>/<model>/<probe>.json`` with the parts that apply; ``all.json`` where none does."""
     parts = [part for part in (model, probe) if part]

@@ -5,7 +5,7 @@ ends at the last projection that is measured. On a CPU in float32, one pass at a
 the plain call bit for bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.hooks import Capture, Layout, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
-from plantain.model.load import load_scheduler, load_vae
+from plantain.model.load import load_scheduler, load_vae, resolve_device
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch, Pass
 from plantain.records.lock import ModelLock
@@ -66,11 +66,19 @@ class Scene:
         noise = _noise(one.seed, (1, channels, *self.grid))
         if self.sigma == 1.0 or one.reference is None:
             return noised(noise, None, self.sigma)
-        clean = self.references[one.reference].grid.cpu()
-        if clean.shape != noise.shape:
+        return noised(noise, self.clean(one.reference), self.sigma)
+
+    def clean(self, name: str) -> torch.Tensor:
+        """The latents of a reference, (1, channels, height, width), on the CPU.
+
+        Raises:
+            InputError: it has another size than the image to be denoised, so that no level below 1 can be made of it.
+        """
+        found = self.references[name].grid.cpu()
+        if found.shape[2:] != self.grid:
             fix = "use references of the model's height and width, or capture.sigma: 1.0."
-            raise InputError(f"reference '{one.reference}' has another size than the image to be denoised.", fix=fix)
-        return noised(noise, clean, self.sigma)
+            raise InputError(f"reference '{name}' has another size than the image to be denoised.", fix=fix)
+        return found
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,24 @@ def prepare_scene(images: Mapping[str, Path], lock: ModelLock, sigma: float, dev
     del pipeline, vae
     release(device, lock.components["vae"])
     return Scene(found, (lock.height // multiple, lock.width // multiple), scheduler, sigma)
+
+
+def expect_levels(images: Mapping[str, Path], lock: ModelLock, sigmas: Collection[float]) -> None:
+    """Refuse what no pass can be at some noise level, before any pass at another one.
+
+    Args:
+        images: reference name to its image.
+        lock: the model.
+        sigmas: effective noise levels.
+
+    Raises:
+        InputError: the scheduler makes another level of one, or a reference has another size than what is denoised.
+    """
+    scene = prepare_scene(images, lock, min(sigmas), resolve_device(lock.device))
+    for sigma in sigmas:
+        timestep(scene.scheduler, sigma, scene.positions)
+    for name in scene.references if scene.sigma < 1.0 else ():
+        scene.clean(name)
 
 
 def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams) -> Runner:

@@ -92,7 +92,8 @@ def _cells(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
 
 
 def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
-    """The untrained draws and the further seeds and images; a family is not drawn for its forecast."""
+    """The untrained draws, the further seeds and images, the noise levels; a family is not drawn for its forecast."""
+    from plantain.ladder.levels import swept_records
     from plantain.measure.sides import sampled_records
     from plantain.stages.replicate import noise_seeds, with_alternatives
     from plantain.stages.study import jobs
@@ -106,6 +107,14 @@ def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
             first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
             yield Planned(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
+            continue
+        if stage == "sweep":
+            # A level costs what a noise seed does.
+            levels = list(range(len(params.study.levels(params.capture.sigma))))
+            capture = params.capture.model_copy(update={"seeds": levels})
+            once = swept_records(asked.records, asked.contrasts, rules)
+            own = declared_lock(params, model)
+            yield Planned(probe, f"{model} ({len(levels)} noise levels)", once, (), own, capture)
             continue
         count = {one.name: rules.references if one.prompt is not None else 1 for one in asked.references}
         versions = {name: tuple(f"{name}_{at}" for at in range(number)) for name, number in count.items()}

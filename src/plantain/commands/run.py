@@ -26,7 +26,9 @@ from plantain.track.owned import refuse_damaged
 
 Probes = Annotated[list[str] | None, typer.Argument(help="Probes to run; all of run.probes where none is named.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model (may be repeated).")]
-Study = Annotated[bool, typer.Option("--study", help="Then draw untrained models, seeds and images: minutes to hours.")]
+Study = Annotated[
+    bool, typer.Option("--study", help="Then untrained draws, further seeds, images, noise levels: minutes to hours.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
 Device = Annotated[str | None, typer.Option("--device", help="With --dry-run: as on cpu or cuda, be it here or not.")]
 

@@ -115,6 +115,14 @@ def replication_settings(shared: Inputs, lock: ModelLock, reference: ReferencePa
     }
 
 
+def sweep_settings(shared: Inputs, lock: ModelLock, rules: VerdictParams) -> Inputs:
+    """What decides the numbers of every noise level; ``shared`` is that of pure noise, whatever the run's own level."""
+    return shared | {
+        "weights": lock.components["transformer"].weights_sha256,
+        "rules": [float(rules.alpha), rules.permutations, str(rules.family), rules.shift, rules.seed],
+    }
+
+
 def mismatch(made: Inputs, wanted: Inputs) -> str:
     """Which inputs of a table are not those of the cell at hand; empty where all are."""
     names = [name for name in sorted({*made, *wanted}) if made.get(name) != wanted.get(name)]

@@ -9,6 +9,7 @@ from pydantic import Field
 from plantain.base.errors import restored
 from plantain.base.params import WordingMeasure
 from plantain.records.base import ExactNumber, Frozen, absent, read
+from plantain.records.sweep import Levels
 
 SCHEMA: Final = "plantain.verdict/1"
 NAMES: Final = (
@@ -230,12 +231,15 @@ class Verdict(Climb):
     """What the confirmatory climb compares wordings by."""
     measures: dict[WordingMeasure, Climb] = Field(default={})
     """The climbs of the same contrast by the other measures; exploratory."""
+    levels: Levels | None = Field(default=None, exclude_if=absent)
+    """The same at other noise levels, a description; absent where no sweep was made."""
 
 
-def read_verdict(path: Path) -> Verdict:
-    """Read the verdict of a cell.
+def read_verdict(source: Path | bytes, file: Path | None = None) -> Verdict:
+    """Read the verdict of a cell; ``file`` says where ``source`` is from where that is bytes.
 
     Raises:
         InputError: it is missing or damaged.
     """
-    return read(path, Verdict, what="a verdict", fix=restored(path))
+    place = source if isinstance(source, Path) else file
+    return read(source, Verdict, what="a verdict", fix=restored(place or Path()), file=place)

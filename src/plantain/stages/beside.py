@@ -11,7 +11,7 @@ from plantain.ladder.beside import inputs_of
 from plantain.measure.plan import plans
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.lock import ModelLock
-from plantain.records.study_keys import Inputs, shared_inputs
+from plantain.records.study_keys import Inputs, shared_inputs, sweep_settings
 from plantain.stages.frame import Stage
 
 
@@ -34,6 +34,12 @@ def shared(params: Params, parent: ModelLock) -> Inputs:
     """What decides the numbers of every table beside a model."""
     analysis, versions = params.analyses[VERDICT_ANALYSIS], declared_versions()["capture"]
     return shared_inputs(parent, params.capture, analysis, params.verdict, versions)
+
+
+def sweep_inputs(params: Params, lock: ModelLock) -> Inputs:
+    """What decides the numbers of a sweep beside the noise level: that stands in the table, level by level."""
+    pure = params.model_copy(update={"capture": params.capture.model_copy(update={"sigma": 1.0})})
+    return sweep_settings(shared(pure, lock), lock, params.verdict)
 
 
 def inputs_by_contrast(

@@ -38,6 +38,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     "nulls": _STUDY,
     "replicate": _STUDY,
     "intervene": (*_CAPTURE, "measure", "stats", "ladder", "causal"),
+    "sweep": _STUDY,
 }
 """Rooms of each stage, in the order of data flow. A test compares them with what the stage imports."""
 
@@ -48,6 +49,7 @@ SHARED: Final[dict[str, tuple[str, ...]]] = {
     "nulls": ("beside",),
     "replicate": ("beside",),
     "intervene": ("beside",),
+    "sweep": ("beside",),
 }
 """Modules beside its own that a stage shares with others; every stage has ``frame`` and this one."""
 

@@ -1,7 +1,7 @@
 """The study: what a default run leaves out. Untrained draws for rung 4, further noise seeds and images for rung 6.
 
-It takes what `dvc repro` has made, writes tables into ``reports/study``, and leaves them
-to be committed; the next `dvc repro` uses them.
+Other noise levels are swept over as well, which decides nothing. The study takes what `dvc repro` has made, writes
+tables into ``reports/study``, and leaves them to be committed; the next `dvc repro` uses them.
 """
 
 import os
@@ -20,7 +20,7 @@ StudyJob = tuple[str, str, str]
 
 
 def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
-    """Draw the untrained families of every cell's model and replicate the models with weights.
+    """Draw the untrained families of every cell's model, replicate the models with weights, and sweep all of them.
 
     Args:
         params: of the run.
@@ -61,6 +61,9 @@ def jobs(params: Params, cells: Iterable[tuple[str, str]]) -> Iterator[StudyJob]
         if not untrained:
             yield "replicate", probe, model
             yield from (("intervene", probe, name) for name in (model, *_ranked(params, model)))
+        if params.study.sigmas and declared.seeds is None:
+            # An untrained twin too: what a model that knows nothing gives is what its curve is read beside.
+            yield "sweep", probe, model
 
 
 def _ranked(params: Params, model: str) -> list[str]:

@@ -1,5 +1,6 @@
 """``verdict``: how far up the ladder of claims each cell reaches. One stage over all cells: models are compared."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from plantain.base.files import readable_json, write_atomic
 from plantain.ladder.beside import Sources
 from plantain.ladder.holm import corrected
 from plantain.ladder.judge import CellEvidence, FixedRules, judge
+from plantain.ladder.levels import levels_of, wanted_inputs
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
@@ -27,9 +29,10 @@ from plantain.records.study import (
     read_replications,
 )
 from plantain.records.summary import Summary, read_summary
+from plantain.records.sweep import Levels, read_sweep
 from plantain.records.units import read_units
 from plantain.records.verdict import Verdict
-from plantain.stages.beside import families, reference_digests, shared
+from plantain.stages.beside import families, reference_digests, shared, sweep_inputs
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 
 PROTOCOL = "card"
@@ -53,7 +56,7 @@ def main() -> None:
             found.setdefault(model, {})[probe] = judge(cell, rules)
         together = {model: corrected(verdicts, rules.rules) for model, verdicts in found.items()}
         for probe, model in cells:
-            verdict = together[model][probe]
+            verdict = together[model][probe].model_copy(update={"levels": levels(current, probe, model, cells)})
             write_atomic(folder / model / f"{probe}.json", verdict.to_bytes())
             numbers.setdefault(probe, {})[model] = verdict.metrics
             print(f"{probe}@{model}: {verdict.sentence}")
@@ -140,6 +143,27 @@ def _causal(current: Stage, probe: str, model: str) -> CausalTable | None:
 def _causal_draws(current: Stage, probe: str, parent: str) -> tuple[CausalDraws, ...]:
     paths = [places.causal(family, probe) for family in families(current.params, parent)]
     return tuple(read_causal_draws(current.read(path)) for path in paths if path.exists())
+
+
+def levels(current: Stage, probe: str, model: str, cells: Iterable[tuple[str, str]]) -> Levels | None:
+    """What the sweeps of a cell and of its untrained twins say of other noise levels; None where there is no own."""
+    own = _swept(current, probe, model)
+    if own is None:
+        return None
+    names = [other for at, other in cells if at == probe and _lock(current, other).of == model]
+    twins = {other: found.contrasts for other in names if (found := _swept(current, probe, other)) is not None}
+    return own.model_copy(update={"twins": {name: found for name, found in twins.items() if found}})
+
+
+def _swept(current: Stage, probe: str, model: str) -> Levels | None:
+    path, rules = places.sweep(model, probe), current.params.verdict
+    if not path.exists():
+        return None
+    contrasts = read_contrasts(current.read(places.contrasts(probe))).contrasts
+    records = read_records(current.read(places.records(probe)))
+    settings = sweep_inputs(current.params, _lock(current, model))
+    wanted = wanted_inputs(contrasts, records, reference_digests(current, model, probe), settings, rules)
+    return levels_of(read_sweep(current.read(path)), wanted, current.params.capture.sigma)
 
 
 def _embeddings(current: Stage, probe: str, model: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None":

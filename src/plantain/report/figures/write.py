@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from plantain.report.figures import charts as draw_charts
 from plantain.report.figures import heatmaps as draw_maps
 from plantain.report.figures.directions import directions
+from plantain.report.figures.levels import levels_chart
 from plantain.report.figures.style import plantain_style, save
 from plantain.report.result import Analysis, Result
 
@@ -31,6 +32,9 @@ def _figures(result: Result) -> Iterator[tuple[str, Figure]]:
     if beside_magnitude is not None:
         yield "directions", beside_magnitude
     yield from _charts(result, main)
+    levels = levels_chart(result)
+    if levels is not None:
+        yield "levels", levels
     if card and card.label != main.label:
         yield from _charts(result, card)
     beside = list(result.analyses(main.name))

@@ -42,7 +42,8 @@ class Thumbnail:
 
 CONTENTS: Final = (
     ("verdict-section", "Behind the verdict"), ("asked", "What was asked"), ("map-section", "The map"),
-    ("ladder", "The ladder"), ("sure", "How sure"), ("controls", "Controls"),
+    ("ladder", "The ladder"), ("sure", "How sure"),
+    ("noise-levels", "Other noise levels"), ("controls", "Controls"),
     ("not-shown", "What it does not show"), ("prompts", "Prompts"), ("methods", "Methods"),
     ("lineage", "Where it comes from"), ("files", "Files"),
 )  # fmt: skip

@@ -15,9 +15,10 @@ from plantain.base.files import write_atomic
 from plantain.report import by_measure, ladder
 from plantain.report import words as wording
 from plantain.report.figures import charts as draw_charts
+from plantain.report.figures.levels import levels_chart
 from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, Caption, caption, plantain_style, themed_svg
 from plantain.report.metric_rows import metric_rows
-from plantain.report.page import lineage, links, sections
+from plantain.report.page import lineage, links, sections, sweep
 from plantain.report.payload import overlay, payload
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
@@ -85,6 +86,7 @@ def template(name: str, scripts: tuple[str, ...], *, beside: bool = False) -> An
         "ladder": ladder,
         "lineage": lineage,
         "links": links,
+        "sweep": sweep,
     }
     environment.globals.update(known, policy=policy, style=Markup(_text("style.css")), script=Markup(script))
     environment.filters["breakable"] = breakable
@@ -108,6 +110,7 @@ def _charts(result: Result) -> dict[str, Chart]:
             "split_half": (draw_charts.split_half_chart(result, main), wording.split_sentence(main)),
             "blocks": (draw_charts.blocks(result, main), _blocks_sentence(main)),
             "rank": (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank."),
+            "levels": (levels_chart(result), sweep.curve_sentence(result)),
             "top": (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t."),
         }
         return {name: inline_chart(figure, label) for name, (figure, label) in figures.items() if figure is not None}

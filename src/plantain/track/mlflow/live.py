@@ -31,8 +31,8 @@ def log_stage(
     stages are left out: they may be those of an earlier run. ``analyses`` are the declared ones: they tell runs apart
     before the stage that reads them has ended.
     """
-    if probe is None or model is None:
-        return None
+    if probe is None or model is None or stage not in ORDER:
+        return None  # tables of the study have no place in the order; `publish` logs what there is of them
     reader = FolderReader(root)
     cell = read_cell(reader, probe, model)
     until = ORDER[: ORDER.index(stage) + 1]

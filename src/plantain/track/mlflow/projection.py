@@ -19,6 +19,7 @@ from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
+from plantain.track.mlflow.sweeps import ABOUT, Swept, sweep_of
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
@@ -77,7 +78,7 @@ class RunSpec:
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     series: Series = field(default_factory=dict)
-    """Profiles over blocks, by metric name."""
+    """Profiles over blocks, and curves over noise levels, by metric name."""
     datasets: tuple[DatasetSpec, ...] = ()
     images: tuple[str, ...] = ()
     """Figures, by path."""
@@ -130,7 +131,7 @@ def project(
         run
         for cell in results.cells
         if cell.capture_key
-        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times, analyses or {})
+        for run in _cell_runs(cell, verdict_numbers(cell, results), reader, times, analyses or {}, results)
     ]
     runs += [_of(experiment, _single(stage, held, results, times)) for stage, held in results.singles.items()]
     url = remote_url(root)
@@ -174,7 +175,12 @@ def verdict_numbers(cell: Cell, results: Results) -> dict[str, float]:
 
 
 def _cell_runs(
-    cell: Cell, verdict: Mapping[str, float], reader: Reader, times: Times, analyses: Mapping[str, Any]
+    cell: Cell,
+    verdict: Mapping[str, float],
+    reader: Reader,
+    times: Times,
+    analyses: Mapping[str, Any],
+    results: Results,
 ) -> list[RunSpec]:
     blocks = profiles(cell, reader)
     parent = _of(times.experiment, _parent(cell, verdict, blocks, reader, times, analyses))
@@ -184,6 +190,8 @@ def _cell_runs(
         for stage in stages
         for run in _children(cell, stage, reader, times)
     ]
+    levels = sweep_of(cell, results, reader)
+    children += [_sweep(cell, levels, times)] if levels else []
     own = {"parent": parent.identity}
     return [
         parent,
@@ -275,6 +283,14 @@ def _stage(cell: Cell, held: Held, times: Times) -> RunSpec:
         metrics=_sizes(held),
         datasets=_datasets(cell) if stage != "model" else (),
     )
+
+
+def _sweep(cell: Cell, levels: Swept, times: Times) -> RunSpec:
+    """Other noise levels, from the study: curves, and why some are missing."""
+    run = _stage(cell, levels.held, times)
+    remark = {"mlflow.note.content": levels.remark or ABOUT}
+    files = {levels.table: "study", levels.held.path: "receipts"}
+    return replace(run, series=levels.series, tags=run.tags | remark, files=files)
 
 
 def _sizes(held: Held) -> dict[str, float]:

@@ -274,7 +274,8 @@ def _contradicts(run: Run, spec: RunSpec) -> bool:
     other run follow from its receipt, so that a different value there was not written by plantain.
     """
     params = any(spec.params.get(name) != value for name, value in run.data.params.items())
-    numbers = {name: value for name, value in run.data.metrics.items() if not name.startswith(SECTION)}
+    drawn = {name for name in run.data.metrics if name.startswith(SECTION) or name in spec.series}
+    numbers = {name: value for name, value in run.data.metrics.items() if name not in drawn}
     extra = any(name not in spec.metrics for name in numbers)
     profile = SERIES in run.data.tags and bool(spec.series) and run.data.tags[SERIES] != series_sha256(spec.series)
     fixed = spec.kind != "cell"
