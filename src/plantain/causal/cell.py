@@ -13,7 +13,9 @@ from plantain.base.errors import InputError
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, VerdictParams, WordingMeasure
 from plantain.capture.progress import Lines
+from plantain.causal.cost import SwapCost, swap_cost
 from plantain.causal.examine import Curve, Donated, curve, donate, pairs_of, single_mediation
+from plantain.causal.heads import TokenRoute, all_heads
 from plantain.causal.identities import Identities, check_identities
 from plantain.causal.mediation import rounding_floor
 from plantain.causal.theatre import Theatre
@@ -48,6 +50,12 @@ class CausalCell:
     """Condition and item to the pass."""
     images: Mapping[str, Path]
     inputs: Inputs
+
+    @property
+    def cost(self) -> SwapCost:
+        """What the cell takes, in forwards."""
+        heads = all_heads(self.lock.geometry, TokenRoute.image)
+        return swap_cost(self.design, heads, self.lock, self.rules.swapped)
 
     def pass_of(self, condition: str, item: str) -> Pass:
         """The pass of a wording."""
@@ -97,12 +105,13 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
     )
 
 
-def causal_table(cell: CausalCell, rows: tuple[Floats, Floats]) -> CausalTable:
+def causal_table(cell: CausalCell, rows: tuple[Floats, Floats], measure: WordingMeasure) -> CausalTable:
     """Every test and description of a network.
 
     Args:
         cell: what is swapped.
-        rows: the selection wordings of both sides by the confirmatory measure, ``(wordings, heads)`` or of vectors.
+        rows: the selection wordings of both sides, ``(wordings, heads)`` or of vectors: what the map is made of.
+        measure: what they are measured by.
 
     Raises:
         InputError: rounding drowns what the sides change.
@@ -123,7 +132,7 @@ def causal_table(cell: CausalCell, rows: tuple[Floats, Floats]) -> CausalTable:
         probe=cell.probe,
         contrast=cell.contrast,
         inputs=cell.inputs,
-        measure=WordingMeasure(cell.rules.measure),
+        measure=measure,
         chosen_by=CHOSEN_BY,
         items={"selection": list(cell.design.selection.items), "test": list(cell.design.test.items)},
         wordings={"selection": _names(cell.design.selection), "test": _names(cell.design.test)},

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plantain.causal.heads import HeadSet, blocks_in, first_block
-from plantain.records.lock import Geometry
+from plantain.measure.halves import CausalDesign
+from plantain.records.lock import Geometry, ModelLock
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,33 @@ def passes_of(geometry: Geometry, sets: Sequence[HeadSet], pairs: int, *, direct
     blocks = blocks_in(geometry)
     share = sum(1.0 - first_block(heads, geometry) / blocks for heads in sets)
     return SwapCost(2 * pairs, pairs * directions * len(sets), pairs * (2 + directions * share))
+
+
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Heads that are swapped together in the curve, as far as there are so many."""
+RANDOM_SETS = 3
+"""Matched random sets of every size."""
+
+
+def swap_cost(design: CausalDesign, heads: HeadSet, lock: ModelLock, share: float) -> SwapCost:
+    """What one cell takes, or a family with its draws: choosing, donors, and for a model every head and the curve.
+
+    Args:
+        design: halves of wordings and items, and recipients.
+        heads: every head.
+        lock: the model; ``seeds`` are the draws of a family.
+        share: of the heads, that are in the set.
+    """
+    selection, test = design.selection, design.test
+    donors, items = len(test.a) + len(test.b), len(test.items)
+    clean = (len(selection.a) + len(selection.b)) * len(selection.items) + items * (donors + len(design.recipients))
+    swapped = items * donors * len(design.recipients)
+    once = SwapCost(clean, swapped, float(clean + swapped))
+    if lock.seeds:
+        draws = len(lock.seeds)
+        return SwapCost(once.clean * draws, once.swapped * draws, once.forwards * draws)
+    pairs = items * min(len(test.a), len(test.b))
+    singles = passes_of(lock.geometry, [HeadSet((head,)) for head in heads], pairs)
+    sizes = [size for size in SIZES if size < len(heads)]
+    sets = len(sizes) * (2 + RANDOM_SETS)
+    return once + singles + SwapCost(2 * pairs, 2 * pairs * sets, float(2 * pairs * (1 + sets)))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from plantain.causal.clean import CleanPass, span_of
+from plantain.causal.cost import RANDOM_SETS, SIZES
 from plantain.causal.heads import Head, HeadSet, TokenRoute
 from plantain.causal.heads_map import SwapPair, mediate, single_head_mediation
 from plantain.causal.mediation import relative_change
@@ -23,10 +24,6 @@ from plantain.records.keys import Pass
 Floats = NDArray[np.float64]
 PassOf = Callable[[str, str], Pass]
 """From condition and item to the pass."""
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Heads of the curve, as far as there are so many."""
-RANDOM_SETS = 3
-"""Matched random sets of every size."""
 
 
 @dataclass(frozen=True)

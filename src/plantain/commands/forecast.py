@@ -13,7 +13,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
 from plantain.probe.expand import expand
-from plantain.probe.records import Expansion, Record, ReferenceRecord
+from plantain.probe.records import Contrasts, Expansion, Record, ReferenceRecord
 from plantain.probe.sampling import item_subsets
 from plantain.probe.spec import read_probe
 from plantain.records.lock import NOT_FETCHED, ModelLock, read_lock
@@ -53,8 +53,37 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     devices = " and ".join(sorted({found.device for found in plans}))
     print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
+    if study:
+        _print_swaps(params, cells)
     for sentence in [*_remarks(plans), *_to_fetch(params, unfetched)]:
         print(sentence)
+
+
+def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
+    """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
+    from plantain.capture.plan import pass_flops, pass_positions, rate
+    from plantain.causal.cost import swap_cost
+    from plantain.causal.heads import TokenRoute, all_heads
+    from plantain.ladder.judge import confirmatory
+    from plantain.measure.halves import causal_design
+    from plantain.stages.study import jobs
+
+    for stage, probe, model in dict.fromkeys(jobs(params, cells)):
+        if stage != "intervene":
+            continue
+        asked, entry = _expanded(probe), params.models[model]
+        items = tuple(dict.fromkeys(record.item for record in asked.records))
+        known = Contrasts(probe, items, (), asked.contrasts, asked.neutral)
+        design = causal_design(confirmatory(known), asked.neutral, items, params.verdict.swapped_items)
+        if design.problem:
+            print(f"{probe} {model}: no heads are swapped: {design.problem}.")
+            continue
+        lock = declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
+        heads = all_heads(lock.geometry, TokenRoute.image)
+        cost = swap_cost(design, heads, lock, params.verdict.swapped)
+        known_rate = rate(lock, lock.device)
+        seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / known_rate.flops
+        print(f"{probe} {model}: {cost.swapped:,} swaps of heads, {cost.forwards:,.0f} forwards, {_duration(seconds)}.")
 
 
 def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:
@@ -107,6 +136,8 @@ def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
             drawn = lock.model_copy(update={"name": model, "seeds": list(range(entry.seeds or 1))})
             first = params.capture.model_copy(update={"seeds": params.capture.seeds[:1]})
             yield Planned(probe, f"{model} ({len(drawn.seeds)} draws)", records, (), drawn, first)
+            continue
+        if stage == "intervene":
             continue
         if stage == "sweep":
             # A level costs what a noise seed does.

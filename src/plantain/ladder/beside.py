@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams, WordingMeasure
@@ -169,9 +170,13 @@ class Sources:
         return ((), f"the study's table has no {measure}") if cells is None else (replicas_of(cells), "")
 
 
+MAP: Final = WordingMeasure.direction
+"""The map by which heads are ranked at rung 7, chosen on other items than those that it is tested on."""
+
+
 def causal_settings(rules: VerdictParams, design: CausalDesign) -> Inputs:
     """What decides interventions besides what decides the other tables."""
-    how = [CAUSAL_VERSION, rules.swapped, str(rules.measure), list(design.recipients)]
+    how = [CAUSAL_VERSION, rules.swapped, str(MAP), list(design.recipients)]
     return {"swaps": [*how, list(design.selection.items), list(design.test.items)]}
 
 

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from plantain.base import places
-from plantain.base.config import VERDICT_ANALYSIS
-from plantain.base.errors import InputError
+from plantain.base.config import VERDICT_ANALYSIS, read_params
 from plantain.base.params import WordingMeasure
 from plantain.causal.cell import CausalCell, Floats, causal_draws, causal_table
-from plantain.ladder.beside import causal_settings
+from plantain.ladder.beside import MAP, causal_settings
 from plantain.ladder.judge import confirmatory
 from plantain.measure.halves import CausalDesign, causal_design
+from plantain.measure.plan import plan_of
 from plantain.measure.vectors import every_measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast, Record
@@ -33,18 +33,31 @@ from plantain.stages.frame import Stage, run, stage
 def main() -> None:
     """``python -m plantain.stages.intervene PROBE MODEL``; the model may be an untrained family."""
     probe, model = sys.argv[1:3]
+    problem = _problem(probe)
+    if problem:
+        print(f"{probe}: no heads are swapped, and rung 7 is not tested: {problem}.")
+        return
     path = places.causal(model, probe)
     receipt = path.with_suffix(".receipt.json")
     with stage("intervene", section="capture", probe=probe, model=model, receipt=receipt) as current:
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         records = read_records(current.read(places.records(probe)))
         cell = _cell(current, _lock(current, model), records)
-        table = causal_draws(cell) if cell.lock.seeds else causal_table(cell, _map(current, cell))
+        table = causal_draws(cell) if cell.lock.seeds else causal_table(cell, *_map(current, cell))
         current.out(path).write_bytes(table.to_bytes())
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = cell.lock.sha256
         current.seeds = {"noise": list(current.params.capture.seeds[:1]), "draws": list(cell.lock.seeds)}
         current.device, current.dtype = cell.lock.device, cell.lock.dtype
+        current.notes = {"passes": round(cell.cost.forwards)}
+
+
+def _problem(probe: str) -> str:
+    """Why heads cannot be swapped between the wordings of this probe; empty where they can."""
+    contrasts, rules = read_contrasts(places.contrasts(probe)), read_params().verdict
+    target = confirmatory(contrasts)
+    design = causal_design(target, contrasts.neutral, contrasts.items, rules.swapped_items)
+    return design.problem or plan_of(target, contrasts.contrasts, rules).problem
 
 
 def _lock(current: Stage, model: str) -> ModelLock:
@@ -54,16 +67,10 @@ def _lock(current: Stage, model: str) -> ModelLock:
 
 
 def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalCell:
-    """The contrast that the verdict rests on, halved, with its passes.
-
-    Raises:
-        InputError: nothing can be tested, with the reason.
-    """
+    """The contrast that the verdict rests on, halved, with its passes."""
     contrasts = read_contrasts(current.read(places.contrasts(str(current.probe))))
     target, rules = confirmatory(contrasts), current.params.verdict
     design = causal_design(target, contrasts.neutral, contrasts.items, rules.swapped_items)
-    if design.problem:
-        raise InputError(f"contrast {target.name}: {design.problem}.", file=places.probe_file(str(current.probe)))
     used = [record for record in records if record.condition in design.conditions]
     every = passes(used, current.params.capture.seeds[:1])
     return CausalCell(
@@ -79,16 +86,16 @@ def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalC
     )
 
 
-def _map(current: Stage, cell: CausalCell) -> tuple[Floats, Floats]:
-    """The selection wordings by the confirmatory measure, on every second item."""
+def _map(current: Stage, cell: CausalCell) -> tuple[tuple[Floats, Floats], WordingMeasure]:
+    """The selection wordings by direction, or where that was not kept by magnitude, on every second item."""
     activations = read_activations(current.read(places.activations(cell.lock.name, cell.probe)))
     grams = read_grams(current.read(places.grams(cell.lock.name, cell.probe)))
     groups = read_units(current.read(places.units(cell.lock.name)))
     measures = every_measure(activations, groups, current.params.analyses[VERDICT_ANALYSIS], grams)
-    looked = measures.get(WordingMeasure(cell.rules.measure), measures[WordingMeasure.log_rms])
+    looked = measures.get(MAP) or next(iter(measures.values()))
     half = cell.design.selection
     odd = looked.restricted(activations.items[0::2], activations.seeds) or looked
-    return odd.wordings(half.a), odd.wordings(half.b)
+    return (odd.wordings(half.a), odd.wordings(half.b)), looked.measure
 
 
 def _inputs(
