@@ -221,7 +221,7 @@ class VerdictParams(Section):
     """Least number of noise seeds where the probe has no reference image."""
     swapped: float = Field(default=0.16, gt=0, lt=1)
     """Share of the heads that are swapped together at rung 7: those of the largest dose."""
-    swapped_items: int = Field(default=4, ge=2, le=1_000)
+    swapped_items: int = Field(default=10, ge=2, le=1_000)
     """Items that heads are chosen on, and others that they are tested on, at most so many each."""
     items: int = Field(default=10, ge=2, le=1_000_000)
     """Items that untrained draws and further seeds and references are run on, evenly spaced over the probe."""

@@ -62,7 +62,7 @@ def swap_cost(design: CausalDesign, heads: HeadSet, lock: ModelLock, share: floa
     if lock.seeds:
         draws = len(lock.seeds)
         return SwapCost(once.clean * draws, once.swapped * draws, once.forwards * draws)
-    pairs = items * min(len(test.a), len(test.b))
+    pairs = sum(len(range(place % 2, min(len(test.a), len(test.b)), 2)) for place in range(items))
     singles = passes_of(lock.geometry, [HeadSet((head,)) for head in heads], pairs)
     sizes = [size for size in SIZES if size < len(heads)]
     sets = len(sizes) * (2 + RANDOM_SETS)

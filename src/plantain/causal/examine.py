@@ -114,11 +114,12 @@ def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Flo
 
 
 def pairs_of(design: CausalDesign, pass_of: PassOf) -> list[SwapPair]:
-    """The pairs of the test half: wordings of both sides in turn, for every item."""
+    """The pairs of the test half: for every item every second pair of wordings, in turn."""
+    wordings = list(zip(design.test.a, design.test.b, strict=False))
     return [
         SwapPair(pass_of(a, item), pass_of(b, item))
-        for item in design.test.items
-        for a, b in zip(design.test.a, design.test.b, strict=False)
+        for place, item in enumerate(design.test.items)
+        for a, b in wordings[place % 2 :: 2]
     ]
 
 

@@ -51,6 +51,18 @@ def selection_test(
     The mediation was measured on other wordings and items than those of the map, once: it does not depend on the
     labels that are exchanged, so that the test is exact given it. A head whose rows do not differ has t 0.
 
+    Ranks, not sizes: where the map separates the sides and the heads that do so are not those that carry the change,
+    t is larger for the true labels than for others, and a statistic that grows with it passes by that alone. Share of
+    300 data sets with p at its floor of 1/35, in % (SE at most 3), 4 + 4 wordings with rank-5 noise, 75 heads:
+
+    | planted | Spearman | Pearson | mean of m weighted by t | covariance | sum over the 16% of largest t |
+    |---|---|---|---|---|---|
+    | 6 SD in 30% of the heads, what carries is elsewhere | 2 | 4 | 18 | 31 | 4 |
+    | 6 SD in 80%, what carries is elsewhere | 2 | 6 | 14 | 38 | 8 |
+    | 6 SD in 10%, the same heads carry | 20 | 77 | 96 | 98 | 71 |
+    | 6 SD in 30%, the same heads carry | 66 | 57 | 94 | 99 | 61 |
+    | 6 SD in 80%, the same heads carry | 42 | 13 | 41 | 84 | 15 |
+
     Args:
         a: ``(wordings a, heads)`` or of vectors: the map's wordings, each averaged over items.
         b: ``(wordings b, heads)``.
