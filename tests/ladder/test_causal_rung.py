@@ -11,7 +11,7 @@ from plantain.records.causal import LabelledTest
 RULES = VerdictParams()
 
 
-def tests(**p):
+def made(**p):
     values = {"gate": 1 / 35, "donors": 1 / 35, "selection": 1 / 35} | p
     return tuple(
         LabelledTest(name=name, says=name, statistic=1.0, p=value, floor=1 / 35, rows=[4, 4])
@@ -29,7 +29,7 @@ def rung(found):
 
 
 def test_everything_passed_is_passed_with_the_largest_p():
-    found = rung(CausalEvidence(tests(), 50.0, (family(),)))
+    found = rung(CausalEvidence(made(), 50.0, (family(),)))
     assert (found.status, found.p) == ("passed", pytest.approx(0.05))
     assert "19 untrained draws" in found.guarantee
     assert "localised" in found.not_claimed
@@ -44,13 +44,13 @@ def test_everything_passed_is_passed_with_the_largest_p():
     ],
 )
 def test_the_first_test_that_fails_is_the_reason(name, said):
-    found = rung(CausalEvidence(tests(**{name: 0.4}), 50.0, (family(),)))
+    found = rung(CausalEvidence(made(**{name: 0.4}), 50.0, (family(),)))
     assert (found.status, found.p) == ("failed", 0.4)
     assert said in found.reason
 
 
 def test_one_untrained_draw_that_does_as_much_ends_it():
-    found = rung(CausalEvidence(tests(), 50.0, (family(reached=1),)))
+    found = rung(CausalEvidence(made(), 50.0, (family(reached=1),)))
     assert (found.status, found.p) == ("failed", pytest.approx(0.1))
     assert "tiny-reinit" in found.reason
 
@@ -58,6 +58,6 @@ def test_one_untrained_draw_that_does_as_much_ends_it():
 def test_without_swaps_or_draws_it_is_not_tested():
     assert "plantain run --study" in rung(None).reason
     assert rung(CausalEvidence(problem="eight wordings are needed")).reason == "eight wordings are needed"
-    few = rung(CausalEvidence(tests(), 50.0, (family(draws=18),)))
+    few = rung(CausalEvidence(made(), 50.0, (family(draws=18),)))
     assert few.status == "not tested"
     assert "19 untrained draws" in few.reason
