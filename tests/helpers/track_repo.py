@@ -21,6 +21,7 @@ import polars as pl
 
 from plantain.base import places
 from plantain.records.activations import Activations, write_activations
+from plantain.records.grams import Grams, View, write_grams
 from plantain.base.files import digest, sha256_file
 from plantain.records.units import SCHEMA
 from plantain.probe.store import read_records
@@ -71,8 +72,19 @@ def capture(probe, name):
         header = {"group_width": 16, "model_lock_sha256": sha256_file(lock), "capture_key": key}
         out = current.out(Path("data/activations", name, probe + ".safetensors"))
         write_activations(out, Activations(values, counts, items, conditions, ("kitchen",), (0,), (0,), header=header))
+        write_grams(current.out(places.grams(name, probe)), grams(values, items, conditions))
         current.prompts, current.capture_key, current.device = prompts, key, "cpu"
         current.model_lock_sha256 = sha256_file(lock)
+
+
+def grams(values, items, conditions):
+    # Mean squares in the place of vectors: as many heads as groups, of three dimensions each.
+    vectors = np.moveaxis(values[0, :, :, 0, 0, :3], 2, -1).astype(np.float64).mean(axis=0)
+    centred = vectors - vectors.mean(axis=0)
+    rows, columns = np.triu_indices(len(conditions))
+    kept = np.einsum("chd,khd->hck", centred, centred)[:, rows, columns].astype(np.float32)[None, None, None]
+    return Grams({"noise": kept}, {"noise": kept}, {"noise": tuple(range(GROUPS))}, conditions, {"all": items},
+                 (View(None, None),), (0,), profile_subsets=("all",))
 
 
 def report(probe, name):
@@ -135,11 +147,13 @@ stages:
            'models/${{item.model}}/model.lock.json']
     params: [capture]
     outs: ['data/activations/${{item.model}}/${{probe}}.safetensors',
+           'data/grams/${{item.model}}/${{probe}}.safetensors',
            'receipts/capture/${{item.model}}/${{probe}}.json']
   analyze:
     {OF_A_MODEL}
     cmd: python -m plantain.stages.analyze ${{probe}} ${{item.model}}
     deps: ['data/activations/${{item.model}}/${{probe}}.safetensors', 'models/${{item.model}}/units.parquet',
+           'data/grams/${{item.model}}/${{probe}}.safetensors',
            'data/prompts/${{probe}}.contrasts.json', 'data/prompts/${{probe}}.parquet']
     params: [analyses]
     outs: ['data/stats/${{item.model}}/${{probe}}', 'receipts/analyze/${{item.model}}/${{probe}}.json']

@@ -24,7 +24,7 @@ CASES = {
 def numbers(seed, names):
     """Others for every contrast and analysis."""
     return {
-        name: {"heads": {"pairs": float(10 * at)}, "card": {"pairs": float(10 * at + 1)}}
+        name: {"heads": {"heads_over_t3": float(10 * at)}, "card": {"heads_over_t3": float(10 * at + 1)}}
         for at, name in enumerate(names, start=1)
     }
 

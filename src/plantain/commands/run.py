@@ -51,8 +51,8 @@ def run(
         fix = "leave it out, or set `device:` of the model in params.yaml."
         raise InputError("--device is for a forecast, and goes with --dry-run alone.", fix=fix)
     refuse_unwritable(cells)
-    print(_announced(cells), flush=True)
     with _alone():
+        print(_announced(cells), flush=True)
         code = _reproduce(params, cells, everything=not probes and not model, study=study)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
 

@@ -14,6 +14,7 @@ from plantain.base import places
 from plantain.base.errors import InputError, reading
 from plantain.base.params import AnalysisParams, CaptureParams, Section
 from plantain.records.activations import Activations, read_activations
+from plantain.records.grams import Grams, read_grams
 from plantain.track.audit.checks import Broken, count, differences
 from plantain.track.results import Cell, Held, Reader
 
@@ -39,11 +40,18 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
             read_units(folder / places.units(cell.model)),
             read_contrasts(folder / places.contrasts(cell.probe)),
             analyses,
+            _grams(folder, cell),
         )
     path = places.metrics(cell.model, cell.probe).as_posix()
     for name, said, again in differences(receipt.metrics, result.metrics):
         problem = f"{name} is {said}, and the activations give {again} when it is computed again."
         yield Broken("statistics", path, problem, cell.name, count(receipt.metrics))
+
+
+def _grams(folder: Path, cell: Cell) -> Grams | None:
+    """The Gram matrices that the numbers were made of; None where the revision kept none."""
+    path = folder / places.grams(cell.model, cell.probe)
+    return read_grams(path) if path.exists() else None
 
 
 def check_capture(cell: Cell, reader: Reader, passes: int, seed: int = 0) -> Iterator[Broken]:
