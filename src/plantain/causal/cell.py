@@ -55,7 +55,7 @@ class CausalCell:
     def cost(self) -> SwapCost:
         """What the cell takes, in forwards."""
         heads = all_heads(self.lock.geometry, TokenRoute.image)
-        return swap_cost(self.design, heads, self.lock, self.rules.swapped)
+        return swap_cost(self.design, heads, self.lock.geometry, ranked_draws(self.lock, self.rules))
 
     def pass_of(self, condition: str, item: str) -> Pass:
         """The pass of a wording."""
@@ -81,7 +81,9 @@ class CausalCell:
 
 
 def causal_draws(cell: CausalCell) -> CausalDraws:
-    """The donors' statistic of every draw of an untrained family.
+    """The donors' statistic of as many draws of an untrained family as rung 7 asks for, and of one more.
+
+    One more, since a model may itself be one of them.
 
     Raises:
         InputError: the model is no untrained family.
@@ -89,7 +91,8 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
     if cell.lock.method is None:
         raise InputError(f"'{cell.lock.name}' is not untrained.", fix="name a family: `source: untrained`, `seeds: n`.")
     statistics = []
-    for draw in range(len(cell.lock.seeds)):
+    count = ranked_draws(cell.lock, cell.rules)
+    for draw in range(count):
         found = donate(cell.theatre(draw), cell.design, cell.pass_of, cell.rules.swapped)
         statistics.append(six_digits(cell.donors(found).statistic))
         print(f"{cell.lock.name}, draw {draw}: {statistics[-1]:g}", file=sys.stderr, flush=True)
@@ -100,9 +103,14 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
         probe=cell.probe,
         contrast=cell.contrast,
         inputs=cell.inputs,
-        draws=cell.lock.draws,
+        draws=cell.lock.draws[:count],
         statistics=statistics,
     )
+
+
+def ranked_draws(lock: ModelLock, rules: VerdictParams) -> int:
+    """How many draws of a family have their heads swapped."""
+    return min(len(lock.seeds), rules.untrained_draws + 1)
 
 
 def causal_table(cell: CausalCell, rows: tuple[Floats, Floats], measure: WordingMeasure) -> CausalTable:

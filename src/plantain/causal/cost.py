@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from plantain.causal.heads import HeadSet, blocks_in, first_block
 from plantain.measure.halves import CausalDesign
-from plantain.records.lock import Geometry, ModelLock
+from plantain.records.lock import Geometry
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,24 @@ RANDOM_SETS = 3
 """Matched random sets of every size."""
 
 
-def swap_cost(design: CausalDesign, heads: HeadSet, lock: ModelLock, share: float) -> SwapCost:
+def swap_cost(design: CausalDesign, heads: HeadSet, geometry: Geometry, draws: int) -> SwapCost:
     """What one cell takes, or a family with its draws: choosing, donors, and for a model every head and the curve.
 
     Args:
         design: halves of wordings and items, and recipients.
         heads: every head.
-        lock: the model; ``seeds`` are the draws of a family.
-        share: of the heads, that are in the set.
+        geometry: of the transformer.
+        draws: of a family; 0 for a model with weights.
     """
     selection, test = design.selection, design.test
     donors, items = len(test.a) + len(test.b), len(test.items)
     clean = (len(selection.a) + len(selection.b)) * len(selection.items) + items * (donors + len(design.recipients))
     swapped = items * donors * len(design.recipients)
     once = SwapCost(clean, swapped, float(clean + swapped))
-    if lock.seeds:
-        draws = len(lock.seeds)
+    if draws:
         return SwapCost(once.clean * draws, once.swapped * draws, once.forwards * draws)
     pairs = sum(len(range(place % 2, min(len(test.a), len(test.b)), 2)) for place in range(items))
-    singles = passes_of(lock.geometry, [HeadSet((head,)) for head in heads], pairs)
+    singles = passes_of(geometry, [HeadSet((head,)) for head in heads], pairs)
     sizes = [size for size in SIZES if size < len(heads)]
     sets = len(sizes) * (2 + RANDOM_SETS)
     return once + singles + SwapCost(2 * pairs, 2 * pairs * sets, float(2 * pairs * (1 + sets)))

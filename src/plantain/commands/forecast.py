@@ -62,6 +62,7 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
 def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import pass_flops, pass_positions, rate
+    from plantain.causal.cell import ranked_draws
     from plantain.causal.cost import swap_cost
     from plantain.causal.heads import TokenRoute, all_heads
     from plantain.ladder.judge import confirmatory
@@ -80,7 +81,7 @@ def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
             continue
         lock = declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
         heads = all_heads(lock.geometry, TokenRoute.image)
-        cost = swap_cost(design, heads, lock, params.verdict.swapped)
+        cost = swap_cost(design, heads, lock.geometry, ranked_draws(lock, params.verdict))
         known_rate = rate(lock, lock.device)
         seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / known_rate.flops
         print(f"{probe} {model}: {cost.swapped:,} swaps of heads, {cost.forwards:,.0f} forwards, {_duration(seconds)}.")
