@@ -13,7 +13,7 @@ from plantain.base.errors import InputError
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, VerdictParams, WordingMeasure
 from plantain.capture.progress import Lines
-from plantain.causal.cost import SwapCost, swap_cost
+from plantain.causal.cost import SwapCost, ranked_draws, swap_cost
 from plantain.causal.examine import Curve, Donated, curve, donate, pairs_of, single_mediation
 from plantain.causal.heads import TokenRoute, all_heads
 from plantain.causal.identities import Identities, check_identities
@@ -106,11 +106,6 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
         draws=cell.lock.draws[:count],
         statistics=statistics,
     )
-
-
-def ranked_draws(lock: ModelLock, rules: VerdictParams) -> int:
-    """How many draws of a family have their heads swapped."""
-    return min(len(lock.seeds), rules.untrained_draws + 1)
 
 
 def causal_table(cell: CausalCell, rows: tuple[Floats, Floats], measure: WordingMeasure) -> CausalTable:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from plantain.base.params import VerdictParams
 from plantain.causal.heads import HeadSet, blocks_in, first_block
 from plantain.measure.halves import CausalDesign
-from plantain.records.lock import Geometry
+from plantain.records.lock import Geometry, ModelLock
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,8 @@ def swap_cost(design: CausalDesign, heads: HeadSet, geometry: Geometry, draws: i
     sizes = [size for size in SIZES if size < len(heads)]
     sets = len(sizes) * (2 + RANDOM_SETS)
     return once + singles + SwapCost(2 * pairs, 2 * pairs * sets, float(2 * pairs * (1 + sets)))
+
+
+def ranked_draws(lock: ModelLock, rules: VerdictParams) -> int:
+    """How many draws of a family have their heads swapped."""
+    return min(len(lock.seeds), rules.untrained_draws + 1)

@@ -62,8 +62,7 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
 def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import pass_flops, pass_positions, rate
-    from plantain.causal.cell import ranked_draws
-    from plantain.causal.cost import swap_cost
+    from plantain.causal.cost import ranked_draws, swap_cost
     from plantain.causal.heads import TokenRoute, all_heads
     from plantain.ladder.judge import confirmatory
     from plantain.measure.halves import causal_design
