@@ -14,7 +14,7 @@ from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, VerdictParams, WordingMeasure
 from plantain.capture.progress import Lines
 from plantain.causal.cost import SwapCost, ranked_draws, swap_cost
-from plantain.causal.examine import Curve, Donated, curve, donate, pairs_of, single_mediation
+from plantain.causal.examine import Curve, Donated, curve, donate, single_mediation, swap_pairs
 from plantain.causal.heads import TokenRoute, all_heads
 from plantain.causal.identities import Identities, check_identities
 from plantain.causal.mediation import rounding_floor
@@ -123,7 +123,7 @@ def causal_table(cell: CausalCell, rows: tuple[Floats, Floats], measure: Wording
     theatre, clusters = cell.theatre(), cell.design.selection.clusters
     identities = _identities(cell, theatre)
     found = donate(theatre, cell.design, cell.pass_of, cell.rules.swapped)
-    pairs = pairs_of(cell.design, cell.pass_of)
+    pairs = swap_pairs(cell.design, cell.pass_of)
     mediation = single_mediation(theatre, pairs)
     permutations, seed = cell.rules.permutations, cell.rules.seed
     t = np.abs(template_test(*rows, clusters=clusters, permutations=permutations, seed=seed).t)

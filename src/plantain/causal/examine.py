@@ -113,7 +113,7 @@ def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Flo
     return np.array([found[head] for head in every], dtype=np.float64)
 
 
-def pairs_of(design: CausalDesign, pass_of: PassOf) -> list[SwapPair]:
+def swap_pairs(design: CausalDesign, pass_of: PassOf) -> list[SwapPair]:
     """The pairs of the test half: for every item every second pair of wordings, in turn."""
     wordings = list(zip(design.test.a, design.test.b, strict=False))
     return [
