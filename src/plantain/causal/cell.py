@@ -19,7 +19,7 @@ from plantain.causal.heads import TokenRoute, all_heads
 from plantain.causal.identities import Identities, check_identities
 from plantain.causal.mediation import rounding_floor
 from plantain.causal.theatre import Theatre
-from plantain.measure.halves import CausalDesign, Half
+from plantain.probe.halves import CausalDesign, Half
 from plantain.records.causal import CausalDraws, CausalTable, ChosenHead, LabelledTest, SizePoint
 from plantain.records.keys import Pass
 from plantain.records.lock import ModelLock

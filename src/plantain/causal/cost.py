@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from plantain.base.params import VerdictParams
 from plantain.causal.heads import HeadSet, blocks_in, first_block
-from plantain.measure.halves import CausalDesign
+from plantain.probe.halves import CausalDesign
 from plantain.records.lock import Geometry, ModelLock
 
 

@@ -18,7 +18,7 @@ from plantain.causal.mediation import relative_change
 from plantain.causal.sets import random_alike, top
 from plantain.causal.swaps import Swap
 from plantain.causal.theatre import Theatre
-from plantain.measure.halves import CausalDesign
+from plantain.probe.halves import CausalDesign
 from plantain.records.keys import Pass
 
 Floats = NDArray[np.float64]

@@ -65,7 +65,7 @@ def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
     from plantain.causal.cost import ranked_draws, swap_cost
     from plantain.causal.heads import TokenRoute, all_heads
     from plantain.ladder.judge import confirmatory
-    from plantain.measure.halves import causal_design
+    from plantain.probe.halves import causal_design
     from plantain.stages.study import jobs
 
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):

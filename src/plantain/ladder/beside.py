@@ -9,10 +9,10 @@ from plantain.base.params import CaptureParams, Method, ReferenceParams, Verdict
 from plantain.ladder.evidence import CausalEvidence, Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
 from plantain.ladder.tables import family_of, replicas_of
-from plantain.measure.halves import CausalDesign
 from plantain.measure.plan import Comparison, lengths
 from plantain.measure.sides import sampled_records
 from plantain.measure.vectors import Looked
+from plantain.probe.halves import CausalDesign
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.records.causal import CausalDraws, CausalTable
 from plantain.records.keys import CAUSAL_VERSION

@@ -12,10 +12,10 @@ from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import CausalEvidence, ControlEvidence, Evidence, Reliability
 from plantain.ladder.rungs import compare_rows, smallest_p
-from plantain.measure.halves import causal_design
 from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
 from plantain.measure.sides import Measured, text_tokens
 from plantain.measure.vectors import Looked, every_measure
+from plantain.probe.halves import causal_design
 from plantain.probe.records import Contrasts, ExpandedContrast, Record, Tie
 from plantain.probe.speaking import speaking
 from plantain.probe.spec import Decides

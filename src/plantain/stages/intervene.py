@@ -13,10 +13,10 @@ from plantain.base.params import WordingMeasure
 from plantain.causal.cell import CausalCell, Floats, causal_draws, causal_table
 from plantain.ladder.beside import MAP, causal_settings
 from plantain.ladder.judge import confirmatory
-from plantain.measure.halves import CausalDesign, causal_design
 from plantain.measure.plan import plan_of
 from plantain.measure.vectors import every_measure
 from plantain.model.resolve import resolve
+from plantain.probe.halves import CausalDesign, causal_design
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations

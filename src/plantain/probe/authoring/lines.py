@@ -53,7 +53,7 @@ def _reach_lines(found: tuple[Reach, ...]) -> Iterator[str]:
         model = "" if one else f"with {reach.model}'s tokens "
         study = f", with {_STUDY}" if reach.rung >= 4 else ""
         uncounted = ", and if its strata are equally long in tokens" if reach.model is None and reach.rung > 4 else ""
-        yield f"  {model}can reach at most rung {reach.rung} of {TOP + 1}{study}{uncounted}, because {reach.because}"
+        yield f"  {model}can reach at most rung {reach.rung} of {TOP}{study}{uncounted}, because {reach.because}"
         if reach.decided_by:
             yield f"  rung 3 rests on '{reach.decided_by}', which has to fail: {reach.contrast} alone says too little"
 

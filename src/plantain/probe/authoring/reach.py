@@ -7,13 +7,14 @@ from typing import Final
 from plantain.base.params import VerdictParams
 from plantain.probe.authoring.floors import floor_in_strata, floor_of, torn
 from plantain.probe.clusters import Design, design_of
+from plantain.probe.halves import causal_design
 from plantain.probe.records import ExpandedContrast, Expansion, items_of
 from plantain.probe.speaking import speaking
 from plantain.probe.spec import Decides
 from plantain.probe.tokens import StratumTokens
 
-TOP: Final = 6
-"""The highest rung that a probe can be worded for."""
+TOP: Final = 7
+"""The highest rung."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def reaches(
 def _reach(model: str | None, asked: _Asked) -> Reach:
     """The first rung that the design rules out, which ends the climb."""
     decided = _deciding(asked) if _too_little(asked) else None
-    for rung, limit in ((0, _items), (1, _wordings), (4, _lengths), (5, _images)):
+    for rung, limit in ((0, _items), (1, _wordings), (4, _lengths), (5, _images), (6, _halves)):
         if because := limit(asked):
             return Reach(model, asked.contrast.name, rung, because, decided if rung > 2 else None)
-    because = f"rung {TOP + 1} is about what heads do, and no wording decides that"
+    because = "that is the highest"
     return Reach(model, asked.contrast.name, TOP, because, decided)
 
 
@@ -139,6 +140,14 @@ def _images(asked: _Asked) -> str:
         if record.condition in sides and fixed and len(record.reference) < asked.rules.references:
             return f"'{fixed[0]}' is one picture from a file, and {asked.rules.references} alternatives are needed"
     return ""
+
+
+def _halves(asked: _Asked) -> str:
+    """Half of the wordings choose heads, the other half tests them."""
+    expansion, rules = asked.expansion, asked.rules
+    items = tuple(items_of(expansion.records))
+    design = causal_design(asked.contrast, expansion.neutral, items, rules.swapped_items)
+    return f"of rung 7: {design.problem}" if design.problem else ""
 
 
 def _listed(names: list[str]) -> str:

@@ -1,6 +1,6 @@
 """How wordings and items are halved before a head is swapped."""
 
-from plantain.measure.halves import causal_design
+from plantain.probe.halves import causal_design
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.spec import Role
 
