@@ -30,6 +30,20 @@ def test_the_corrected_p_is_the_smallest_level_at_which_holm_rejects(size):
     assert corrected({}, RULES) == {}
 
 
+def test_the_claim_of_a_lower_rung_survives_where_that_of_the_highest_does_not():
+    """Rung 3 with p = 0.01 and rung 4 with p = 0.04: among two probes 0.02 and 0.08."""
+    small = CONCEPT.rungs[2].model_copy(update={"p": 0.01, "status": Status.passed})
+    worse = CONCEPT.rungs[3].model_copy(update={"p": 0.04, "status": Status.passed})
+    rungs = [*CONCEPT.rungs[:2], small, worse, *CONCEPT.rungs[4:]]
+    climbed = CONCEPT.model_copy(update={"rung": 4, "rungs": rungs})
+    found = corrected({"one": climbed, "two": NOTHING}, RULES)
+    assert (found["one"].holm.survives, found["one"].holm.rung) == (False, 3)
+    assert "(Holm: rung 3)" in found["one"].sentence
+    assert found["two"].holm.rung == 0
+    alone = corrected({"one": climbed}, RULES)["one"]
+    assert (alone.holm.survives, alone.holm.rung) == (True, 4)
+
+
 CONCEPT = judge(cell(log_rms(concept=8.0)), FRAME)
 NOTHING = judge(cell(log_rms(rng=7)), FRAME)
 FLAT = judge(cell(log_rms(rng=1, templates=0.0, noise=3.0)), FRAME)

@@ -55,7 +55,7 @@ def holm(survives):
 WORDS = (None, Weighed.differs, Weighed.lexical, Weighed.alike, Weighed.untested)
 PICTURE = (None, Weighed.passes, Weighed.fails, Weighed.untested)
 AXES = (
-    (0, 1, 3, 4, 5, 6), (Status.failed, Status.untested), WORDS, PICTURE, (False, True), (None, True, False),
+    (0, 1, 3, 4, 5, 6, 7), (Status.failed, Status.untested), WORDS, PICTURE, (False, True), (None, True, False),
     (None, "words_control"), (1, 600),
 )  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_what_weakens_a_claim_is_never_left_out():
 
 def test_every_claim_names_a_rival():
     known = ("rewording", "same words", "not excluded", "spread", "' fails")
-    rivals = (*known, "may do so too", "may explain it", "cause")
+    rivals = (*known, "may do so too", "may explain it", "cause", "necessary")
     for one in every():
         if one.rung:
             assert any(rival in sentence(one) for rival in rivals), sentence(one)

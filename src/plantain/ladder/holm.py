@@ -7,7 +7,7 @@ import numpy as np
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
 from plantain.ladder.sentence import sentence
-from plantain.records.verdict import REPORTED, HolmRecord, RungRecord, Status, Verdict
+from plantain.records.verdict import NAMES, REPORTED, HolmRecord, RungRecord, Status, Verdict
 from plantain.stats.multiplicity import holm
 
 
@@ -21,10 +21,25 @@ def corrected(verdicts: Mapping[str, Verdict], rules: VerdictParams) -> dict[str
     resting = {name: resting_on(verdict) for name, verdict in verdicts.items() if testable(verdict, rules)}
     p = np.array([max((rung.p or 0.0 for rung in rungs), default=1.0) for rungs in resting.values()])
     raised = dict(zip(resting, map(float, holm(p)), strict=True))
+    kept = _kept(verdicts, list(resting), rules)
     return {
-        name: _with(verdict, resting[name], raised[name], len(raised), rules) if name in resting else verdict
+        name: _with(verdict, resting[name], (raised[name], kept[name], len(kept)), rules)
+        if name in resting
+        else verdict
         for name, verdict in verdicts.items()
     }
+
+
+def _kept(verdicts: Mapping[str, Verdict], names: list[str], rules: VerdictParams) -> dict[str, int]:
+    """The highest rung at which each claim survives: the weaker claim of a lower rung needs no rung above it."""
+    found = dict.fromkeys(names, 0)
+    for level in range(REPORTED + 1, len(NAMES) + 1):
+        resting = [[rung for rung in resting_on(verdicts[name]) if rung.rung <= level] for name in names]
+        p = np.array([max((rung.p or 0.0 for rung in rungs), default=1.0) for rungs in resting])
+        for name, raised in zip(names, holm(p), strict=True):
+            if verdicts[name].rung >= level and raised <= rules.alpha:
+                found[name] = level
+    return found
 
 
 def testable(verdict: Verdict, rules: VerdictParams) -> bool:
@@ -40,7 +55,9 @@ def resting_on(verdict: Verdict) -> list[RungRecord]:
     return passed or ([third] if third.status is Status.failed and third.p is not None else [])
 
 
-def _with(verdict: Verdict, rungs: list[RungRecord], p_holm: float, probes: int, rules: VerdictParams) -> Verdict:
+def _with(verdict: Verdict, rungs: list[RungRecord], among: tuple[float, int, int], rules: VerdictParams) -> Verdict:
+    """The verdict with its corrected p, the rung that survives, and the number of probes."""
+    p_holm, kept, probes = among
     p = max((rung.p or 0.0 for rung in rungs), default=1.0)
     survives = p_holm <= rules.alpha
     record = HolmRecord(
@@ -48,6 +65,7 @@ def _with(verdict: Verdict, rungs: list[RungRecord], p_holm: float, probes: int,
         p=six_digits(p),
         p_holm=six_digits(p_holm),
         survives=survives,
+        rung=kept,
         reason=_hopeless(rungs, probes, rules),
     )
     metrics = verdict.metrics | {"claim_p": record.p, "p_holm": record.p_holm}

@@ -112,6 +112,8 @@ def _strengths(climb: Climb) -> Iterator[str]:
 def _uncorrected(climb: Climb) -> str:
     if climb.holm is None or climb.holm.survives:
         return ""
+    if climb.holm.rung >= 3:
+        return f" (Holm: rung {climb.holm.rung})"
     return f" (fails Holm, {climb.holm.probes} probes)"
 
 

@@ -146,6 +146,8 @@ class HolmRecord(Frozen):
     """The largest p of the rungs from 3 on that the claim rests on; 1 where the climb did not get to rung 3."""
     p_holm: float
     survives: bool
+    rung: int = 0
+    """The highest rung at which the claim survives; 0 where none, and in records of older revisions."""
     reason: str = ""
 
 

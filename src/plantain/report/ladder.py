@@ -22,7 +22,7 @@ TERMS = (
     "A wording is one of the sentences that say the same thing. From rung 3 on, what a rewording changes counts as "
     "noise, and wordings of one side that share a word which the other side does without, or are copies, count as one.",
     "An untrained draw is the same network with random or shuffled weights, which knows nothing.",
-    "Rungs are tested in this order, 1, 3, 4, 5, 6, and the first that is not passed ends the climb; rung 2 is a "
+    "Rungs are tested in this order, 1, 3, 4, 5, 6, 7, and the first that is not passed ends the climb; rung 2 is a "
     "number that is reported. Rung 1 counts heads over items, rung 3 over wordings and rung 5 over wordings of equal "
     "length, so their numbers need not agree.",
 )
@@ -133,7 +133,8 @@ def _holm(climb: Climb) -> Iterator[str]:
     if holm is None:
         return
     kept = "survives" if holm.survives else "does not survive"
-    why = f"; it {holm.reason}" if holm.reason else ""
+    why = f"; that of rung {holm.rung} survives" if holm.rung >= 3 and not holm.survives else ""
+    why += f"; it {holm.reason}" if holm.reason else ""
     yield (
         f"Of {holm.probes} probes put to this model the claim {kept} Holm's correction "
         f"(p = {wording.number(holm.p, 2)}, corrected {wording.number(holm.p_holm, 2)}){why}."
