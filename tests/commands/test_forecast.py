@@ -33,7 +33,13 @@ def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, caps
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     rows = [line for line in lines if len(line) > 2 and line[2].startswith("(")]
     study = {(line[0], line[1], "noise" in line): line for line in rows}
-    receipts = [json.loads(path.read_text()) for path in RECEIPTS]
+    every = [json.loads(path.read_text()) for path in RECEIPTS]
+    receipts = [receipt for receipt in every if receipt["stage"] != "intervene"]
+    swaps = {(line[0], line[1].rstrip(":")): line for line in lines if "forwards," in line}
+    for receipt in every:
+        if receipt not in receipts:
+            assert f"{receipt['notes']['passes']:,}" in swaps[receipt["probe"], receipt["model"]]
+    assert len(swaps) == len(every) - len(receipts) == 4
     assert len(receipts) == len(study) == len(rows) == 10
     for receipt in receipts:
         key = receipt["probe"], receipt["model"], receipt["stage"] == "sweep"

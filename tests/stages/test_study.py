@@ -105,10 +105,13 @@ def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):
         ("nulls", "otherview", "tiny-reinit"),
         ("nulls", "otherview", "tiny-shuffle"),
         ("replicate", "otherview", "tiny"),
+        ("intervene", "otherview", "tiny"),
+        ("intervene", "otherview", "tiny-reinit"),
         ("sweep", "otherview", "tiny"),
     ]
     assert list(jobs(params, cells[2:])) == [
         ("replicate", "otherview", "klein-random"),
+        ("intervene", "otherview", "klein-random"),
         ("sweep", "otherview", "klein-random"),
     ]
     ran = []
@@ -118,8 +121,8 @@ def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):
 
     monkeypatch.setattr("plantain.stages.study.subprocess.run", lambda command, **_: ran.append(command[2:]) or Done())
     assert study(params, cells) == 0
-    assert len(ran) == 7
+    assert len(ran) == 10
     assert ran[0] == ["plantain.stages.nulls", "otherview", "tiny-reinit"]
     Done.returncode = 2
     assert study(params, cells) == 2
-    assert len(ran) == 8
+    assert len(ran) == 11
