@@ -8,7 +8,7 @@ from helpers.verdict_cells import ANALYSIS, CONTROL, RULES, TARGET, A, B, activa
 
 from plantain.base.params import WordingMeasure
 from plantain.measure.plan import Comparison, RowScheme, framed, plan_of
-from plantain.measure.vectors import MeasuredVectors, every_measure
+from plantain.measure.vectors import MeasuredVectors, embedded, every_measure
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.spec import Role
 from plantain.stats import template_test
@@ -106,3 +106,19 @@ def test_a_capture_that_kept_nothing_leaves_magnitude():
 def test_a_wording_twice_in_a_contrast_is_its_own_neighbour():
     """CONTROL shares wordings between its sides: distances of 0, no error."""
     assert np.isfinite(template_test(*looked(planted()).rows(CONTROL)).t).all()
+
+
+@pytest.mark.parametrize("rank", [1, 4, 11])
+def test_coordinates_have_the_inner_products_whatever_the_number_of_threads(rank):
+    random = np.random.default_rng(6)
+    vectors = random.standard_normal((12, 3, rank))
+    vectors[:, 2] = 0.0
+    centred = vectors - vectors.mean(axis=0)
+    rows, columns = np.triu_indices(12)
+    pairs = np.einsum("chd,khd->hck", centred, centred)[:, rows, columns].astype(np.float32)
+    with threadpool_limits(1):
+        alone = embedded(pairs, 12)
+    assert np.array_equal(alone, embedded(pairs, 12))
+    found = np.einsum("chd,khd->hck", alone, alone)[:, rows, columns]
+    assert found == pytest.approx(pairs, abs=1e-5)
+    assert not alone[:, 2].any()

@@ -1,7 +1,7 @@
 """What magnitude cannot see: the direction of a head's output, as rows of vectors whose inner products are kept.
 
 A capture keeps no vectors, but per head the Gram matrix of the wordings' mean vectors. Any vectors of the same inner
-products do as well for tests that know distances alone, so wordings get coordinates from the eigenvectors of it.
+products do as well for tests that know distances alone, so wordings get coordinates from a decomposition of it.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from plantain.probe.records import ExpandedContrast
 from plantain.records.activations import Activations
 from plantain.records.grams import Grams, View
 
+ROUNDING: Final = 1e-7
+"""Share of the largest squared length below which a float32 Gram matrix holds rounding alone."""
 EVERY_ITEM: Final = "all"
 """The subset that holds every item."""
 
@@ -139,6 +141,9 @@ def kept(grams: Grams, measure: WordingMeasure) -> bool:
 def embedded(pairs: NDArray[np.float32], conditions: int) -> Floats:
     """Coordinates with given inner products, ``(conditions, heads, conditions)``; NaN for unknown conditions.
 
+    By pivoted Cholesky decomposition in plain steps: the eigenvectors of a library would differ in their last bits with
+    its number of threads.
+
     Args:
         pairs: ``(heads, pairs)`` upper triangles of Gram matrices, row by row.
         conditions: how many conditions there are.
@@ -147,11 +152,26 @@ def embedded(pairs: NDArray[np.float32], conditions: int) -> Floats:
     rows, columns = np.triu_indices(conditions)
     full[:, rows, columns] = full[:, columns, rows] = pairs
     present = np.flatnonzero(np.isfinite(full[:, range(conditions), range(conditions)]).all(axis=0))
-    values, vectors = np.linalg.eigh(full[:, present[:, None], present])
     found = np.full((conditions, len(pairs), conditions), np.nan)
-    size = np.sqrt(np.maximum(values, 0.0))
     found[present] = 0.0
-    found[present, :, : len(present)] = np.moveaxis(vectors * size[:, None, :], 1, 0)
+    found[present, :, : len(present)] = np.moveaxis(_factor(full[:, present[:, None], present]), 1, 0)
+    return found
+
+
+def _factor(left: Floats) -> Floats:
+    """L with L L^T, ``(heads, n, n)``: a column for the largest squared length that is left, 0 where that is rounding."""
+    heads, size = np.arange(len(left)), left.shape[1]
+    found = np.zeros_like(left)
+    least = ROUNDING * np.einsum("hcc->hc", left).max(axis=1, initial=0.0)
+    for step in range(size):
+        lengths = np.einsum("hcc->hc", left)
+        pivot = lengths.argmax(axis=1)
+        length = lengths[heads, pivot]
+        live = length > least
+        root = np.sqrt(np.where(live, length, 1.0))
+        column = np.where(live[:, None], left[heads, :, pivot] / root[:, None], 0.0)
+        found[:, :, step] = column
+        left = left - column[:, :, None] * column[:, None, :]
     return found
 
 
