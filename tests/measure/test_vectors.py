@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from helpers.vector_cells import NOTHING_KEPT, grams_of
 from helpers.verdict_cells import ANALYSIS, CONTROL, RULES, TARGET, A, B, activations, groups, log_rms
+from threadpoolctl import threadpool_limits
 
 from plantain.base.params import WordingMeasure
 from plantain.measure.plan import Comparison, RowScheme, framed, plan_of

@@ -159,7 +159,7 @@ def embedded(pairs: NDArray[np.float32], conditions: int) -> Floats:
 
 
 def _factor(left: Floats) -> Floats:
-    """L with L L^T, ``(heads, n, n)``: a column for the largest squared length that is left, 0 where that is rounding."""
+    """L of L L^T, ``(heads, n, n)``: a column for the largest squared length that is left, 0 where that is rounding."""
     heads, size = np.arange(len(left)), left.shape[1]
     found = np.zeros_like(left)
     least = ROUNDING * np.einsum("hcc->hc", left).max(axis=1, initial=0.0)
