@@ -26,10 +26,10 @@ from plantain.capture import cell as capture
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import prompt_levels
 from plantain.capture.progress import Silent
-from plantain.measure.sides import item_subsets
 from plantain.model.resolve import resolve
 from plantain.probe.expand import expand
 from plantain.probe.records import Record
+from plantain.probe.sampling import item_subsets
 from plantain.probe.spec import read_probe
 from plantain.records.lock import ModelLock
 
