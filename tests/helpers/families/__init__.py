@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from helpers.families import flux1, pixart, sd3
+from helpers.families import auraflow, chroma, cogview4, flux1, flux2, lumina2, pixart, qwen, sana, sd3, zimage
 from helpers.families.family import Family
 
 __all__ = ["FAMILIES", "SIZE", "Family", "build", "call"]
@@ -14,7 +14,9 @@ __all__ = ["FAMILIES", "SIZE", "Family", "build", "call"]
 SIZE = 64
 """Pixels along each side of what they draw."""
 
-FAMILIES: Mapping[str, Family] = {family.name: family for module in (flux1, sd3, pixart) for family in module.FAMILIES}
+_MODULES = (flux2, flux1, chroma, qwen, zimage, lumina2, sd3, pixart, sana, auraflow, cogview4)
+
+FAMILIES: Mapping[str, Family] = {family.name: family for module in _MODULES for family in module.FAMILIES}
 
 
 def build(family: str, folder: Path) -> Path:
