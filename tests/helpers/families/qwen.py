@@ -13,6 +13,7 @@ from diffusers import (
     QwenImagePipeline,
     QwenImageTransformer2DModel,
 )
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
 from transformers import ProcessorMixin, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -107,9 +108,13 @@ class Qwen2VLProcessor(transformers.Qwen2VLProcessor):
 
 
 @contextmanager
-def without_videos() -> Iterator[None]:
-    """Load the processor of Qwen-Image-Edit where torchvision is not installed."""
-    with mock.patch.object(transformers, "Qwen2VLProcessor", Qwen2VLProcessor):
+def affordable() -> Iterator[None]:
+    """Qwen-Image-Edit without torchvision, which its processor's part for videos needs, and with a small condition.
+
+    The pipeline brings every condition to a megapixel: 4,096 tokens, beside 16 that are denoised here.
+    """
+    small = mock.patch.object(pipeline_qwenimage_edit, "calculate_dimensions", return_value=(96, 96, None))
+    with small, mock.patch.object(transformers, "Qwen2VLProcessor", Qwen2VLProcessor):
         yield
 
 
