@@ -8,7 +8,7 @@ another number of positions.
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
@@ -203,10 +203,13 @@ def any_runner(
     still = still_call(row, lock) | moments
     positions = (lock.height // lock.position_pixels) * (lock.width // lock.position_pixels)
 
+    def sigma_noise(one: Pass) -> torch.Tensor:
+        return noise_for(pipeline, row, lock, one.seed, params.sigma)
+
     @torch.inference_mode()
     def run(batch: Batch) -> Reduced:
         (one,) = batch
-        given: dict[str, Any] = {"prompt": one.prompt, "latents": _latents(pipeline, row, lock, one, params.sigma)}
+        given: dict[str, Any] = {"prompt": one.prompt, "latents": sigma_noise(one)}
         if one.reference is not None:
             given["image"] = cached(images[one.reference])
         text = None
@@ -261,8 +264,19 @@ def scheduler_at(row: Architecture, scheduler: Any, sigma: float) -> tuple[Any, 
     return plain, {"sigmas": [sigma]}, row.clock.told(sigma)
 
 
-def _latents(pipeline: Any, row: Architecture, lock: ModelLock, one: Pass, sigma: float) -> torch.Tensor:
-    """The noise of a pass in the form that the pipeline takes; at a level below 1, sigma times it."""
+def expect_any_levels(lock: ModelLock, sigmas: Collection[float]) -> None:
+    """Refuse noise levels that the model does not have, before any pass.
+
+    Raises:
+        InputError: as :func:`scheduler_at`.
+    """
+    row, scheduler = architecture_calling(lock.pipeline), load_part(lock, "scheduler", "cpu")
+    for sigma in sigmas:
+        scheduler_at(row, scheduler, sigma)
+
+
+def noise_for(pipeline: Any, row: Architecture, lock: ModelLock, seed: int, sigma: float = 1.0) -> torch.Tensor:
+    """Noise in the form that the pipeline takes; at a level below 1, sigma times it."""
     channels = int(pipeline.transformer.config.in_channels)
     rows, columns = lock.height // lock.position_pixels, lock.width // lock.position_pixels
     if row.latents is LatentForm.patched:
@@ -272,7 +286,7 @@ def _latents(pipeline: Any, row: Architecture, lock: ModelLock, one: Pass, sigma
     else:
         patch = _patch(pipeline.transformer.config)
         shape = (1, channels, rows * patch, columns * patch)
-    noise = noised(torch.from_numpy(gaussian(one.seed, shape)), None, sigma)
+    noise = noised(torch.from_numpy(gaussian(seed, shape)), None, sigma)
     if row.latents is LatentForm.packed:
         noise = pipeline._pack_latents(noise, *shape)
     return noise.to(pipeline.transformer.dtype)
