@@ -1,7 +1,7 @@
 """``plantain model``: what a model consists of, and fetching its weights."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,10 +12,12 @@ from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import Source
 from plantain.commands.opening import group
-from plantain.model import hub
-from plantain.model.describe import Description, describe
+from plantain.model import fetching, hub
+from plantain.model.declared import declared
 from plantain.model.layout import read_index
-from plantain.model.resolve import declared
+
+if TYPE_CHECKING:
+    from plantain.model.describe import Description
 
 app = group("Show the geometry of a model, or fetch its weights.")
 
@@ -38,6 +40,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what of a model is measured: blocks, heads and groups. Needs no weights."""
+    from plantain.model.describe import describe  # with torch, which fetching does without
+
     found = describe(name, read_params(_PARAMS))
     if as_json:
         record = {"name": found.name, "source": found.source, "configuration": found.configuration}
@@ -57,7 +61,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A hub model of params.yaml."
         fix = "nothing: it needs no download." if entry.source is Source.embedded else "put its folder in place."
         raise InputError(f"{name} is {entry.source}, not a hub model.", fix=fix)
     wanted = hub.Hub(name, str(entry.repo), str(entry.revision))
-    commit = hub.fetch(wanted)
+    commit = fetching.fetch(wanted)
     fetched = hub.Hub(name, wanted.repo, commit)
     folder = hub.folder(fetched)
     read_index(folder)
@@ -68,7 +72,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A hub model of params.yaml."
     typer.echo(f"Next: put {name} under run.models in params.yaml, then `dvc repro`.")
 
 
-def _print(found: Description) -> None:
+def _print(found: "Description") -> None:
     shape = found.geometry
     size = f"{shape.parameters:,} parameters in the transformer"
     table = Table("what", "count", title=f"{found.name} ({found.source})", caption=f"Read from: {found.configuration}")

@@ -13,6 +13,7 @@ from huggingface_hub.errors import HFValidationError
 from plantain.base.errors import InputError, reading
 from plantain.base.params import ModelParams, Params, Source
 from plantain.model import local
+from plantain.model.declared import declared
 from plantain.model.embedded import transformer_seed
 from plantain.model.geometry import geometry, group_table
 from plantain.model.hub import Hub, misnamed
@@ -20,7 +21,6 @@ from plantain.model.known import KLEIN_4B, KNOWN
 from plantain.model.layout import read_json
 from plantain.model.materialise import find_embedded
 from plantain.model.opening import AGAIN
-from plantain.model.resolve import declared
 from plantain.records.lock import Geometry
 
 

@@ -13,6 +13,7 @@ from plantain.base.errors import InputError, reading
 from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
+from plantain.model.declared import declared
 from plantain.model.geometry import geometry, group_table
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
@@ -92,17 +93,6 @@ class _Maker:
         if self.method is Method.reinit:
             return tensors_digest(reinitialised_tensors(self.empty, seed))
         return weights_digest(make_transformer(self.folder, self.dtype, self.start, seed))
-
-
-def declared(name: str, params: Params) -> ModelParams:
-    """The entry of a model in params.yaml.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name not in params.models:
-        raise InputError(f"model '{name}' is not declared.", fix=f"use one of: {', '.join(params.models)}.")
-    return params.models[name]
 
 
 def _files(name: str, base: ModelParams, method: Method | None) -> Files:

@@ -4,9 +4,10 @@ import torch
 from diffusers import Flux2Transformer2DModel
 
 from plantain.base.params import Params, Source
+from plantain.model.declared import declared
 from plantain.model.geometry import geometry
 from plantain.model.known import KNOWN, TEXT_ENCODERS, VAE_PARAMETERS
-from plantain.model.resolve import OUT_LAYERS, declared
+from plantain.model.resolve import OUT_LAYERS
 from plantain.records.lock import NOT_FETCHED, Component, ModelLock
 
 _PUBLISHED_ITEM = 2
