@@ -1,3 +1,4 @@
+import diffusers
 import polars as pl
 import pytest
 import torch
@@ -9,6 +10,7 @@ from diffusers.models.transformers.transformer_flux2 import (
 from torch import nn
 
 from plantain.base.errors import InputError
+from plantain.model.architectures import ARCHITECTURES, architecture_calling, architecture_of
 from plantain.model.geometry import geometry, group_table, projections
 from plantain.model.known import KNOWN
 
@@ -107,11 +109,12 @@ def test_table_covers_every_channel_once_in_order(small):
     assert single["part"].to_list() == ["attention"] * 4 + ["mlp"] * 12
 
 
-def test_widths_that_straddle_heads_are_refused(small):
+def test_groups_never_straddle_heads(small):
     assert len(group_table(small, 32)) == 2 * 2 * 2 + 3 * 8
-    for width in (48, 64):
-        with pytest.raises(InputError, match=f"groups of {width} channels do not divide heads of 32"):
-            group_table(small, width)
+    for asked, stored in ((48, 32), (64, 32), (31, 16), (12, 8)):
+        units = group_table(small, asked)
+        assert units["width"].unique().to_list() == [stored]
+        assert geometry(small, asked).groups == len(units)
 
 
 class Wrapped(nn.Module):
@@ -182,5 +185,75 @@ def test_changed_models_are_refused_with_what_was_found(small, change, message):
 
 
 def test_a_model_without_blocks_is_refused():
-    with pytest.raises(InputError, match="no projection to measure was found in a Linear"):
+    with pytest.raises(InputError, match=r"no row for the transformer class Linear.*No projection was found") as caught:
         projections(nn.Linear(2, 2))
+    assert "add a row" in caught.value.fix
+    empty = build(SMALL | {"num_layers": 0, "num_single_layers": 0})
+    with pytest.raises(InputError, match="no projection to measure was found in the transformer_blocks"):
+        projections(empty)
+
+
+# Class defaults of diffusers, or what its conversion scripts make; see the research that the table rests on.
+DEFAULTS = [
+    # class, changes, streams of each kind: (kind, stream, blocks, heads, head width, MLP width, dead)
+    ("FluxTransformer2DModel", {}, [("joint", "image", 19, 24, 128, 0, False), ("joint", "text", 19, 24, 128, 0, False),
+                                    ("single", "all", 38, 24, 128, 12288, False)]),
+    ("QwenImageTransformer2DModel", {"num_layers": 3}, [("joint", "image", 3, 24, 128, 0, False),
+                                                        ("joint", "text", 3, 24, 128, 0, False)]),
+    ("ZImageTransformer2DModel", {"n_layers": 3}, [("image", "image", 2, 30, 128, 0, True),
+                                                   ("text", "text", 2, 30, 128, 0, False),
+                                                   ("single", "all", 3, 30, 128, 0, False)]),
+    ("Lumina2Transformer2DModel", {"num_layers": 3}, [("text", "text", 2, 24, 96, 0, False),
+                                                      ("image", "image", 2, 24, 96, 0, True),
+                                                      ("single", "all", 3, 24, 96, 0, False)]),
+    ("SD3Transformer2DModel", {"num_layers": 4, "num_attention_heads": 24, "dual_attention_layers": (0, 1)},
+     [("joint", "image", 4, 24, 64, 0, False), ("joint", "text", 3, 24, 64, 0, False),
+      ("image", "image", 2, 24, 64, 0, False)]),
+    ("PixArtTransformer2DModel", {"num_layers": 3}, [("image", "image", 1, 16, 72, 0, True),
+                                                     ("cross", "image", 3, 16, 72, 0, False),
+                                                     ("image", "image", 2, 16, 72, 0, False)]),
+    ("SanaTransformer2DModel", {"num_layers": 2}, [("image", "image", 1, 70, 32, 0, True),
+                                                   ("cross", "image", 2, 20, 112, 0, False),
+                                                   ("image", "image", 1, 70, 32, 0, False)]),
+    ("AuraFlowTransformer2DModel", {"num_single_dit_layers": 3}, [("joint", "image", 4, 12, 256, 0, False),
+                                                                  ("joint", "text", 4, 12, 256, 0, False),
+                                                                  ("single", "all", 3, 12, 256, 0, False)]),
+    ("CogView4Transformer2DModel", {"num_layers": 3}, [("single", "all", 3, 64, 40, 0, False)]),
+    ("ChromaTransformer2DModel", {"num_layers": 2, "num_single_layers": 3},
+     [("joint", "image", 2, 24, 128, 0, False), ("joint", "text", 2, 24, 128, 0, False),
+      ("single", "all", 3, 24, 128, 12288, False)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "changes", "counts"), DEFAULTS, ids=[case[0] for case in DEFAULTS])
+def test_every_row_is_read_from_its_modules(name, changes, counts):
+    with torch.device("meta"):
+        transformer = getattr(diffusers, name)(**changes)
+    read = geometry(transformer, 16)
+    found = [(c.block_kind, c.stream, c.blocks, c.heads, c.head_width, c.mlp_width, c.dead) for c in read.counts]
+    assert sorted(found) == sorted(counts)
+    units = group_table(transformer, 16)
+    assert len(units) == read.groups
+    assert read.dead_heads == sum(c[2] * c[3] for c in counts if c[6])
+    narrowest = min(c[4] for c in counts)
+    assert units["width"].unique().to_list() == [16 if narrowest % 16 == 0 else {72: 12, 40: 10}[narrowest]]
+    for projection in projections(transformer):
+        assert transformer.get_submodule(projection.name) is projection.module
+
+
+def test_rows_name_classes_of_diffusers_once():
+    assert len({row.transformer for row in ARCHITECTURES}) == len(ARCHITECTURES) == len({r.name for r in ARCHITECTURES})
+    for row in ARCHITECTURES:
+        for pipeline in row.pipelines:
+            assert issubclass(getattr(diffusers, pipeline), diffusers.DiffusionPipeline)
+            assert architecture_calling(pipeline) is row
+        kind = getattr(diffusers, row.transformer)
+        assert architecture_of(kind) is architecture_of({"_class_name": row.transformer}) is row
+
+
+def test_a_class_without_a_row_is_described():
+    with torch.device("meta"):
+        transformer = diffusers.WanTransformer3DModel(num_layers=2)
+    with pytest.raises(InputError, match=r"no row for the transformer class WanTransformer3DModel") as caught:
+        projections(transformer)
+    assert "blocks.{i}.attn1.to_out.0 x 2: 40 heads of 128 in 5120 channels" in caught.value.problem

@@ -26,21 +26,61 @@ class Component(Frozen):
     """Size of the weights."""
 
 
+class HeadCount(Frozen):
+    """Projections that are alike."""
+
+    block_kind: str
+    """joint, single, cross, text or image."""
+    stream: str
+    """The tokens that they see: image, text or all."""
+    blocks: int
+    heads: int
+    """Attention heads per block."""
+    head_width: int
+    mlp_width: int
+    """MLP channels that enter the projection behind the heads."""
+    dead: bool = False
+    """Whether no text can reach them."""
+
+
 class Geometry(Frozen):
     """What the transformer consists of, in the terms of the unit table."""
 
     joint_blocks: int
     single_blocks: int
     heads: int
-    """Attention heads per block."""
+    """Attention heads per block; where blocks differ, of the first that text reaches."""
     head_width: int
+    """Channels of such a head."""
     mlp_width: int
     """MLP channels that enter a single block's output projection."""
     groups: int
     """Rows of the unit table, the text stream of the joint blocks included."""
+    counts: list[HeadCount] = Field(default=[])
+    """Every kind of projection with its own heads; empty in locks of revisions that knew FLUX.2 alone."""
     parameters: int
     text_width: int
     """Channels of one position of a prompt embedding: the encoder's width times the layers that are read."""
+
+    @property
+    def kinds(self) -> list[HeadCount]:
+        """:attr:`counts`; those of FLUX.2 where the lock has none."""
+        heads, width = self.heads, self.head_width
+        flux = [
+            ("joint", "image", self.joint_blocks, 0),
+            ("joint", "text", self.joint_blocks, 0),
+            ("single", "all", self.single_blocks, self.mlp_width),
+        ]
+        return self.counts or [
+            HeadCount(block_kind=kind, stream=stream, blocks=blocks, heads=heads, head_width=width, mlp_width=mlp)
+            for kind, stream, blocks, mlp in flux
+            if blocks
+        ]
+
+    @property
+    def dead_heads(self) -> int:
+        """Heads that no text can reach, by design."""
+        return sum(one.blocks * one.heads for one in self.kinds if one.dead)
 
 
 class ModelLock(Frozen):

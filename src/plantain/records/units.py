@@ -16,11 +16,13 @@ SCHEMA = pl.Schema(
         "head": pl.Int32,
         "first_channel": pl.Int32,
         "width": pl.Int32,
+        "dead": pl.Boolean,
     }
 )
-"""``block_kind``: joint or single; ``stream``: image, text (joint blocks) or all (single blocks); ``part``: attention
-or mlp; ``head``: the attention head within its block, null for mlp; ``first_channel`` and ``width``: input channels of
-the projection. Rows stand in the order of the group axis."""
+"""``block_kind``: joint, single, cross, text or image; ``stream``: image, text or all (single blocks); ``part``:
+attention or mlp; ``head``: the attention head within its block, null for mlp; ``first_channel`` and ``width``: input
+channels of the projection; ``dead``: whether no text can reach it, so that it is no unit of any test. Rows stand in the
+order of the group axis."""
 
 
 def read_units(path: Path) -> pl.DataFrame:
@@ -37,6 +39,8 @@ def read_units(path: Path) -> pl.DataFrame:
         units = pl.read_parquet(path)
     except PolarsError as error:
         raise InputError(f"not a parquet file ({error}).", file=path, fix=fix) from None
+    if "dead" not in units.columns:  # written when FLUX.2 alone was measured, which has no such heads
+        units = units.with_columns(pl.lit(False).alias("dead"))
     if units.schema != SCHEMA:
         raise InputError(f"columns are {units.columns}, not {SCHEMA.names()}.", file=path, fix=fix)
     return units
