@@ -111,8 +111,8 @@ def edit_index(folder: Path, **changes) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"is_distilled": True}, "the pipeline is distilled"),
-        ({"_class_name": "Flux2KleinKVPipeline"}, "the pipeline is a Flux2KleinKVPipeline, not a Flux2KleinPipeline"),
+        ({"_class_name": "Flux2KleinKVPipeline"}, "there is no row for a Flux2KleinKVPipeline; plantain calls"),
+        ({"safety_checker": ["diffusers", "Anything"]}, "plantain does not load a safety_checker"),
         ({"vae": ["diffusers", "AutoencoderKL"]}, "the vae is AutoencoderKL"),
         ({"transformer": None}, "the transformer is missing"),
     ],
@@ -123,6 +123,17 @@ def test_other_pipelines_are_refused(saved, home, changes, message):
     edit_index(mine, **changes)
     with pytest.raises(InputError, match=message):
         resolve("mine", local(mine))
+
+
+def test_a_distilled_pipeline_is_taken_as_what_it_is(saved, home):
+    mine = home / "mine"
+    shutil.copytree(saved, mine)
+    edit_index(mine, is_distilled=True)
+    lock, _ = resolve("mine", local(mine))
+    plain, _ = resolve("mine", local(saved))
+    assert (lock.is_distilled, lock.guidance, lock.klein) == (True, "distilled", False)
+    assert (plain.is_distilled, plain.guidance, plain.klein) == (False, "none", True)
+    assert load_pipeline(lock, "cpu").config.is_distilled is True
 
 
 @pytest.mark.parametrize(

@@ -44,46 +44,102 @@ class NotFinite(Exception):
         super().__init__(f"row {row}, {projection}, {tokens}")
 
 
+Span = tuple[int, int]
+"""First and past-the-last position."""
+
+Spans = tuple[Span, ...]
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Where each token set stands in a pass: [text and pad | noise | reference]."""
+    """Where each token set stands in a pass: [text and pad | noise | reference] unless told otherwise."""
 
-    text: tuple[tuple[int, int], ...]
-    """First and past-the-last position of real text, one pair a row of the batch."""
+    text: tuple[Span, ...]
+    """Real text among the text positions, one span a row of the batch."""
     text_length: int
     """Text positions, padding included."""
     noise: int
     reference: int
     """Positions of the image to be denoised and of the conditioning image."""
+    later: tuple[Spans, ...] = ()
+    """Further spans of real text of every row, where a second encoder's tokens follow the first's."""
+    image_first: bool = False
+    """Whether the image stands before the text where a projection sees both."""
+    ahead: int = 0
+    """Positions before the text that belong to no set."""
+    multiple: int = 1
+    """Text and image are each filled up to a multiple of so many: what fills the text is padding, what fills the image
+    belongs to no set."""
+    trimmed: bool = False
+    """Whether a projection that sees image and text sees no padding."""
 
     def counts(self) -> list[list[int]]:
         """Positions in each token set, (rows, tokens)."""
-        real = [last - first for first, last in self.text]
-        return [[n, self.text_length - n, self.noise, self.reference] for n in real]
+        real = [sum(last - first for first, last in self._real(row)) for row in range(len(self.text))]
+        return [[n, self._texts - self.ahead - n, self.noise, self.reference] for n in real]
 
     def length(self, stream: str) -> int:
         """Positions that a projection of ``stream`` sees."""
-        text = self.text_length if stream != "image" else 0
-        return text + (self.noise + self.reference if stream != "text" else 0)
+        text = 0 if stream == "image" else self._trim if self.trimmed and stream == "all" else self._texts
+        return text + (self._images if stream != "text" else 0)
 
-    def spans(self, row: int, stream: str) -> dict[int, tuple[int, int]]:
-        """Position in :data:`TOKENS` to the span that a projection of ``stream`` sees; empty sets are left out."""
-        first, last = self.text[row]
-        pad = (last, self.text_length) if first == 0 else (0, first)
-        image = self.text_length if stream == "all" else 0
-        middle = image + self.noise
-        found = {0: (first, last), 1: pad} if stream != "image" else {}
+    def spans(self, row: int, stream: str) -> dict[int, Spans]:
+        """Position in :data:`TOKENS` to the spans that a projection of ``stream`` sees; empty sets are left out."""
+        both = stream == "all"
+        found: dict[int, Spans] = {}
+        if stream != "image":
+            start = self.ahead + (self._images if both and self.image_first else 0)
+            real = self._real(row)
+            rest = () if both and self.trimmed else _gaps(real, self._texts - self.ahead)
+            found = {0: _moved(real, start), 1: _moved(rest, start)}
         if stream != "text":
-            found |= {2: (image, middle), 3: (middle, middle + self.reference)}
-        return {index: span for index, span in found.items() if span[1] > span[0]}
+            start = self.length("all") - self._images if both and not self.image_first else 0
+            middle = start + self.noise
+            found |= {2: ((start, middle),), 3: ((middle, middle + self.reference),)}
+        filled = {index: tuple(span for span in spans if span[1] > span[0]) for index, spans in found.items()}
+        return {index: spans for index, spans in filled.items() if spans}
 
-    def weights(self) -> NDArray[np.float32]:
-        """What averages a pass over each of :data:`TOKENS`, (rows, tokens, positions); 0 throughout for empty sets."""
-        found = np.zeros((len(self.text), len(TOKENS), self.length("all")), dtype=np.float32)
+    def weights(self, stream: str) -> NDArray[np.float32]:
+        """What averages what a projection of ``stream`` sees over the token sets among it, (rows, tokens, positions).
+
+        0 throughout for empty sets.
+        """
+        seen = range(len(TOKENS))[_SEEN[stream]]
+        found = np.zeros((len(self.text), len(seen), self.length(stream)), dtype=np.float32)
         for row in range(len(self.text)):
-            for index, (first, last) in self.spans(row, "all").items():
-                found[row, index, first:last] = 1.0 / (last - first)
+            for index, spans in self.spans(row, stream).items():
+                for first, last in spans:
+                    found[row, index - seen.start, first:last] = 1.0 / sum(end - start for start, end in spans)
         return found
+
+    def _real(self, row: int) -> Spans:
+        return (self.text[row], *(self.later[row] if self.later else ()))
+
+    @property
+    def _texts(self) -> int:
+        return _filled(self.ahead + self.text_length, self.multiple)
+
+    @property
+    def _images(self) -> int:
+        return _filled(self.noise + self.reference, self.multiple)
+
+    @property
+    def _trim(self) -> int:
+        return self.ahead + max(row[0] for row in self.counts())
+
+
+def _filled(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _moved(spans: Spans, by: int) -> Spans:
+    return tuple((first + by, last + by) for first, last in spans)
+
+
+def _gaps(spans: Spans, length: int) -> Spans:
+    """What ``spans`` leave of ``length`` positions."""
+    edges = [0, *(edge for span in spans for edge in span), length]
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 _SEEN = {"text": slice(0, 2), "image": slice(2, 4), "all": slice(0, 4)}
@@ -93,8 +149,7 @@ _SEEN = {"text": slice(0, 2), "image": slice(2, 4), "all": slice(0, 4)}
 @lru_cache(maxsize=4)
 def _weights(layout: Layout, device: torch.device) -> dict[str, torch.Tensor]:
     """Stream to what averages the positions that its projections see over the token sets among them."""
-    whole, text = torch.from_numpy(layout.weights()).to(device), layout.text_length
-    return {"all": whole, "text": whole[:, :2, :text].contiguous(), "image": whole[:, 2:, text:].contiguous()}
+    return {stream: torch.from_numpy(layout.weights(stream)).to(device) for stream in _SEEN}
 
 
 class Vectors:
@@ -117,48 +172,64 @@ class Vectors:
         self._found[index] = self._found[index] + found if first else found
 
     def means(self) -> NDArray[np.float32]:
-        """(rows, tokens, heads, channels of a head), NaN for a set that a row has no tokens of.
+        """(rows, tokens, heads, channels of the widest head), NaN for a set that a row has no tokens of.
 
-        Heads are in the order of the projections that see the set: those of the joint blocks, whose two streams have as
-        many each, then those of the single blocks.
+        The heads of a set are those of the projections that see it, in their order; where fewer see text than image, or
+        the other way round, the last are NaN. A narrower head has zeros behind its channels, which change no inner
+        product.
 
         Raises:
             NotFinite: a value of a set that has tokens is not finite.
         """
-        streams = self._streams()
-        rows, joint, single = len(self._layout.text), self._heads("image"), self._heads("all")
-        found = np.empty((rows, len(TOKENS), joint + single, self._projections[0].head_width), dtype=np.float32)
-        for stream, values in streams.items():
-            heads = slice(joint, None) if stream == "all" else slice(0, joint)
-            found[:, _SEEN[stream], heads] = values.reshape(rows, values.shape[1], -1, found.shape[-1])
-        if not np.isfinite(found).all():
-            raise self._not_finite(found)
+        found = self._empty()
+        for (stream, width), members in self._alike().items():
+            values = torch.cat([self._found[index] for index in members], dim=-1).cpu().numpy()
+            values = values.reshape(*values.shape[:2], -1, width)
+            if not np.isfinite(values).all():
+                raise self._not_finite()
+            for seen in ("text", "image") if stream == "all" else (stream,):
+                offset = _SEEN[stream].start
+                tokens = slice(_SEEN[seen].start - offset, _SEEN[seen].stop - offset)
+                heads = self._places(seen, members)
+                found[:, _SEEN[seen], heads, :width] = values[:, tokens]
+                found[:, _SEEN[seen], heads, width:] = 0.0
         absent = np.array(self._layout.counts()) == 0
         if absent.any():
             found[absent] = np.nan
         return found
 
-    def _streams(self) -> dict[str, NDArray[np.float32]]:
-        """Stream to (rows, tokens that it sees, channels of its projections)."""
-        members: dict[str, list[torch.Tensor]] = {}
-        for index, projection in enumerate(self._projections):
-            members.setdefault(projection.stream, []).append(self._found[index])
-        return {stream: torch.cat(some, dim=-1).cpu().numpy() for stream, some in members.items()}
+    def _empty(self) -> NDArray[np.float32]:
+        heads = max(sum(one.heads for one in self._projections if one.stream in ("all", kind)) for kind in _ENDS)
+        width = max(one.head_width for one in self._projections)
+        return np.full((len(self._layout.text), len(TOKENS), heads, width), np.nan, dtype=np.float32)
 
-    def _heads(self, stream: str) -> int:
-        return sum(projection.heads for projection in self._projections if projection.stream == stream)
+    def _alike(self) -> dict[tuple[str, int], list[int]]:
+        """Stream and width of the heads to the projections that have them."""
+        members: dict[tuple[str, int], list[int]] = {}
+        for index, one in enumerate(self._projections):
+            members.setdefault((one.stream, one.head_width), []).append(index)
+        return members
 
-    def _not_finite(self, found: NDArray[np.float32]) -> NotFinite:
-        row, token, head = (int(place) for place in np.argwhere(~np.isfinite(found).all(axis=-1))[0])
-        own = "text" if token < _SEEN["image"].start else "image"
-        owners = [
-            one.name
-            for stream in (own, "all")
-            for one in self._projections
-            if one.stream == stream
-            for _ in range(one.heads)
-        ]
-        return NotFinite(row, owners[head], TOKENS[token])
+    def _places(self, seen: str, members: Sequence[int]) -> slice | NDArray[np.int64]:
+        """Where the heads of some projections stand among those that see text, or image."""
+        counts = [one.heads if one.stream in ("all", seen) else 0 for one in self._projections]
+        ends = np.cumsum(counts)
+        places = np.concatenate([np.arange(ends[index] - counts[index], ends[index]) for index in members])
+        joined = int(places[-1]) - int(places[0]) + 1 == len(places)
+        return slice(int(places[0]), int(places[-1]) + 1) if joined else places
+
+    def _not_finite(self) -> NotFinite:
+        """The first row, then token set, then projection with such a value."""
+        bad = []
+        for index, one in enumerate(self._projections):
+            values = self._found[index].cpu().numpy()
+            for row, token in np.argwhere(~np.isfinite(values).all(axis=-1)):
+                bad.append((int(row), int(token) + _SEEN[one.stream].start, index))
+        row, token, index = min(bad)
+        return NotFinite(row, self._projections[index].name, TOKENS[token])
+
+
+_ENDS = ("text", "image")
 
 
 Each = Callable[[int, torch.Tensor], None]
@@ -235,8 +306,9 @@ class Capture:
         for (stream, _), members in alike.items():
             stacked = torch.stack([means for _, means in members]) if len(members) > 1 else members[0][1][None]
             for row in range(len(self.layout.text)):
-                for token, (first, last) in self.layout.spans(row, stream).items():
-                    found = stacked[:, row, first:last].mean(1).unbind(0)
+                for token, spans in self.layout.spans(row, stream).items():
+                    parts = [stacked[:, row, first:last] for first, last in spans]
+                    found = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).mean(1).unbind(0)
                     self._pieces |= {(row, token, index): one for (index, _), one in zip(members, found, strict=True)}
         self._waiting, self._values = [], 0
 
@@ -343,7 +415,7 @@ def _refuse_other(projection: Projection, activation: torch.Tensor, capture: Cap
     name, seen = projection.name, tuple(activation.shape)
     expected = (len(capture.layout.text), capture.layout.length(projection.stream), _width(projection))
     if seen != expected:
-        fix = "use a plain FLUX.2 pipeline, without key-value caching, token merging or tensor parallelism."
+        fix = "use the plain pipeline, without key-value caching, token merging or tensor parallelism."
         raise InputError(f"{name} saw a tensor of shape {seen} where {expected} was expected.", fix=fix)
     if name in capture.fired:
         fix = "a pass is one transformer call: set the guidance scale to 1 and take one step."
@@ -355,7 +427,7 @@ def _refuse_unseen(projections: Sequence[Projection], capture: Capture) -> None:
     if missing:
         seen = f"no hook fired; the first of {len(missing)} projections is {missing[0]}"
         some = f"{len(missing)} of {len(projections)} projections never ran, the first of them {missing[0]}"
-        fix = "the transformer computes its attention in another way than diffusers' Flux2 classes do; use those."
+        fix = "the transformer computes its attention in another way than diffusers' own class does; use that."
         raise InputError(f"{some if capture.fired else seen}.", fix=fix)
 
 

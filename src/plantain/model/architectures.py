@@ -145,6 +145,8 @@ class Architecture:
     pooled_text: bool = False
     """Whether text enters the modulation of every block too."""
     picture: ImageInput = ImageInput.none
+    edits: tuple[str, ...] = ()
+    """Those of :attr:`pipelines` that take an image."""
     predicts: Predicts = Predicts.velocity
     clock: Clock = Clock.sigma
     latents: LatentForm = LatentForm.packed
@@ -177,6 +179,7 @@ ARCHITECTURES: Final = (
         pipelines=("Flux2KleinPipeline", "Flux2Pipeline"),
         lists=(_JOINT, _FUSED),
         picture=ImageInput.tokens,
+        edits=("Flux2KleinPipeline", "Flux2Pipeline"),
         latents=LatentForm.patched,
         call={"guidance_scale": 1.0},
         guidance=4.0,
@@ -190,6 +193,7 @@ ARCHITECTURES: Final = (
         encoders=("text_encoder", "text_encoder_2"),
         pooled_text=True,
         picture=ImageInput.tokens,
+        edits=("FluxKontextPipeline",),
         call={"true_cfg_scale": 1.0},
         guidance=3.5,
         unguided=Guidance.distilled,
@@ -208,6 +212,7 @@ ARCHITECTURES: Final = (
         lists=(_JOINT,),
         text=TextSpan.whole,
         picture=ImageInput.vlm,
+        edits=("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),
         call={"true_cfg_scale": 1.0},
         guided_by="true_cfg_scale",
         guidance=1.0,

@@ -1,6 +1,7 @@
 """A pipeline folder as ``save_pretrained`` writes it: its parts, digests and refusals (needs no torch)."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +9,38 @@ from typing import Any
 
 from plantain.base.errors import InputError, refuse_pointer_at
 from plantain.base.files import digest, sha256_bytes, sha256_file
+from plantain.model.architectures import Architecture, architecture_calling
 from plantain.model.weights import shapes
 from plantain.records.lock import Component
 
 PIPELINE = "Flux2KleinPipeline"
 PARTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
+"""What every pipeline has; some have more encoders."""
 
-_EXPECTED = {
+_KLEIN = {
     "scheduler": ("FlowMatchEulerDiscreteScheduler",),
     "text_encoder": ("Qwen3ForCausalLM",),
     "tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
     "transformer": ("Flux2Transformer2DModel",),
     "vae": ("AutoencoderKLFlux2",),
 }
+_ROLES = {
+    "scheduler": ("FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler"),
+    "text_encoder": (
+        "CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel", "UMT5EncoderModel", "Qwen3ForCausalLM",
+        "Qwen3Model", "Qwen2_5_VLForConditionalGeneration", "Mistral3ForConditionalGeneration", "Gemma2Model",
+        "GlmModel",
+    ),
+    "tokenizer": (
+        "CLIPTokenizer", "CLIPTokenizerFast", "T5Tokenizer", "T5TokenizerFast", "Qwen2Tokenizer", "Qwen2TokenizerFast",
+        "GemmaTokenizer", "GemmaTokenizerFast", "LlamaTokenizer", "LlamaTokenizerFast", "PreTrainedTokenizerFast",
+        "TokenizersBackend", "PixtralProcessor",
+    ),
+    "processor": ("Qwen2VLProcessor", "Qwen2_5_VLProcessor"),
+    "vae": ("AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLQwenImage", "AutoencoderDC"),
+}  # fmt: skip
+"""The classes that a part may be of: nothing else is loaded, whatever ``model_index.json`` names."""
+
 _WEIGHTED = ("text_encoder", "transformer", "vae")
 _SINGLE = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 """What diffusers and transformers call a weight file that is not one of several."""
@@ -34,30 +54,47 @@ class Index:
     """What ``model_index.json`` says: the class of every part, and whether the pipeline is distilled."""
 
     classes: dict[str, str]
+    """Parts in name order; those that the pipeline goes without are left out."""
     is_distilled: bool
+    pipeline: str = PIPELINE
+    """Its class."""
 
 
 def read_index(folder: Path) -> Index:
     """Read ``model_index.json``.
 
     Raises:
-        InputError: no such file, another pipeline, a missing or unexpected part, or a distilled model.
+        InputError: no such file, a pipeline without a row, or a missing or unexpected part.
     """
     path = folder / "model_index.json"
     if not path.exists():
         fix = "give the folder that `save_pretrained` of the whole pipeline wrote."
         raise InputError("no model_index.json, so this is not a pipeline folder.", file=folder, fix=fix)
     data = read_json(path)
-    if data.get("_class_name") != PIPELINE:
-        fix = "use an undistilled FLUX.2 Klein, such as black-forest-labs/FLUX.2-klein-base-4B."
-        raise InputError(f"the pipeline is a {data.get('_class_name')}, not a {PIPELINE}.", file=path, fix=fix)
+    pipeline = str(data.get("_class_name"))
+    try:
+        row = architecture_calling(pipeline)
+    except InputError as error:
+        raise InputError(error.problem, file=path, fix=error.fix) from None
     # The flag is left out where it has its default, which is False in Flux2KleinPipeline.
-    if data.get("is_distilled", False) is not False:
-        fix = "use the base model of the family, such as black-forest-labs/FLUX.2-klein-base-4B."
-        raise InputError(
-            "the pipeline is distilled (is_distilled is true): guidance would be ignored.", file=path, fix=fix
-        )
-    return Index({part: _class_name(path, data, part) for part in PARTS}, is_distilled=False)
+    names = [*PARTS, *sorted(key for key in data if key not in PARTS and _listed(data[key]))]
+    classes = {part: _class_name(path, data, part, row, pipeline) for part in sorted(names)}
+    return Index(classes, bool(data.get("is_distilled", False)), pipeline)
+
+
+def part_role(part: str) -> str:
+    """What a part is: ``text_encoder`` for ``text_encoder_2``."""
+    return re.sub(r"_\d+$", "", part)
+
+
+def has_weights(part: str) -> bool:
+    """Whether a part consists of weights."""
+    return part_role(part) in _WEIGHTED
+
+
+def _listed(entry: object) -> bool:
+    """Whether an entry of ``model_index.json`` names a part: a library and a class, both empty where it has none."""
+    return isinstance(entry, list) and len(entry) == 2 and entry[1] is not None
 
 
 def components(
@@ -75,7 +112,7 @@ def components(
         InputError: a configuration or weight file is missing.
     """
     return {
-        part: _component(folder / part, name, weight_digest, part in _WEIGHTED and part != skip_weights)
+        part: _component(folder / part, name, weight_digest, has_weights(part) and part != skip_weights)
         for part, name in index.classes.items()
     }
 
@@ -136,12 +173,19 @@ def _config_digest(path: Path) -> str:
     return sha256_bytes(json.dumps(kept, sort_keys=True).encode())
 
 
-def _class_name(path: Path, data: dict[str, Any], part: str) -> str:
+def _class_name(path: Path, data: dict[str, Any], part: str, row: Architecture, pipeline: str) -> str:
     entry = data.get(part)
     name = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
-    if name not in _EXPECTED[part]:
-        fix = f"use a pipeline whose {part} is a {_EXPECTED[part][0]}."
-        raise InputError(f"the {part} is {name or 'missing'}.", file=path, field=part, fix=fix)
+    allowed = (row.transformer,) if part == "transformer" else _ROLES.get(part_role(part), ())
+    allowed = _KLEIN.get(part, allowed) if pipeline == PIPELINE else allowed
+    if not allowed:
+        fix = "use the pipeline as it is published, without parts of another one."
+        raise InputError(f"plantain does not load a {part} ({name}).", file=path, field=part, fix=fix)
+    if name not in allowed:
+        some = f"a {allowed[0]}" if len(allowed) == 1 else f"one of {', '.join(allowed)}"
+        raise InputError(
+            f"the {part} is {name or 'missing'}.", file=path, field=part, fix=f"use a pipeline whose {part} is {some}."
+        )
     return str(name)
 
 

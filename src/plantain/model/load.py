@@ -5,26 +5,25 @@ transformer whose weights are made from a seed: it is built from its configurati
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderKLFlux2,
-    FlowMatchEulerDiscreteScheduler,
-    Flux2KleinPipeline,
-    Flux2Transformer2DModel,
-)
+import transformers
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
-from transformers import Qwen2TokenizerFast, Qwen3ForCausalLM
+from transformers import Qwen2TokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import Method
+from plantain.model.layout import PIPELINE, part_role, read_index
 from plantain.model.materialise import in_memory, materialise, transformer_seed
 from plantain.model.untrained import reinitialise, shuffle
 from plantain.records.lock import ModelLock
@@ -97,19 +96,26 @@ def load_scheduler(lock: ModelLock) -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler.from_pretrained(materialise(lock) / "scheduler", local_files_only=True)
 
 
-def load_text_encoder(lock: ModelLock, device: str) -> Qwen3ForCausalLM:
-    """The text encoder, in evaluation mode on ``device``."""
+def load_text_encoder(lock: ModelLock, device: str, part: str = "text_encoder") -> Any:
+    """A text encoder, in evaluation mode on ``device``.
+
+    Raises:
+        InputError: its weight files lack a tensor, which the library would make up.
+    """
     options = {"dtype": resolve_dtype(lock.dtype), "local_files_only": True, "use_safetensors": True}
-    encoder = Qwen3ForCausalLM.from_pretrained(materialise(lock) / "text_encoder", **options)
+    folder, kind = materialise(lock) / part, getattr(transformers, lock.components[part].class_name)
+    encoder, found = kind.from_pretrained(folder, output_loading_info=True, **options)
+    _refuse_missing(folder, found)
     return encoder.eval().to(device)
 
 
-def load_vae(lock: ModelLock, device: str) -> AutoencoderKLFlux2:
+def load_vae(lock: ModelLock, device: str) -> Any:
     """The image autoencoder, in evaluation mode on ``device``."""
-    return _diffusers(AutoencoderKLFlux2, materialise(lock) / "vae", lock.dtype).to(device)
+    kind = getattr(diffusers, lock.components["vae"].class_name)
+    return _diffusers(kind, materialise(lock) / "vae", lock.dtype).to(device)
 
 
-def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Flux2Transformer2DModel:
+def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     """The transformer, in evaluation mode on ``device``.
 
     Args:
@@ -129,33 +135,61 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Flux2Transf
     return transformer.to(device)
 
 
-def load_pipeline(lock: ModelLock, device: str, draw: int = 0) -> Flux2KleinPipeline:
+def load_pipeline(lock: ModelLock, device: str, draw: int = 0) -> Any:
     """The whole pipeline on ``device``, without progress bars."""
-    pipeline = Flux2KleinPipeline(
-        scheduler=load_scheduler(lock),
-        vae=load_vae(lock, device),
-        text_encoder=load_text_encoder(lock, device),
-        tokenizer=load_tokenizer(lock),
-        transformer=load_transformer(lock, device, draw),
-        is_distilled=lock.is_distilled,
-    )
+    return pipeline_of(lock, {part: load_part(lock, part, device, draw) for part in lock.components})
+
+
+def pipeline_of(lock: ModelLock, parts: Mapping[str, Any]) -> Any:
+    """The model's pipeline made of some of its parts, without progress bars; it goes without the others."""
+    kind = getattr(diffusers, lock.pipeline)
+    names = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "is_distilled")]
+    flags = {"is_distilled": lock.is_distilled} if lock.pipeline == PIPELINE else {}
+    pipeline = kind(**{name: parts.get(name) for name in names}, **flags)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def empty_transformer(folder: Path, dtype: str) -> Flux2Transformer2DModel:
+def load_part(lock: ModelLock, part: str, device: str, draw: int = 0) -> Any:
+    """One part of the pipeline by the class that the lock names; what has weights in evaluation mode on ``device``.
+
+    Raises:
+        InputError: as :func:`load_transformer`; or its weight files lack a tensor.
+    """
+    name, role = lock.components[part].class_name, part_role(part)
+    if part == "transformer":
+        return load_transformer(lock, device, draw)
+    if part == "vae":
+        return load_vae(lock, device)
+    if role == "text_encoder":
+        return load_text_encoder(lock, device, part)
+    library = diffusers if role == "scheduler" else transformers
+    return getattr(library, name).from_pretrained(materialise(lock) / part, local_files_only=True)
+
+
+def transformer_class(folder: Path) -> Any:
+    """The class of diffusers that a transformer in ``folder`` is of, by the index of the pipeline around it.
+
+    Raises:
+        InputError: the pipeline has no row, or its transformer is of another class.
+    """
+    return getattr(diffusers, read_index(folder.parent).classes["transformer"])
+
+
+def empty_transformer(folder: Path, dtype: str) -> Any:
     """The transformer of ``folder`` on the meta device: geometry without weights."""
-    config = Flux2Transformer2DModel.load_config(folder, local_files_only=True)
+    kind = transformer_class(folder)
+    config = kind.load_config(folder, local_files_only=True)
     with torch.device("meta"):
-        transformer = Flux2Transformer2DModel.from_config(config)
-    # The method of diffusers' own class warns about layers kept in float32, of which this transformer has none.
+        transformer = kind.from_config(config)
+    # The method of diffusers' own class warns about layers kept in float32; here it is geometry and size that count.
     return nn.Module.to(transformer, dtype=resolve_dtype(dtype)).eval()
 
 
-def make_transformer(folder: Path, dtype: str, seed: int | None, shuffle_seed: int | None) -> Flux2Transformer2DModel:
+def make_transformer(folder: Path, dtype: str, seed: int | None, shuffle_seed: int | None) -> Any:
     """The transformer of ``folder`` on the CPU: read, or made from ``seed``; then shuffled where asked."""
     if seed is None:
-        transformer = _diffusers(Flux2Transformer2DModel, folder, dtype)
+        transformer = _diffusers(transformer_class(folder), folder, dtype)
     else:
         transformer = empty_transformer(folder, dtype).to_empty(device="cpu")
         reinitialise(transformer, seed)
@@ -171,7 +205,16 @@ def _shuffle_seed(lock: ModelLock, draw: int) -> int | None:
 def _diffusers(kind: Any, folder: Path, dtype: str) -> Any:
     # Without low_cpu_mem_usage the path is the same whether accelerate is installed or not.
     options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
-    return kind.from_pretrained(folder, dtype=resolve_dtype(dtype), **options).eval()
+    made, found = kind.from_pretrained(folder, dtype=resolve_dtype(dtype), output_loading_info=True, **options)
+    _refuse_missing(folder, found)
+    return made.eval()
+
+
+def _refuse_missing(folder: Path, found: Mapping[str, Any]) -> None:
+    missing = sorted(found.get("missing_keys") or ())
+    if missing:
+        what = f"the weight files lack {len(missing)} tensors that the configuration asks for, such as {missing[0]}."
+        raise InputError(what, file=folder, fix="bring config.json and weights of one save together.")
 
 
 def _check_digest(lock: ModelLock, draw: int, transformer: nn.Module) -> None:

@@ -1,14 +1,18 @@
 """Every part of a pipeline folder opened once, where a model is declared: hours before something else would need it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler
 from torch import nn
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from plantain.base.errors import InputError, reading
-from plantain.model.layout import weight_files
+from plantain.model.layout import part_role, weight_files
 from plantain.model.weights import shapes
 
 AGAIN = "fetch or save the model again."
@@ -41,6 +45,39 @@ def open_parts(folder: Path, transformer: nn.Module | None) -> tuple[Autoencoder
     _compare(folder / "vae", vae)
     _compare(folder / "text_encoder", encoder.base_model)
     return vae, config
+
+
+def open_named(folder: Path, classes: Mapping[str, str], transformer: nn.Module | None) -> Any:
+    """The same for a pipeline of any row: its parts are opened by the classes that its index names.
+
+    Whether the weight files of encoders and autoencoder hold every tensor is seen on loading: their libraries rename
+    tensors of older files.
+
+    Returns:
+        The autoencoder without weights.
+
+    Raises:
+        InputError: a part cannot be read, or the transformer's weight files lack tensors.
+    """
+    for part, name in classes.items():
+        with reading(folder / part, f"a {name}", AGAIN):
+            if part_role(part) in ("tokenizer", "processor"):
+                getattr(transformers, name).from_pretrained(folder / part, local_files_only=True)
+            elif part_role(part) == "text_encoder":
+                getattr(transformers, name).config_class.from_pretrained(folder / part, local_files_only=True)
+            elif part == "scheduler":
+                getattr(diffusers, name).from_pretrained(folder / part, local_files_only=True)
+    if transformer is not None:
+        _compare(folder / "transformer", transformer)
+    with reading(folder / "vae", "an autoencoder", AGAIN):
+        return empty_part(folder / "vae", classes["vae"])
+
+
+def empty_part(folder: Path, name: str) -> Any:
+    """A model of diffusers without weights, from its configuration (meta device)."""
+    kind = getattr(diffusers, name)
+    with torch.device("meta"):
+        return kind.from_config(kind.load_config(folder, local_files_only=True))
 
 
 def _compare(folder: Path, module: nn.Module) -> None:

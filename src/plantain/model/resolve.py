@@ -1,11 +1,11 @@
 """From a declared model to its lock and its table of groups: what the model stage writes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
-from diffusers import AutoencoderKLFlux2
 from torch import nn
 from transformers import Qwen3Config
 
@@ -13,16 +13,18 @@ from plantain.base.errors import InputError, reading
 from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
+from plantain.model.architectures import Architecture, Guidance, LatentForm, architecture_of
 from plantain.model.declared import declared
-from plantain.model.geometry import geometry, group_table
+from plantain.model.geometry import geometry, group_table, projections, stored_width
+from plantain.model.layout import PIPELINE, Index, read_index
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
-from plantain.model.opening import AGAIN, open_parts
+from plantain.model.opening import AGAIN, open_named, open_parts
 from plantain.model.untrained import reinitialised_tensors
 from plantain.records.lock import Component, ModelLock
 
-OUT_LAYERS = [9, 18, 27]
-"""Encoder layers that the Klein pipeline reads unless told otherwise."""
+OUT_LAYERS: Final = {"Flux2KleinPipeline": [9, 18, 27], "Flux2Pipeline": [10, 20, 30]}
+"""Encoder layers that a pipeline reads unless told otherwise; the others have no choice."""
 
 
 def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
@@ -39,13 +41,22 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     of = entry.of if entry.source is Source.untrained else None
     base = declared(of, params) if of else entry
     files = _files(of or name, base, entry.method)
+    index = read_index(files.folder)
     settings = entry.settings(base)
-    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or OUT_LAYERS)
+    layers = settings["text_encoder_out_layers"] or OUT_LAYERS.get(index.pipeline, [])
+    settings["text_encoder_out_layers"] = list(layers)
     with reading(files.folder / "transformer", "a transformer", AGAIN):
         empty = empty_transformer(files.folder / "transformer", settings["dtype"])
     maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)
-    vae, encoder = open_parts(files.folder, empty if maker.reads_files else None)
-    _check_settings(name, settings, vae, encoder, empty.config.joint_attention_dim)
+    read = empty if maker.reads_files else None
+    if index.pipeline == PIPELINE:
+        vae, encoder = open_parts(files.folder, read)
+        _check_layers(name, settings["text_encoder_out_layers"], encoder, empty.config.joint_attention_dim)
+    else:
+        vae = open_named(files.folder, index.classes, read)
+    row = architecture_of(empty)
+    _check_size(name, settings, pixels_a_position(row, vae.config, empty.config))
+    is_distilled, guidance = _guided(row, index, empty.config)
     seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
     width = params.capture.group_width
@@ -61,8 +72,15 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         seeds=seeds,
         trained=not seeds and maker.start is None,
         family=entry.seeds is not None,
-        is_distilled=False,
-        group_width=width,
+        is_distilled=is_distilled,
+        pipeline=index.pipeline,
+        architecture=row.name,
+        guidance=str(guidance),
+        guidance_scale=row.guidance if guidance is Guidance.embedded else None,
+        fast=row.fast and index.pipeline == PIPELINE,
+        takes_image=index.pipeline in row.edits,
+        pooled_text=row.pooled_text,
+        group_width=stored_width(projections(empty), width),
         components=files.components | {"transformer": _transformer(files, maker, draws)},
         files_sha256=files.sha256,
         draws=draws,
@@ -119,17 +137,41 @@ def _transformer(files: Files, maker: _Maker, draws: list[str]) -> Component:
     return found.model_copy(update={"weights_sha256": weights, "bytes": size})
 
 
-def _check_settings(
-    name: str, settings: dict[str, Any], vae: AutoencoderKLFlux2, encoder: Qwen3Config, joint_width: int
-) -> None:
-    """Refuse sizes and layers that the files cannot serve, before hours are spent."""
-    step = 2 ** len(vae.config["block_out_channels"])
+def _guided(row: Architecture, index: Index, config: Mapping[str, Any]) -> tuple[bool, Guidance]:
+    found = row.guidance_of(config, index.is_distilled)
+    return found is Guidance.distilled, found
+
+
+def pixels_a_position(row: Architecture, vae: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """Pixels along a side of what one position of the transformer stands for.
+
+    Args:
+        row: the architecture.
+        vae: configuration of the autoencoder, whose levels but the first halve each side.
+        config: configuration of the transformer.
+    """
+    levels = next(len(vae[key]) for key in _LEVELS if vae.get(key))
+    if row.latents is not LatentForm.grid:
+        return int(2**levels)
+    patch = config.get("patch_size") or config["all_patch_size"][0]
+    return int(2 ** (levels - 1) * patch)
+
+
+_LEVELS = ("block_out_channels", "encoder_block_out_channels", "dim_mult")
+"""What autoencoders call the list that has an entry for each level."""
+
+
+def _check_size(name: str, settings: dict[str, Any], step: int) -> None:
+    """Refuse sizes that the latent cannot have, before hours are spent."""
     for key in ("height", "width"):
         if settings[key] % step or settings[key] < step:
             fix = f"use a multiple of {step}."
             problem = f"{key} {settings[key]} does not fit the latent."
             raise InputError(problem, field=f"models.{name}.{key}", fix=fix)
-    layers = settings["text_encoder_out_layers"]
+
+
+def _check_layers(name: str, layers: list[int], encoder: Qwen3Config, joint_width: int) -> None:
+    """Refuse layers that the encoder does not have."""
     depth, wanted = encoder.num_hidden_layers, joint_width // encoder.hidden_size
     if len(layers) != wanted or not all(0 <= layer <= depth for layer in layers):
         fix = f"name {wanted} of the encoder's layers 0 to {depth}."

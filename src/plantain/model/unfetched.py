@@ -35,7 +35,7 @@ def unfetched_lock(name: str, params: Params) -> ModelLock | None:
         transformer = Flux2Transformer2DModel.from_config(KNOWN[repo])
     shape = geometry(transformer, params.capture.group_width)
     settings = entry.settings(base)
-    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or OUT_LAYERS)
+    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or OUT_LAYERS["Flux2KleinPipeline"])
     sizes = {
         "scheduler": 0,
         "text_encoder": TEXT_ENCODERS[KNOWN[repo]["joint_attention_dim"]],

@@ -110,6 +110,21 @@ class ModelLock(Frozen):
     max_sequence_length: int
     text_encoder_out_layers: list[int]
     is_distilled: bool
+    """Whether it was distilled to few steps, as its pipeline or its architecture says."""
+    pipeline: str = "Flux2KleinPipeline"
+    """Class of the pipeline that is called."""
+    architecture: str = "FLUX.2"
+    """Name of its row in the table of architectures."""
+    guidance: str = "none"
+    """How it is guided: by a second pass (none), by a number that it is told (embedded), or not at all (distilled)."""
+    guidance_scale: float | None = None
+    """The number that it is told where guidance is embedded."""
+    fast: bool = True
+    """Whether passes may call the transformer without its pipeline (``capture.path: fast``)."""
+    takes_image: bool = True
+    """Whether the pipeline conditions on an image."""
+    pooled_text: bool = False
+    """Whether text enters the modulation of every block besides attention."""
     group_width: int
     components: dict[str, Component]
     files_sha256: str
@@ -117,6 +132,11 @@ class ModelLock(Frozen):
     draws: list[str] = Field(default=[])
     """Digest of the transformer's weights for each of ``seeds``."""
     geometry: Geometry
+
+    @property
+    def klein(self) -> bool:
+        """Whether it is an undistilled FLUX.2 Klein, which the published protocol is about."""
+        return self.pipeline == "Flux2KleinPipeline" and not self.is_distilled
 
     @property
     def reference_model(self) -> str:
