@@ -204,6 +204,24 @@ def test_what_is_there_is_not_fetched_again_but_what_is_damaged_is(desk, hub, pu
     assert "HF_HUB_OFFLINE is set" in desk.refused(offline=True)
 
 
+def test_show_brings_configurations_alone(desk, hub, published):
+    answer = plantain("model", "show", f"{REPO}@main", "--json", folder=desk.folder)
+    assert json.loads(answer.output)["counts"]["heads"] == 10, answer.errors
+    asked = hub.asked()
+    assert not any(one["port"] == hub.files_port for one in asked)
+    assert {one["path"].split(f"/{FIRST}/")[1] for one in asked if "/resolve/" in one["path"]} == {
+        path.relative_to(published).as_posix()
+        for path in published.rglob("*.json")
+        if path.name in ("model_index.json", "config.json", "scheduler_config.json")
+    }
+    assert plantain("model", "show", MODEL, folder=desk.folder).code == 0
+    assert hub.asked() == [], "they are in the cache now"
+    answer = plantain("model", "show", "someone/else", folder=desk.folder)
+    assert (answer.code, "no repository someone/else" in answer.errors) == (2, True)
+    desk.fetched()
+    assert desk.whole(published)
+
+
 def wait_until(holds, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():

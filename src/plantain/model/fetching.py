@@ -39,7 +39,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_file, write_atomic
 from plantain.model.hub import COMMIT, Hub
-from plantain.model.hub_errors import ROOM, content_differs, hub_sentences
+from plantain.model.hub_errors import ROOM, content_differs, hub_sentences, no_pipeline
 from plantain.model.layout import read_index
 
 _SECONDS: Final = 30
@@ -57,6 +57,7 @@ _VARIANT: Final = re.compile(r"\.(?:fp16|bf16|fp32|non_ema|ema)(?:[.-]|$)")
 
 _PART: Final = ".plantain.incomplete"
 _INDEX: Final = "model_index.json"
+_CONFIGURATIONS: Final = [_INDEX, "*/config.json", "*/scheduler_config.json"]
 
 
 def fetch(source: Hub) -> str:
@@ -81,6 +82,22 @@ def fetch(source: Hub) -> str:
     return commit
 
 
+def fetch_configurations(source: Hub) -> Path:
+    """Bring the configurations of a pipeline's parts into the cache, some kilobytes, and return the snapshot folder.
+
+    Raises:
+        InputError: as :func:`fetch`; or the repository holds no pipeline.
+    """
+    with hub_sentences(source):
+        commit = _commit(source)
+        snapshot = Path(snapshot_download(source.repo, revision=commit, allow_patterns=_CONFIGURATIONS))
+        if commit != source.revision:
+            write_atomic(snapshot.parent.parent / "refs" / source.revision, commit.encode())
+    if not (snapshot / _INDEX).exists():
+        raise no_pipeline(source, commit)
+    return snapshot
+
+
 def _fetch_all(source: Hub, commit: str, store: Path) -> None:
     snapshot = store / "snapshots" / commit
     try:
@@ -90,8 +107,7 @@ def _fetch_all(source: Hub, commit: str, store: Path) -> None:
             return
         raise
     if _INDEX not in listing:
-        fix = f"correct `repo` or `revision` of {source.model}: plantain reads repositories in the form of diffusers."
-        raise InputError(f"{source.repo} has no {_INDEX} at {commit}, so it is no pipeline.", fix=fix)
+        raise no_pipeline(source, commit)
     # Before anything large: a pipeline that cannot be measured is refused here.
     _fetch_small(source, commit, store, [listing[_INDEX]])
     wanted = wanted_files(listing.values(), read_index(snapshot).classes)

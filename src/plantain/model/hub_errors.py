@@ -111,3 +111,9 @@ def content_differs(source: Hub, name: str) -> InputError:
     """The sentence for a file that is not what the Hub lists."""
     what = f"{name} of {source.repo} arrived with another content than the hub lists, by its digest, and was removed."
     return InputError(what, fix="run the command again; where that does not help, look at the network in between.")
+
+
+def no_pipeline(source: Hub, commit: str) -> InputError:
+    """The sentence for a repository in another form than that of diffusers."""
+    fix = f"correct `repo` or `revision` of {source.model}: plantain reads repositories in the form of diffusers."
+    return InputError(f"{source.repo} has no model_index.json at {commit}, so it is no pipeline.", fix=fix)

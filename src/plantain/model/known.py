@@ -52,6 +52,8 @@ class Published:
     """Parameters of its autoencoder."""
     is_distilled: bool = False
     """The pipeline's flag of that name."""
+    pixels: int = 16
+    """Along a side of what a position of the transformer stands for."""
 
     def parts(self) -> dict[str, int]:
         """Parameters of every part but the transformer, by name."""
@@ -137,7 +139,7 @@ PUBLISHED: dict[str, Published] = {
         "PixArtTransformer2DModel", _PIXART, "PixArtSigmaPipeline", (T5_XXL,), VAE_4
     ),
     "Efficient-Large-Model/Sana_1600M_1024px_diffusers": Published(
-        "SanaTransformer2DModel", {}, "SanaPipeline", (GEMMA2_2B,), VAE_DC
+        "SanaTransformer2DModel", {}, "SanaPipeline", (GEMMA2_2B,), VAE_DC, pixels=32
     ),
     "fal/AuraFlow": Published("AuraFlowTransformer2DModel", {}, "AuraFlowPipeline", (PILE_T5_XL,), VAE_4),
     "THUDM/CogView4-6B": Published(
@@ -151,8 +153,8 @@ PUBLISHED: dict[str, Published] = {
 """Repository name to what its sizes follow from.
 
 Source: the conversion scripts of diffusers that made these repositories (``scripts/convert_*_to_diffusers.py``:
-flux2, flux, sd3, pixart_sigma, sana, aura_flow, cogview4), and the defaults of the classes where those are the published
-model's. What is fetched is read, and believed instead.
+flux2, flux, sd3, pixart_sigma, sana, aura_flow, cogview4), and the defaults of the classes where those are what was
+published. Once a repository's own configurations are here, they are read instead.
 """
 
 DOWNLOAD_GB: dict[str, int] = {
