@@ -117,9 +117,7 @@ def test_show_says_what_was_found_in_a_class_without_a_row(home):
 
 def test_show_says_what_it_cannot_know(home, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        InputError, match="of someone/small-klein is not on this machine.*HF_HUB_OFFLINE"
-    ):
+    with pytest.raises(InputError, match=r"of someone/small-klein is not on this machine.*HF_HUB_OFFLINE"):
         invoke("show", "klein-base-4b")
     with pytest.raises(InputError, match="'nothing' is not declared, and no folder or repository"):
         invoke("show", "nothing")

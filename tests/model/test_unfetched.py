@@ -185,7 +185,7 @@ def test_configurations_in_the_cache_are_believed_and_suffice(params, saved, mon
     assert found.model_copy(update=same) == whole.model_copy(update=same)
     assert found.components.keys() == whole.components.keys()
     for part, one in found.components.items():
-        assert one.bytes * 2 == pytest.approx(whole.components[part].bytes, rel=0.15), part  # headers, buffers
+        assert one.bytes * 2 == pytest.approx(whole.components[part].bytes, abs=25_000), part  # headers of files
     (snapshot / "vae" / "config.json").unlink()
     with pytest.raises(InputError, match="plantain model show distant"):
         declared_lock(hub(), "distant")
