@@ -129,7 +129,7 @@ def test_tokens_are_counted_once_for_models_that_share_a_tokenizer(house, monkey
         return build_tokenizer()
 
     def read_lock(path):
-        return SimpleNamespace(name=path.parent.name, max_sequence_length=96)
+        return SimpleNamespace(name=path.parent.name, max_sequence_length=96, pipeline="Flux2KleinPipeline")
 
     lock = SimpleNamespace(read_lock=read_lock)
     monkeypatch.setitem(sys.modules, "plantain.records.lock", lock)

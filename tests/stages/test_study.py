@@ -12,7 +12,8 @@ from PIL import Image
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
-from plantain.capture.encode import encode, prompt_levels, write_prompt_levels
+from plantain.capture.encode import encode
+from plantain.capture.levels import prompt_levels, write_prompt_levels
 from plantain.capture.progress import Silent
 from plantain.model.load import load_text_encoder, load_tokenizer
 from plantain.stages.replicate import noise_seeds, redraw, with_alternatives

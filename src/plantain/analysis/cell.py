@@ -13,7 +13,7 @@ from plantain.analysis.summary import blocks_of, metrics_of, null_of, sentences_
 from plantain.analysis.vectors import vector_findings
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.params import AnalysisParams, UnitKind, WordingMeasure
-from plantain.measure.views import measure, unit_table
+from plantain.measure.views import makes_units, measure, unit_table
 from plantain.probe.records import Contrasts
 from plantain.records.activations import Activations
 from plantain.records.grams import Grams
@@ -43,6 +43,8 @@ def analyse_cell(
 ) -> CellResult:
     """Every contrast by every analysis, and by the vector measures with the settings of the confirmatory one.
 
+    An analysis of 16-channel groups is left out where 16 does not divide the widths of the model's heads.
+
     Args:
         activations: Group mean squares of one probe on one model.
         groups: The model's groups, in the order of the group axis.
@@ -54,6 +56,8 @@ def analyse_cell(
     summaries: dict[str, dict[str, AnalysisSummary]] = {}
     tables = {"tokens": _token_counts(activations)}
     for name, params in analyses.items():
+        if not makes_units(groups, params.unit):
+            continue
         units = unit_table(groups, params.unit)
         values = measure(activations, groups, params.unit, params.tokens, params.measure)
         for contrast in contrasts.contrasts:

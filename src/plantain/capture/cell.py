@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import gcd
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
+from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
 from plantain.capture.assembly import Finished, assemble, enter
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
@@ -29,11 +31,12 @@ from plantain.records.keys import (
     capture_digests,
     image_digests,
     passes,
+    path_of,
     reference_images,
     shard_frame,
     shard_key,
 )
-from plantain.records.lock import ModelLock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def capture_cell(
     Raises:
         InputError: a prompt that the tokenizer would change, a model that cannot be measured, no memory for one pass.
     """
-    _refuse(lock, params)
+    _refuse(records, lock, params)
     device = resolve_device(lock.device)
     set_threads_for(lock.components["transformer"], device)
     images = reference_images(records, references_folder)
@@ -83,7 +86,7 @@ def capture_cell(
         cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told)
         axes = Axes.of(records, params.seeds, subsets)
         size, found = _at_fitting_size(cell, axes)
-    header: dict[str, Any] = {"family": lock.family, "group_width": params.group_width}
+    header: dict[str, Any] = {"family": lock.family, "group_width": lock.group_width}
     header |= capture_digests(records, digests, lock, params)
     activations = assemble(records, params.seeds, cell.draws, found.finished, header)
     grams = assemble_grams(axes, found.grams, lock.geometry, cell.draws, header)
@@ -97,17 +100,31 @@ class _Found(NamedTuple):
     grams: list[Arrays]
 
 
-def _refuse(lock: ModelLock, params: CaptureParams) -> None:
-    if lock.is_distilled:
-        fix = "use the undistilled base model."
-        raise InputError(f"model '{lock.name}' is a distilled pipeline.", fix=fix)
-    if lock.group_width != params.group_width:
+def _refuse(records: Sequence[Record], lock: ModelLock, params: CaptureParams) -> None:
+    if not fits(lock, params.group_width):
         fix = "run `dvc repro`: the model's unit table was made for another capture.group_width."
         found = f"the lock of '{lock.name}' has groups of {lock.group_width} channels, not {params.group_width}."
         raise InputError(found, field="capture.group_width", fix=fix)
-    if params.path is CapturePath.pipeline and params.batch_size not in (1, "auto"):
-        fix = "set capture.batch_size: 1, or capture.path: fast."
+    if not lock.fast and params.kernels():
+        fix = "leave attention and compile out for this model."
+        raise InputError(
+            f"'{lock.name}' is run by its pipeline, which computes the plain way.", field="capture", fix=fix
+        )
+    if not lock.takes_image and any(record.reference for record in records):
+        fix = "choose a probe whose conditions have no reference, or a model that conditions on images."
+        raise InputError(f"a {lock.pipeline} takes no image, and the probe's conditions have references.", fix=fix)
+    if lock.pipeline in IMAGE_ALWAYS and not all(record.reference for record in records):
+        fix = "choose a probe whose conditions all have references."
+        raise InputError(f"a {lock.pipeline} always takes an image, and some conditions have none.", fix=fix)
+    if path_of(lock, params) is CapturePath.pipeline and params.batch_size not in (1, "auto"):
+        fix = "set capture.batch_size: 1, or capture.path: fast where the model allows it."
         raise InputError("the plain pipeline path runs one prompt at a time.", field="capture.batch_size", fix=fix)
+
+
+def fits(lock: ModelLock, group_width: int) -> bool:
+    """Whether the groups of a lock are the widest up to ``group_width`` that divide its heads and MLPs."""
+    common = gcd(*(width for one in lock.geometry.kinds for width in (one.head_width, one.mlp_width)))
+    return lock.group_width == max(width for width in range(1, group_width + 1) if common % width == 0)
 
 
 def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
@@ -189,6 +206,8 @@ def _timed(cell: CellWork, missing: Sequence[Job], stores: Stores, workers: int,
 
 def _notes(cell: CellWork, size: int) -> dict[str, Any]:
     notes: dict[str, Any] = {"batch_size": size, "passes": len(cell.ordered) * len(cell.draws)}
+    if cell.lock.pipeline != KLEIN_PIPELINE:
+        return notes | any_notes(cell.lock, cell.params)
     if cell.params.sigma != 1.0:
         positions = cell.lock.height * cell.lock.width // PATCH
         asked = asked_sigma(load_scheduler(cell.lock), cell.params.sigma, positions)

@@ -1,9 +1,7 @@
 """Prompt embeddings: every distinct prompt through the text encoder once, then from the store.
 
 The encoding is the pipeline's own static method, so its values are the pipeline's. What the store keeps is the
-embedding and where the real text stands in it, so that a later run needs neither encoder nor tokenizer. How strong the
-embeddings are is measured as heads are, in slices of a head's width: what a text encoder already separates, a
-transformer need not have learnt to.
+embedding and where the real text stands in it, so that a later run needs neither encoder nor tokenizer.
 """
 
 import copy
@@ -11,22 +9,18 @@ import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import Flux2KleinPipeline
-from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from plantain.base.errors import InputError
-from plantain.base.files import digest, write_atomic
-from plantain.capture.progress import Progress, shown
+from plantain.base.files import digest
+from plantain.capture.progress import Progress
 from plantain.capture.shards import Store, Vanished
 from plantain.capture.workers import is_small, share, worker_count
-from plantain.model.load import load_text_encoder, load_tokenizer, resolve_device
-from plantain.probe.records import Record
+from plantain.model.load import load_text_encoder, load_tokenizer
 from plantain.probe.tokens import counter, refuse_unusable
 from plantain.records.keys import TEMPLATE_FLAGS, text_identity
 from plantain.records.lock import Component, ModelLock
@@ -180,35 +174,3 @@ def release(device: str, component: Component) -> None:
         torch.cuda.empty_cache()
     elif device.startswith("mps"):
         torch.mps.empty_cache()
-
-
-NAME = "mean_square"
-
-
-def prompt_levels(records: Sequence[Record], lock: ModelLock, progress: Progress | None = None) -> NDArray[np.float32]:
-    """Mean squares of the prompt embeddings over the positions of the text, (item, condition, slice).
-
-    Args:
-        records: the expanded probe, every item in every condition.
-        lock: the model; a slice is as wide as its heads.
-        progress: told how far the encoding is.
-    """
-    items = list(dict.fromkeys(record.item for record in records))
-    conditions = list(dict.fromkeys(record.condition for record in records))
-    with shown(progress) as told:
-        embeddings = Embeddings(lock, resolve_device(lock.device), told)
-        embeddings.ensure(record.prompt for record in records)
-        rows = {(one.item, one.condition): _slices(embeddings(one.prompt), lock.geometry.head_width) for one in records}
-    return np.array([[rows[item, condition] for condition in conditions] for item in items], dtype=np.float32)
-
-
-def write_prompt_levels(path: Path, levels: NDArray[np.float32]) -> None:
-    """Write the levels of one cell, whole or not at all."""
-    write_atomic(path, save({NAME: np.ascontiguousarray(levels)}))
-
-
-def _slices(embedding: Embedding, width: int) -> NDArray[np.float64]:
-    first, last = embedding.text
-    squares = embedding.values[0, first:last].to(torch.float64).square().mean(dim=0).numpy()
-    starts = np.arange(0, len(squares), width)
-    return np.asarray(np.add.reduceat(squares, starts) / np.diff([*starts, len(squares)]))

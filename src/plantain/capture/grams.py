@@ -166,13 +166,21 @@ def assemble_grams(
 
 
 def head_rows(geometry: Geometry) -> dict[str, tuple[int, ...]]:
-    """Token set to the rows of the table of heads whose projection sees it: image before text in each joint block."""
-    count = geometry.heads
-    joint, single = geometry.joint_blocks * 2 * count, geometry.single_blocks * count
-    both = range(joint, joint + single)
-    image = (*(row for row in range(joint) if row // count % 2 == 0), *both)
-    text = (*(row for row in range(joint) if row // count % 2 == 1), *both)
-    return {"text": text, "pad": text, "noise": image, "reference": image}
+    """Token set to the rows of the table of heads whose projection sees it: image before text in each joint block.
+
+    Heads that no text can reach have no vectors.
+    """
+    text: list[int] = []
+    image: list[int] = []
+    row = 0
+    for one in geometry.in_order:
+        own = range(row, row + one.heads)
+        row += one.heads
+        if one.stream != "image" and not one.dead:
+            text.extend(own)
+        if one.stream != "text" and not one.dead:
+            image.extend(own)
+    return {"text": tuple(text), "pad": tuple(text), "noise": tuple(image), "reference": tuple(image)}
 
 
 def reduce_vectors(jobs: Sequence[Job], axes: Axes, vectors: Store) -> dict[str, NDArray[np.float32]]:
@@ -185,9 +193,11 @@ def reduce_vectors(jobs: Sequence[Job], axes: Axes, vectors: Store) -> dict[str,
     for item, gathered in _gathered(jobs, axes, vectors):
         for tokens, values in zip(TOKENS, np.moveaxis(gathered, 3, 0), strict=True):
             if not np.isnan(values[..., 0, 0]).all():
+                # Where fewer heads see this set than another, the last places are empty in every pass.
+                seen = values[..., : int((~np.isnan(values[..., 0]).all(axis=(0, 1, 2))).sum()), :]
                 if tokens not in sums:
-                    sums[tokens] = _Sums(axes, *values.shape[3:])
-                sums[tokens].add(item, values)
+                    sums[tokens] = _Sums(axes, *seen.shape[3:])
+                sums[tokens].add(item, seen)
     ordered = [tokens for tokens in TOKENS if tokens in sums]
     return named_tensors(
         {tokens: sums[tokens].means() for tokens in ordered}, {tokens: sums[tokens].profiles() for tokens in ordered}

@@ -153,16 +153,22 @@ def _weights(layout: Layout, device: torch.device) -> dict[str, torch.Tensor]:
 
 
 class Vectors:
-    """Mean vectors over token sets of what the attention heads of one forward gave: one small product a projection."""
+    """Mean vectors over token sets of what the attention heads of one forward gave: one small product a projection.
+
+    Heads that no text can reach have none.
+    """
 
     def __init__(self, projections: Sequence[Projection], layout: Layout) -> None:
         self._projections, self._layout = projections, layout
+        self._alive = [index for index, one in enumerate(projections) if not one.dead]
         self._weights = _weights(layout, projections[0].module.weight.device)
         self._found: dict[int, torch.Tensor] = {}
 
     def add(self, index: int, first: int, part: torch.Tensor) -> None:
         """Take some positions of what the projection at ``index`` sees, float32 (rows, positions, channels)."""
         projection = self._projections[index]
+        if projection.dead:
+            return
         weights, positions = self._weights[projection.stream], part.shape[1]
         if positions != weights.shape[2]:
             weights = weights[:, :, first : first + positions]
@@ -199,20 +205,22 @@ class Vectors:
         return found
 
     def _empty(self) -> NDArray[np.float32]:
-        heads = max(sum(one.heads for one in self._projections if one.stream in ("all", kind)) for kind in _ENDS)
-        width = max(one.head_width for one in self._projections)
+        alive = [self._projections[index] for index in self._alive]
+        heads = max(sum(one.heads for one in alive if one.stream in ("all", kind)) for kind in _ENDS)
+        width = max(one.head_width for one in alive)
         return np.full((len(self._layout.text), len(TOKENS), heads, width), np.nan, dtype=np.float32)
 
     def _alike(self) -> dict[tuple[str, int], list[int]]:
         """Stream and width of the heads to the projections that have them."""
         members: dict[tuple[str, int], list[int]] = {}
-        for index, one in enumerate(self._projections):
+        for index in self._alive:
+            one = self._projections[index]
             members.setdefault((one.stream, one.head_width), []).append(index)
         return members
 
     def _places(self, seen: str, members: Sequence[int]) -> slice | NDArray[np.int64]:
         """Where the heads of some projections stand among those that see text, or image."""
-        counts = [one.heads if one.stream in ("all", seen) else 0 for one in self._projections]
+        counts = [0 if one.dead or one.stream not in ("all", seen) else one.heads for one in self._projections]
         ends = np.cumsum(counts)
         places = np.concatenate([np.arange(ends[index] - counts[index], ends[index]) for index in members])
         joined = int(places[-1]) - int(places[0]) + 1 == len(places)
@@ -221,8 +229,8 @@ class Vectors:
     def _not_finite(self) -> NotFinite:
         """The first row, then token set, then projection with such a value."""
         bad = []
-        for index, one in enumerate(self._projections):
-            values = self._found[index].cpu().numpy()
+        for index in self._alive:
+            one, values = self._projections[index], self._found[index].cpu().numpy()
             for row, token in np.argwhere(~np.isfinite(values).all(axis=-1)):
                 bad.append((int(row), int(token) + _SEEN[one.stream].start, index))
         row, token, index = min(bad)

@@ -1,5 +1,6 @@
 """Generating reference images by the plain pipeline call, its components loaded one after the other."""
 
+import inspect
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from diffusers import Flux2KleinPipeline
 from PIL import Image
 
-from plantain.base.errors import CheckFailed
+from plantain.base.errors import CheckFailed, InputError
 from plantain.base.files import readable_json, sha256_bytes, write_atomic
 from plantain.base.params import (
     CaptureParams,
@@ -24,16 +25,18 @@ from plantain.base.params import (
     TrackingParams,
     VerdictParams,
 )
+from plantain.capture.any_pipeline import IMAGE_ALWAYS, noise_for, still_call
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.workers import set_threads_for
-from plantain.model.load import load_scheduler, load_transformer, load_vae, resolve_device
+from plantain.model.architectures import Guidance, architecture_calling
+from plantain.model.load import load_pipeline, load_scheduler, load_transformer, load_vae, resolve_device
 from plantain.model.resolve import resolve
 from plantain.probe.records import ReferenceRecord
 from plantain.records.keys import reference_key
-from plantain.records.lock import ModelLock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def draw_all(
     studio = _Studio(lock, params, device, Store("references", progress.note), progress)
     missing = [record for record in records if studio.store.read(studio.key(record)) is None]
     if missing:
-        _draw_missing(studio, missing)
+        (_draw_missing if lock.pipeline == KLEIN_PIPELINE else _draw_by_call)(studio, missing)
     for record in records:
         entry = studio.store.read(studio.key(record))
         if entry is None:
@@ -125,6 +128,36 @@ def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
         studio.progress.advance()
     del pipeline
     release(device, lock.components["transformer"])
+
+
+def _draw_by_call(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
+    """The same by the whole pipeline of another row, with its own way of guiding."""
+    lock, params = studio.lock, studio.params
+    if lock.pipeline in IMAGE_ALWAYS:
+        fix = "give the references of the probe as files (`file:`)."
+        raise InputError(f"a {lock.pipeline} draws nothing without an image, so no reference.", fix=fix)
+    pipeline = load_pipeline(lock, studio.device)
+    studio.progress.phase(f"{lock.name}: generate references", len(missing), "images")
+    for record in missing:
+        image = draw_by_call(pipeline, str(record.prompt), lock, params)
+        studio.store.write(studio.key(record), {"png": np.frombuffer(_png(image), dtype=np.uint8)})
+        studio.progress.advance()
+    del pipeline
+    release(studio.device, lock.components["transformer"])
+
+
+@torch.inference_mode()
+def draw_by_call(pipeline: Any, prompt: str, lock: ModelLock, params: ReferenceParams) -> Image.Image:
+    """One image by the plain call of any pipeline, from noise with the same bytes on every machine."""
+    row = architecture_calling(lock.pipeline)
+    guided = {row.guided_by: float(params.guidance_scale)} if lock.guidance != Guidance.distilled else {}
+    negative = {"negative_prompt": " "} if row.guided_by == "true_cfg_scale" else {}
+    drawn = {"prompt": prompt, "num_inference_steps": params.steps, "output_type": "pil"}
+    given = still_call(row, lock) | guided | negative | drawn
+    given["latents"] = noise_for(pipeline, row, lock, params.seed)
+    wanted = inspect.signature(pipeline.__call__).parameters
+    image: Image.Image = pipeline(**{name: value for name, value in given.items() if name in wanted}).images[0]
+    return image
 
 
 @torch.inference_mode()

@@ -42,7 +42,7 @@ def pipeline_runner(
         conditioned = 0 if one.reference is None else scene.references[one.reference].latents.shape[1]
         span = text_span(one.prompt, pipeline.tokenizer, lock.max_sequence_length)
         layout = Layout((span,), lock.max_sequence_length, scene.positions, conditioned)
-        with reducing(hooked, layout, params.group_width, stop=False, vectors=params.grams) as capture:
+        with reducing(hooked, layout, lock.group_width, stop=False, vectors=params.grams) as capture:
             pipeline(
                 prompt=one.prompt,
                 image=picture,

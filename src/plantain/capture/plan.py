@@ -17,7 +17,7 @@ from plantain.base.places import state_dir
 from plantain.probe.records import Record, ReferenceRecord
 from plantain.records.activations import TOKENS
 from plantain.records.grams import profiled, views_of
-from plantain.records.keys import passes
+from plantain.records.keys import passes, path_of
 from plantain.records.lock import ModelLock
 
 _ASSUMED: Final = {"cpu": 1.0e11, "cuda": 1.5e14, "mps": 3.0e12}
@@ -44,8 +44,10 @@ def pass_flops(lock: ModelLock, positions: int) -> float:
     """
     geometry = lock.geometry
     inner = geometry.heads * geometry.head_width
-    blocks = geometry.joint_blocks + geometry.single_blocks
+    blocks = sum(one.blocks for one in geometry.kinds if one.stream != "text")
     dense = 2 * (4 * inner * inner + 3 * inner * geometry.mlp_width) * positions
+    if not geometry.mlp_width:  # the MLP's width is not seen where it is projected apart; every weight meets a position
+        dense = 2 * geometry.parameters * positions // blocks
     return float(blocks * (dense + 4 * inner * positions * positions))
 
 
@@ -94,7 +96,13 @@ def _path() -> Path:
 
 
 PATCH: Final = 16 * 16
-"""Pixels that one position of the transformer covers."""
+"""Pixels that one position of FLUX.2 covers."""
+
+
+def area(lock: ModelLock) -> int:
+    """Pixels that one position of the transformer covers."""
+    return lock.position_pixels**2
+
 
 SMALL: Final = 1 << 27
 """Bytes of weights up to which a model counts as small: on a CPU several workers share its passes."""
@@ -191,7 +199,7 @@ def plan(
 
 def pass_positions(lock: ModelLock, conditioned: bool) -> int:
     """Positions of one forward: text, the image to be denoised, and a reference of the same size."""
-    image = lock.height * lock.width // PATCH
+    image = lock.height * lock.width // area(lock)
     return lock.max_sequence_length + image * (2 if conditioned else 1)
 
 
@@ -220,7 +228,7 @@ def _batch_size(lock: ModelLock, params: CaptureParams, positions: int, device: 
     """Passes at a time, and whether that is what capture would take."""
     if params.batch_size != "auto":
         return int(params.batch_size), True
-    if device == "cpu" or params.path is CapturePath.pipeline:
+    if device == "cpu" or path_of(lock, params) is CapturePath.pipeline:
         return 1, True
     from plantain.capture.memory import expected_batch_size
     from plantain.model.load import resolve_device
@@ -238,8 +246,9 @@ def _is_shared(lock: ModelLock, device: str) -> bool:
 
 def _seen_heads(lock: ModelLock, conditioned: bool) -> int:
     """Heads that see a token set, summed over the sets; text and padding are taken to be in every pass."""
-    shape = lock.geometry
-    return (shape.joint_blocks + shape.single_blocks) * shape.heads * (len(TOKENS) if conditioned else len(TOKENS) - 1)
+    image, text = 2 if conditioned else 1, 2
+    seen = {"image": image, "text": text, "all": image + text}
+    return sum(one.blocks * one.heads * seen[one.stream] for one in lock.geometry.kinds if not one.dead)
 
 
 def _vector_bytes(lock: ModelLock) -> int:
@@ -260,7 +269,8 @@ def _gram_bytes(records: Sequence[Record], lock: ModelLock, params: CaptureParam
 
 
 def _encode_flops(lock: ModelLock) -> float:
-    parameters = _loaded_bytes(lock, "text_encoder") / _item(lock)
+    encoders = [name for name in lock.components if name.startswith("text_encoder")]
+    parameters = sum(_loaded_bytes(lock, name) for name in encoders) / _item(lock)
     return 2.0 * parameters * lock.max_sequence_length
 
 

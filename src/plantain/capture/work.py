@@ -8,20 +8,22 @@ from typing import NamedTuple
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath
+from plantain.capture.any_pipeline import any_runner, load_for_passes, reads_image
 from plantain.capture.assembly import Reduced
 from plantain.capture.encode import Embeddings, release
+from plantain.capture.encoded import EncodedPrompts
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
 from plantain.capture.grams import Job
 from plantain.capture.hooks import NotFinite, is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.pipeline_path import pipeline_runner
-from plantain.capture.plan import PATCH
+from plantain.capture.plan import area
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.workers import share
 from plantain.model.load import load_pipeline, load_transformer
-from plantain.records.keys import Batch, Pass
-from plantain.records.lock import ModelLock
+from plantain.records.keys import Batch, Pass, path_of
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
 
 class OutOfMemory(Exception):
@@ -72,8 +74,13 @@ class CellWork:
 
     @property
     def plain(self) -> bool:
-        """Whether the plain pipeline call is asked for."""
-        return self.params.path is CapturePath.pipeline
+        """Whether passes go through the pipeline's own call, one at a time."""
+        return path_of(self.lock, self.params) is CapturePath.pipeline
+
+    @property
+    def any(self) -> bool:
+        """Whether the pipeline is that of another row than FLUX.2 Klein's."""
+        return self.lock.pipeline != KLEIN_PIPELINE
 
     def shape(self, one: Pass) -> tuple[int, int] | None:
         """What rows of one batch must agree on."""
@@ -82,7 +89,7 @@ class CellWork:
     def positions(self) -> int:
         """Positions of the longest pass."""
         pixels = max((width * height for width, height in self.sizes.values()), default=0)
-        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // PATCH
+        return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // area(self.lock)
 
 
 def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, settle: Settle) -> None:
@@ -95,8 +102,8 @@ def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, s
         OutOfMemory: a batch did not fit.
         Vanished: an embedding was removed while it was needed.
     """
-    embeddings = Embeddings(cell.lock, cell.device, cell.progress)
-    embeddings.ensure(one.prompt for job in jobs for one in job.batch)
+    embeddings = embeddings_of(cell.lock, cell.device, cell.progress)
+    embeddings.ensure(one.prompt for job in jobs for one in job.batch if not reads_image(cell.lock, one))
     total = sum(len(job.batch) for job in jobs)
     cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
     try:
@@ -111,14 +118,14 @@ def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, s
 def _run(
     cell: CellWork,
     stores: Stores,
-    embeddings: Embeddings,
+    embeddings: Embeddings | EncodedPrompts,
     settle: Settle | None,
     jobs: Sequence[Job],
     progress: Progress,
 ) -> None:
     used = {one.reference for job in jobs for one in job.batch}
     images = {name: path for name, path in cell.images.items() if name in used}
-    scene = prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
+    scene = None if cell.any else prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
     for draw in sorted({job.draw for job in jobs}):
         mine = [job for job in jobs if job.draw == draw]
         for job, found in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
@@ -129,10 +136,10 @@ def _run(
 
 
 def _measured(
-    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene, embeddings: Embeddings
+    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene | None, embeddings: Embeddings | EncodedPrompts
 ) -> Iterator[Reduced]:
     try:
-        run = _runner(cell, draw, scene, embeddings)
+        run = _runner(cell, draw, jobs, scene, embeddings)
         for job in jobs:
             yield _finite(cell, draw, run, job.batch)
         del run
@@ -160,9 +167,21 @@ def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> Reduced:
         ) from None
 
 
-def _runner(cell: CellWork, draw: int, scene: Scene, embeddings: Embeddings) -> Runner:
+def _runner(
+    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene | None, embeddings: Embeddings | EncodedPrompts
+) -> Runner:
+    if isinstance(embeddings, EncodedPrompts):
+        whole = any(reads_image(cell.lock, one) for job in jobs for one in job.batch)
+        pipeline = load_for_passes(cell.lock, cell.device, draw, whole=whole)
+        return any_runner(pipeline, embeddings, cell.images, cell.lock, cell.params)
+    assert scene is not None  # made for every FLUX.2 Klein
     if cell.plain:
         pipeline = load_pipeline(cell.lock, cell.device, draw)
         return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)
     transformer = load_transformer(cell.lock, cell.device, draw)
     return fast_runner(transformer, scene, embeddings, cell.params)
+
+
+def embeddings_of(lock: ModelLock, device: str, progress: Progress) -> Embeddings | EncodedPrompts:
+    """The prompt embeddings of a model, by the way that its passes are run."""
+    return (Embeddings if lock.pipeline == KLEIN_PIPELINE else EncodedPrompts)(lock, device, progress)

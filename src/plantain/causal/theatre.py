@@ -25,7 +25,18 @@ from plantain.causal.swaps import Swap, Swapper, is_finite, refuse_unfit, swappi
 from plantain.model.geometry import Projection, projections
 from plantain.model.load import load_transformer, resolve_device
 from plantain.records.keys import Pass, image_digests
-from plantain.records.lock import ModelLock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock
+
+
+def refuse_other_pipelines(lock: ModelLock) -> None:
+    """Refuse a model whose transformer plantain does not call by itself.
+
+    Raises:
+        InputError: it is no FLUX.2 Klein.
+    """
+    if lock.pipeline != KLEIN_PIPELINE:
+        fix = "leave the model out of the study; what was captured stands without it."
+        raise InputError(f"heads are swapped in FLUX.2 Klein alone, and '{lock.name}' is a {lock.pipeline}.", fix=fix)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +87,7 @@ class Theatre:
         Raises:
             InputError: as a capture; the device or the weights are not there.
         """
+        refuse_other_pipelines(lock)
         device = resolve_device(lock.device)
         set_threads_for(lock.components["transformer"], device)
         with shown(progress) as told:

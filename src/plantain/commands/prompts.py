@@ -20,7 +20,8 @@ from plantain.probe.authoring.diff import Edit, SetDiff, load_expansion, probe_p
 from plantain.probe.authoring.diff import diff as compare
 from plantain.probe.authoring.lines import check_lines
 from plantain.probe.records import Record
-from plantain.probe.tokens import counter
+from plantain.probe.tokens import counter, plain_counter
+from plantain.records.lock import KLEIN_PIPELINE
 from plantain.track.history import held_by_dvc
 
 app = group("Check, show and compare probes.")
@@ -140,7 +141,11 @@ def _lock(name: str, params: Params, *, build: bool) -> Any:
 def _reader(name: str, lock: Any) -> TokenReader:
     from plantain.model.load import load_tokenizer
 
-    return TokenReader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
+    if lock.pipeline == KLEIN_PIPELINE:
+        return TokenReader(name, counter(load_tokenizer(lock)), lock.max_sequence_length)
+    from plantain.model.load import text_tokenizer
+
+    return TokenReader(name, plain_counter(text_tokenizer(lock)), lock.max_sequence_length)
 
 
 def _diff_lines(found: SetDiff) -> list[str]:

@@ -1,8 +1,8 @@
 """Units as views on groups: which groups make a unit, what a unit measures, and sets of units reported together.
 
-A head of FLUX.2 is ``head_width`` adjacent input channels of an attention output projection; the published cards call
+A head is as many adjacent input channels of an attention output projection as it is wide; the published cards call
 16-channel groups heads, the MLP part of the single blocks included. Both, and the text stream and MLP slices besides,
-are sums of the same stored groups.
+are sums of the same stored groups. What no text can reach is no unit of any test: it would dilute every fraction.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,8 +42,8 @@ class UnitView:
 
 
 def heads(groups: pl.DataFrame) -> UnitView:
-    """True attention heads: image stream of the joint blocks, all of the single blocks (600 in Klein 4B)."""
-    return _view(groups, (pl.col("part") == "attention") & (pl.col("stream") != "text"), pl.col("head"))
+    """True attention heads that see image tokens: those of image streams and single blocks (600 in Klein 4B)."""
+    return _view(groups, (pl.col("part") == "attention") & _tested(groups), pl.col("head"))
 
 
 def head_streams(groups: pl.DataFrame) -> UnitView:
@@ -54,7 +54,7 @@ def head_streams(groups: pl.DataFrame) -> UnitView:
 def group16(groups: pl.DataFrame) -> UnitView:
     """The 16-channel groups that the published cards call heads (16,320 in Klein 4B)."""
     slices = pl.col("first_channel") // _CARD_WIDTH
-    view = _view(groups, pl.col("stream") != "text", slices)
+    view = _view(groups, _tested(groups), slices)
     _refuse_uneven(view, _CARD_WIDTH, groups)
     return view
 
@@ -171,6 +171,18 @@ def _over_tokens(
 
 def _positions(groups: pl.DataFrame) -> NDArray[np.int64]:
     return np.flatnonzero((groups["part"] == "mlp").to_numpy()).astype(np.int64)
+
+
+def _tested(groups: pl.DataFrame) -> pl.Expr:
+    seen = pl.col("stream") != "text"
+    return seen & ~pl.col("dead") if "dead" in groups.columns else seen
+
+
+def makes_units(groups: pl.DataFrame, kind: UnitKind) -> bool:
+    """Whether a model has units of ``kind``: 16-channel groups need heads and MLPs whose widths 16 divides."""
+    part = ["block_kind", "block", "stream", "part", "head"]
+    widths = groups.group_by(part).agg(pl.col("width").sum())["width"]
+    return kind is UnitKind.head or not (widths % _CARD_WIDTH).any()
 
 
 def _view(

@@ -285,12 +285,7 @@ ARCHITECTURES: Final = (
         text=TextSpan.mask,
         clock=Clock.thousand,
         latents=LatentForm.grid,
-        call={
-            "guidance_scale": 1.0,
-            "clean_caption": False,
-            "use_resolution_binning": False,
-            "complex_human_instruction": None,
-        },
+        call={"guidance_scale": 1.0, "clean_caption": False, "use_resolution_binning": False},
     ),
     Architecture(
         name="AuraFlow",

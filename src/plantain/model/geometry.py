@@ -128,17 +128,24 @@ def stored_width(found: Sequence[Projection], most: int) -> int:
 
 
 def _counted(found: Sequence[Projection]) -> list[HeadCount]:
-    """Blocks alike are counted together, in the order of the group axis."""
-    alike: dict[tuple[str, str, int, int, int, bool], int] = {}
-    for one in found:
+    """Projections alike are counted together as long as they stand at even steps."""
+    runs: dict[tuple[Any, ...], list[list[int]]] = {}
+    for place, one in enumerate(found):
         key = (one.block_kind, one.stream, one.heads, one.head_width, one.mlp_width, one.dead)
-        alike[key] = alike.get(key, 0) + 1
-    return [
+        mine = runs.setdefault(key, [])
+        if mine and (len(mine[-1]) < 2 or place - mine[-1][-1] == mine[-1][1] - mine[-1][0]):
+            mine[-1].append(place)
+        else:
+            mine.append([place])
+    counts = [
         HeadCount(
-            block_kind=kind, stream=stream, blocks=blocks, heads=heads, head_width=width, mlp_width=mlp, dead=dead
+            block_kind=kind, stream=stream, blocks=len(run), heads=heads, head_width=width, mlp_width=mlp, dead=dead,
+            first=run[0], step=run[1] - run[0] if len(run) > 1 else 1,
         )
-        for (kind, stream, heads, width, mlp, dead), blocks in alike.items()
-    ]
+        for (kind, stream, heads, width, mlp, dead), some in runs.items()
+        for run in some
+    ]  # fmt: skip
+    return sorted(counts, key=lambda count: count.first)
 
 
 def _in_list(transformer: nn.Module, blocks: BlockList) -> Iterator[Projection]:

@@ -91,6 +91,13 @@ def load_tokenizer(lock: ModelLock) -> Any:
     return Qwen2TokenizerFast.from_pretrained(materialise(lock) / "tokenizer", local_files_only=True)
 
 
+def text_tokenizer(lock: ModelLock) -> Any:
+    """The tokenizer of the encoder that makes the transformer's text tokens, of any pipeline."""
+    names = sorted(name for name in lock.components if part_role(name) == "tokenizer")
+    found = load_part(lock, names[-1], "cpu")
+    return getattr(found, "tokenizer", found)  # a processor holds one
+
+
 def load_scheduler(lock: ModelLock) -> FlowMatchEulerDiscreteScheduler:
     """The scheduler of the model."""
     return FlowMatchEulerDiscreteScheduler.from_pretrained(materialise(lock) / "scheduler", local_files_only=True)

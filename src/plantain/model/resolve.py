@@ -55,7 +55,8 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     else:
         vae = open_named(files.folder, index.classes, read)
     row = architecture_of(empty)
-    _check_size(name, settings, pixels_a_position(row, vae.config, empty.config))
+    pixels = pixels_a_position(row, vae.config, empty.config)
+    _check_size(name, settings, pixels)
     is_distilled, guidance = _guided(row, index, empty.config)
     seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
@@ -78,6 +79,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         guidance=str(guidance),
         guidance_scale=row.guidance if guidance is Guidance.embedded else None,
         fast=row.fast and index.pipeline == PIPELINE,
+        position_pixels=pixels,
         takes_image=index.pipeline in row.edits,
         pooled_text=row.pooled_text,
         group_width=stored_width(projections(empty), width),

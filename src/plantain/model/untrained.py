@@ -75,6 +75,16 @@ def _initials(module: nn.Module) -> Iterator[_Initial]:
                 yield _initial(f"{prefix}.{key}" if prefix else key, layer, key, parameter)
 
 
+_TABLES: dict[str, Callable[[nn.Parameter], float]] = {
+    "scale_shift_table": lambda table: table.shape[-1],
+    "register_tokens": lambda _: 1 / 0.02**2,
+}
+"""Parameters beside the layers to one over their variance, as diffusers draws them (PixArt and Sana; AuraFlow)."""
+
+_EMPTY = ("x_pad_token", "cap_pad_token", "siglip_pad_token")
+"""Parameters that Z-Image begins with as zeros."""
+
+
 def _initial(name: str, layer: nn.Module, key: str, parameter: nn.Parameter) -> _Initial:
     kind = type(layer).__name__
     if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
@@ -82,6 +92,10 @@ def _initial(name: str, layer: nn.Module, key: str, parameter: nn.Parameter) -> 
         return _Initial(name, parameter, 1.0 / math.sqrt(fan_in))
     if isinstance(layer, nn.Embedding):
         return _Initial(name, parameter, math.sqrt(3.0))
+    if key in _TABLES:
+        return _Initial(name, parameter, math.sqrt(3.0 / _TABLES[key](parameter)))
+    if key in _EMPTY:
+        return _Initial(name, parameter, None)
     if "Norm" in kind and parameter.dim() == 1:
         return _Initial(name, parameter, None, 0.0 if key == "bias" else 1.0)
     fix = "compare with an `of` model made of linear, convolution, embedding and norm layers."

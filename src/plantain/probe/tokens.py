@@ -47,6 +47,24 @@ def counter(tokenizer: Any) -> Encode:
     return encode
 
 
+def plain_counter(tokenizer: Any) -> Encode:
+    """Count the tokens of the prompt itself, with what the tokenizer puts around it; see :func:`counter`.
+
+    For pipelines that hand the prompt to their tokenizer as it is. Where one puts it into a template of its own, that
+    is not counted.
+    """
+    control = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+
+    @cache
+    def encode(prompt: str) -> TokenCount:
+        own = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        special = sorted({number for number in own if number in control})
+        names = tuple(str(tokenizer.convert_ids_to_tokens(number)) for number in special)
+        return TokenCount(len(tokenizer(prompt)["input_ids"]), names)
+
+    return encode
+
+
 def token_problems(prompts: Mapping[str, str], encode: Encode, limit: int) -> list[str]:
     """A sentence for each of ``prompts`` (by what they belong to) that would not reach the encoder as written."""
     problems = []

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_file
-from plantain.base.params import CaptureParams, ReferenceParams
+from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.probe.records import Record, ReferenceRecord, set_digest
-from plantain.records.lock import ModelLock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ def surroundings(device: str) -> dict[str, str]:
 
 def text_identity(lock: ModelLock, device: str) -> dict[str, Any]:
     """What, besides the prompt, makes a prompt embedding."""
+    if lock.pipeline != KLEIN_PIPELINE:
+        return _text_of_any(lock, device)
     return {
         "version": EMBEDDING_VERSION,
         "encoder": _component(lock, "text_encoder"),
@@ -106,6 +108,25 @@ def text_identity(lock: ModelLock, device: str) -> dict[str, Any]:
         "dtype": lock.dtype,
         "in": surroundings(device),
     }
+
+
+def _text_of_any(lock: ModelLock, device: str) -> dict[str, Any]:
+    """The same for the pipelines of other rows, which have encoders of their own number and kind."""
+    parts = [name for name in lock.components if name.startswith(("text_encoder", "tokenizer", "processor"))]
+    return {
+        "version": EMBEDDING_VERSION,
+        "pipeline": lock.pipeline,
+        "parts": {name: _component(lock, name) for name in sorted(parts)},
+        "layers": list(lock.text_encoder_out_layers),
+        "length": lock.max_sequence_length,
+        "dtype": lock.dtype,
+        "in": surroundings(device),
+    }
+
+
+def path_of(lock: ModelLock, params: CaptureParams) -> CapturePath:
+    """How passes are run: as declared, and through the pipeline where the model has no other way."""
+    return params.path if lock.fast else CapturePath.pipeline
 
 
 def transformer_identity(lock: ModelLock, draw: int = 0) -> dict[str, str]:
@@ -136,20 +157,24 @@ def reference_key(record: ReferenceRecord, lock: ModelLock, params: ReferencePar
 
 def shard_frame(lock: ModelLock, params: CaptureParams, size: int, draw: int, device: str) -> dict[str, Any]:
     """What all shards of one draw have in common."""
-    return {
-        "version": CAPTURE_VERSION,
-        "text": text_identity(lock, device),
-        "transformer": transformer_identity(lock, draw),
-        "vae": _component(lock, "vae"),
-        "scheduler": _component(lock, "scheduler"),
-        "dtype": lock.dtype,
-        "height": lock.height,
-        "width": lock.width,
-        "path": str(params.path),
-        "sigma": float(params.sigma),
-        "group_width": params.group_width,
-        "batch_size": size,
-    } | params.kernels()
+    return (
+        {
+            "version": CAPTURE_VERSION,
+            "text": text_identity(lock, device),
+            "transformer": transformer_identity(lock, draw),
+            "vae": _component(lock, "vae"),
+            "scheduler": _component(lock, "scheduler"),
+            "dtype": lock.dtype,
+            "height": lock.height,
+            "width": lock.width,
+            "path": str(path_of(lock, params)),
+            "sigma": float(params.sigma),
+            "group_width": lock.group_width,
+            "batch_size": size,
+        }
+        | params.kernels()
+        | ({} if lock.guidance_scale is None else {"guidance_scale": lock.guidance_scale})
+    )
 
 
 def shard_key(frame: Mapping[str, Any], batch: Batch, images: Mapping[str, str]) -> str:
@@ -218,11 +243,11 @@ def capture_digests(
         "model_lock_sha256": lock.sha256,
     }
     declared = {
-        "path": str(params.path),
+        "path": str(path_of(lock, params)),
         "sigma": float(params.sigma),
         "seeds": list(params.seeds),
         "batch_size": params.batch_size,
-        "group_width": params.group_width,
+        "group_width": lock.group_width,
     } | params.kernels()
     return found | {"capture_key": digest(found | {"capture": declared})}
 

@@ -13,6 +13,8 @@ from plantain.records.base import Frozen, read
 NOT_FETCHED: Final = "not fetched"
 """What a forecast has for a digest where the files are not on this machine; no lock that is written down has it."""
 
+KLEIN_PIPELINE: Final = "Flux2KleinPipeline"
+
 
 class Component(Frozen):
     """One part of the pipeline."""
@@ -27,7 +29,7 @@ class Component(Frozen):
 
 
 class HeadCount(Frozen):
-    """Projections that are alike."""
+    """Projections that are alike, at even steps in the order of the group axis."""
 
     block_kind: str
     """joint, single, cross, text or image."""
@@ -41,6 +43,15 @@ class HeadCount(Frozen):
     """MLP channels that enter the projection behind the heads."""
     dead: bool = False
     """Whether no text can reach them."""
+    first: int
+    """Place of the first among all projections."""
+    step: int
+    """From one to the next."""
+
+    @property
+    def places(self) -> range:
+        """Where they stand among all projections."""
+        return range(self.first, self.first + self.blocks * self.step, self.step)
 
 
 class Geometry(Frozen):
@@ -65,17 +76,25 @@ class Geometry(Frozen):
     @property
     def kinds(self) -> list[HeadCount]:
         """:attr:`counts`; those of FLUX.2 where the lock has none."""
-        heads, width = self.heads, self.head_width
         flux = [
-            ("joint", "image", self.joint_blocks, 0),
-            ("joint", "text", self.joint_blocks, 0),
-            ("single", "all", self.single_blocks, self.mlp_width),
+            ("joint", "image", self.joint_blocks, 0, 0, 2),
+            ("joint", "text", self.joint_blocks, 0, 1, 2),
+            ("single", "all", self.single_blocks, self.mlp_width, 2 * self.joint_blocks, 1),
         ]
         return self.counts or [
-            HeadCount(block_kind=kind, stream=stream, blocks=blocks, heads=heads, head_width=width, mlp_width=mlp)
-            for kind, stream, blocks, mlp in flux
+            HeadCount(
+                block_kind=kind, stream=stream, blocks=blocks, heads=self.heads, head_width=self.head_width,
+                mlp_width=mlp, first=first, step=step,
+            )
+            for kind, stream, blocks, mlp, first, step in flux
             if blocks
-        ]
+        ]  # fmt: skip
+
+    @property
+    def in_order(self) -> list[HeadCount]:
+        """The kind of every projection, in the order of the group axis."""
+        placed = {place: one for one in self.kinds for place in one.places}
+        return [placed[place] for place in sorted(placed)]
 
     @property
     def dead_heads(self) -> int:
@@ -111,7 +130,7 @@ class ModelLock(Frozen):
     text_encoder_out_layers: list[int]
     is_distilled: bool
     """Whether it was distilled to few steps, as its pipeline or its architecture says."""
-    pipeline: str = "Flux2KleinPipeline"
+    pipeline: str = KLEIN_PIPELINE
     """Class of the pipeline that is called."""
     architecture: str = "FLUX.2"
     """Name of its row in the table of architectures."""
@@ -121,6 +140,8 @@ class ModelLock(Frozen):
     """The number that it is told where guidance is embedded."""
     fast: bool = True
     """Whether passes may call the transformer without its pipeline (``capture.path: fast``)."""
+    position_pixels: int = 16
+    """Pixels along a side of what one image position stands for."""
     takes_image: bool = True
     """Whether the pipeline conditions on an image."""
     pooled_text: bool = False
@@ -136,7 +157,7 @@ class ModelLock(Frozen):
     @property
     def klein(self) -> bool:
         """Whether it is an undistilled FLUX.2 Klein, which the published protocol is about."""
-        return self.pipeline == "Flux2KleinPipeline" and not self.is_distilled
+        return self.pipeline == KLEIN_PIPELINE and not self.is_distilled
 
     @property
     def reference_model(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from plantain.base.files import digest
 from plantain.base.params import AnalysisParams, CaptureParams, Method, ReferenceParams, VerdictParams
 from plantain.probe.records import ExpandedContrast, Reason, Record
-from plantain.records.keys import CAPTURE_VERSION, EMBEDDING_VERSION
+from plantain.records.keys import CAPTURE_VERSION, EMBEDDING_VERSION, path_of
 from plantain.records.lock import ModelLock
 
 Inputs = dict[str, Any]
@@ -85,11 +85,11 @@ def shared_inputs(
     ways = [
         CAPTURE_VERSION,
         EMBEDDING_VERSION,
-        str(capture.path),
+        str(path_of(lock, capture)),
         float(capture.sigma),
         capture.seeds[0],
         capture.batch_size,
-        capture.group_width,
+        lock.group_width,
     ]
     ways += sorted(capture.kernels().items())
     return {

@@ -118,9 +118,12 @@ class Result:
 
     @cached_property
     def card(self) -> Analysis | None:
-        """The published protocol: ``published.card``, else ``target.card``, else None."""
+        """The published protocol: ``published.card``, else ``target.card``, else None.
+
+        It is one about undistilled FLUX.2 Klein: none of another model.
+        """
         repeated = repeating(self.summary.contrasts)
-        return self.analysis(repeated, "card") if repeated else None
+        return self.analysis(repeated, "card") if repeated and self.lock.klein else None
 
     @cached_property
     def lock(self) -> ModelLock:

@@ -10,7 +10,7 @@ from plantain.report import words as wording
 from plantain.report.by_measure import alone, by_measure, lines
 from plantain.report.chance import chance
 from plantain.report.columns import GLUE, wrapped
-from plantain.report.figures.grid import block_label
+from plantain.report.figures.grid import block_label, in_depth
 from plantain.report.metric_rows import metric_rows
 from plantain.report.result import Analysis, Result
 
@@ -77,7 +77,7 @@ def _profile(analysis: Analysis) -> Table:
     table.add_column("over 3", justify="right")
     table.add_column("at least", justify="right")
     table.add_column("median |d|", justify="right")
-    for row in sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block, row.part)):
+    for row in sorted(analysis.summary.blocks, key=lambda row: (*in_depth(row.block_kind, row.block), row.part)):
         share = row.over_t3 / row.units if row.units else 0.0
         filled = round(share * BAR)
         bar = Text("█" * filled, style="green" if row.block_kind == "joint" else "blue") + Text(

@@ -176,6 +176,21 @@ def weights_note(lock: ModelLock) -> str:
     return ""
 
 
+def model_note(lock: ModelLock) -> str:
+    """What is to be known of a model besides its weights: how it is guided, and which heads cannot respond."""
+    said = {
+        "embedded": f"{lock.name} is guided by a number that it is told ({lock.guidance_scale or 0:g} here).",
+        "distilled": f"{lock.name} was distilled to few steps: it is measured as it is run, without guidance.",
+    }
+    found = [said[lock.guidance]] if lock.guidance in said else []
+    if lock.geometry.dead_heads:
+        found.append(
+            f"{number(lock.geometry.dead_heads)} heads are dead by design, since no text reaches them: "
+            "they are units of no test."
+        )
+    return " ".join(found)
+
+
 def is_untrained(lock: ModelLock) -> bool:
     """Whether the transformer's weights are random."""
     return bool(weights_note(lock))

@@ -4,7 +4,7 @@ import sys
 
 from plantain.base import places
 from plantain.capture.cell import capture_cell
-from plantain.capture.encode import prompt_levels, write_prompt_levels
+from plantain.capture.levels import prompt_levels, write_prompt_levels
 from plantain.probe.sampling import item_subsets
 from plantain.probe.store import read_records
 from plantain.records.activations import write_activations

@@ -22,7 +22,7 @@ from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
 from plantain.records.grams import read_grams
 from plantain.records.keys import passes, reference_images
-from plantain.records.lock import ModelLock, read_lock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.study_keys import Inputs, null_settings
 from plantain.records.units import read_units
@@ -33,7 +33,7 @@ from plantain.stages.frame import Stage, run, stage
 def main() -> None:
     """``python -m plantain.stages.intervene PROBE MODEL``; the model may be an untrained family."""
     probe, model = sys.argv[1:3]
-    problem = _problem(probe)
+    problem = _problem(probe) or _other_pipeline(model)
     if problem:
         print(f"{probe}: no heads are swapped, and rung 7 is not tested: {problem}.")
         return
@@ -50,6 +50,15 @@ def main() -> None:
         current.seeds = {"noise": list(current.params.capture.seeds[:1]), "draws": list(cell.lock.seeds)}
         current.device, current.dtype = cell.lock.device, cell.lock.dtype
         current.notes = {"passes": round(cell.cost.forwards)}
+
+
+def _other_pipeline(model: str) -> str:
+    """Why heads of this model cannot be swapped; empty where they can, or where it is not resolved yet."""
+    path = places.model_lock(read_params().models[model].of or model)
+    lock = read_lock(path) if path.exists() else None
+    if lock is None or lock.pipeline == KLEIN_PIPELINE:
+        return ""
+    return f"'{lock.name}' is a {lock.pipeline}, and heads are swapped in FLUX.2 Klein alone"
 
 
 def _problem(probe: str) -> str:

@@ -16,6 +16,7 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import WordingMeasure
+from plantain.capture.any_pipeline import expect_any_levels
 from plantain.capture.cell import capture_cell
 from plantain.capture.forward import expect_levels
 from plantain.ladder.levels import swept_records, tested, wanted_inputs
@@ -23,7 +24,7 @@ from plantain.measure.vectors import Looked, every_measure
 from plantain.probe.records import Record
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.keys import reference_images
-from plantain.records.lock import ModelLock, read_lock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock, read_lock
 from plantain.records.receipt import prompt_set
 from plantain.records.sweep import SweepTable
 from plantain.records.units import read_units
@@ -106,7 +107,10 @@ class Captures:
         """The model by every measure, level by level; all levels are looked at before the first pass."""
         params = self.current.params
         folder = places.images(str(self.current.model), str(self.current.probe))
-        expect_levels(reference_images(self.records, folder), self.lock, self.sigmas)
+        if self.lock.pipeline == KLEIN_PIPELINE:
+            expect_levels(reference_images(self.records, folder), self.lock, self.sigmas)
+        else:
+            expect_any_levels(self.lock, self.sigmas)
         for sigma in self.sigmas:
             print(f"noise level {sigma:g}", flush=True)
             capture = params.capture.model_copy(update={"sigma": sigma, "seeds": params.capture.seeds[:1]})

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from plantain.base.files import write_atomic
-from plantain.report.figures.grid import block_label
+from plantain.report.figures.grid import block_label, in_depth
 from plantain.report.result import Analysis, Result
 
 BINS = 60
@@ -34,7 +34,7 @@ def _of(cell: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 def block_profile(analysis: Analysis) -> pl.DataFrame:
     """A row a block and part, in order of depth."""
-    rows = sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block, row.part))
+    rows = sorted(analysis.summary.blocks, key=lambda row: (*in_depth(row.block_kind, row.block), row.part))
     return pl.DataFrame(
         {
             "depth": list(range(len(rows))),

@@ -24,6 +24,7 @@ from plantain.report.compare.maps import (
     wordings_compared,
 )
 from plantain.report.compare.verdicts import verdict_rows
+from plantain.report.figures.grid import in_depth
 from plantain.report.figures.style import (
     CONTROL,
     DARK_STOPS,
@@ -155,7 +156,7 @@ def profile(a: Result, b: Result) -> Figure:
 
 
 def _depths(analysis: Analysis) -> tuple[np.ndarray, list[float]]:
-    blocks = sorted(analysis.summary.blocks, key=lambda row: (row.block_kind, row.block))
+    blocks = sorted(analysis.summary.blocks, key=lambda row: in_depth(row.block_kind, row.block))
     shown = [row for row in blocks if row.part == "attention"]
     return np.linspace(0, 1, len(shown)), [row.over_t3 / max(1, row.units) for row in shown]
 

@@ -10,8 +10,19 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from plantain.report import words as wording
-from plantain.report.figures.grid import block_label
-from plantain.report.figures.style import CONTROL, INK, JOINT, LINE, MUTED, SINGLE, STRONG, headline, new_figure, quiet
+from plantain.report.figures.grid import KINDS, block_label, in_depth
+from plantain.report.figures.style import (
+    CONTROL,
+    INK,
+    LINE,
+    MUTED,
+    SINGLE,
+    STRONG,
+    colour_of,
+    headline,
+    new_figure,
+    quiet,
+)
 from plantain.report.result import Analysis, Result
 
 TOP_HEADS = 12
@@ -118,9 +129,10 @@ def blocks(result: Result, analysis: Analysis) -> Figure:
 def _block_bars(axes: Axes, analysis: Analysis, part: str) -> None:
     rows = [row for row in analysis.summary.blocks if row.part == part]
     places, labels = [], []
-    for row in sorted(rows, key=lambda r: (r.block_kind, r.block)):
-        place = row.block + (0 if row.block_kind == "joint" else _joint_blocks(analysis) + 0.6)
-        colour = JOINT if row.block_kind == "joint" else SINGLE
+    starts = _starts(analysis)
+    for row in sorted(rows, key=lambda r: in_depth(r.block_kind, r.block)):
+        place = row.block + starts[row.block_kind]
+        colour = colour_of(row.block_kind)
         axes.bar(place, row.units, color=colour, alpha=0.16, width=0.82)
         axes.bar(place, row.over_t3, color=colour, width=0.82)
         if row.lower_bound is not None:
@@ -135,8 +147,14 @@ def _block_bars(axes: Axes, analysis: Analysis, part: str) -> None:
     axes.set_ylabel(wording.units_noun(analysis))
 
 
-def _joint_blocks(analysis: Analysis) -> int:
-    return max((row.block + 1 for row in analysis.summary.blocks if row.block_kind == "joint"), default=0)
+def _starts(analysis: Analysis) -> dict[str, float]:
+    """Where the blocks of each kind begin, with a gap between kinds."""
+    blocks, starts, place = analysis.summary.blocks, {}, 0.0
+    for kind in KINDS:
+        starts[kind] = place
+        count = max((row.block + 1 for row in blocks if row.block_kind == kind), default=0)
+        place += count + 0.6 if count else 0.0
+    return starts
 
 
 def split_half_chart(result: Result, analysis: Analysis) -> Figure | None:
@@ -156,15 +174,15 @@ def split_half_chart(result: Result, analysis: Analysis) -> Figure | None:
     axes = figure.add_axes((0.15, 0.125, 0.81, upper - 0.135))
     table = analysis.table.filter("alive")
     a, b = (table[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("half_a_t", "half_b_t"))
-    joint = (table["block_kind"] == "joint").to_numpy()
     many = len(table) > MANY
     top = float(np.nanquantile(np.abs(np.concatenate([a, b])), 0.999)) * 1.08 if len(table) else 1.0
     axes.plot([-top, top], [-top, top], color=LINE, linewidth=0.8, zorder=0)
     axes.axhline(0, color=LINE, linewidth=0.5, zorder=0)
     axes.axvline(0, color=LINE, linewidth=0.5, zorder=0)
-    for mask, colour, name in ((~joint, SINGLE, "single blocks"), (joint, JOINT, "joint blocks")):
-        axes.scatter(a[mask], b[mask], s=1.5 if many else 5, color=colour, alpha=0.35 if many else 0.6, linewidths=0,
-                     label=name, rasterized=many)  # fmt: skip
+    for kind in reversed([kind for kind in KINDS if kind in table["block_kind"]]):
+        mask = (table["block_kind"] == kind).to_numpy()
+        axes.scatter(a[mask], b[mask], s=1.5 if many else 5, color=colour_of(kind), alpha=0.35 if many else 0.6,
+                     linewidths=0, label=f"{kind} blocks", rasterized=many)  # fmt: skip
     axes.set(xlim=(-top, top), ylim=(-top, top), xlabel="t, first half of the items", ylabel="t, second half")
     axes.legend(loc="upper left", handletextpad=0.1, markerscale=2, borderpad=0)
     return figure
@@ -235,7 +253,7 @@ def top_heads(result: Result, analysis: Analysis) -> Figure | None:
     axes = figure.add_axes((0.18, 0.22 / height, 0.65, upper - 0.22 / height))
     for place, row in enumerate(best.iter_rows(named=True)):
         values = analysis.differences[str(row["unit"])].to_numpy()
-        colour = JOINT if row["block_kind"] == "joint" else SINGLE
+        colour = colour_of(row["block_kind"])
         axes.scatter(values, np.full(len(values), place), s=7, color=colour, alpha=0.35, linewidths=0)
         axes.plot([row["mean_difference"]] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=1.4)
         said = f"t {wording.fixed(row['t'], 1)}, d {wording.fixed(row['d_z'], 1)}"

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-KINDS = ("joint", "single")
+KINDS = ("joint", "single", "cross", "image", "text")
+"""Kinds of blocks in the order in which they are shown."""
+_LETTERS = {"text": "r"}
+"""Kinds whose first letter stands for something else: blocks that refine text alone."""
 STREAMS = {"image": "image", "text": "text", "all": "text and image"}
 """The tokens that the hooked projection of a stream sees."""
 MEASURES = {"t": "t", "effect": "mean_difference", "d_z": "d_z"}
@@ -63,5 +66,10 @@ def limit(columns: Iterable[pl.Series], share: float = 0.995) -> float:
 
 
 def block_label(kind: str, block: int, stream: str = "") -> str:
-    """``j3`` or ``s12``; ``j3t`` for the text stream of a joint block."""
-    return f"{kind[0]}{block}{'t' if stream == 'text' else ''}"
+    """``j3``, ``s12``, ``c0`` or ``i7``; ``j3t`` for the text stream of a joint block."""
+    return f"{_LETTERS.get(kind, kind[0])}{block}{'t' if stream == 'text' and kind != 'text' else ''}"
+
+
+def in_depth(kind: str, block: int) -> tuple[int, int]:
+    """What blocks are sorted by: kinds in the order of :data:`KINDS`, then their numbers."""
+    return KINDS.index(kind), block

@@ -17,10 +17,9 @@ from plantain.report.figures.grid import MEASURES, STREAMS, Grid, block_label, g
 from plantain.report.figures.style import (
     CONTROL,
     INK,
-    JOINT,
     MUTED,
-    SINGLE,
     colormap,
+    colour_of,
     headline,
     new_figure,
     quiet,
@@ -153,8 +152,9 @@ def side_by_side(result: Result, analyses: Sequence[Analysis]) -> Figure:
 
 
 def draw_map(figure: Figure, spec: SubplotSpec, panel: Panel) -> AxesImage:
-    """Joint blocks above single blocks, a gap between, MLP parts divided off."""
+    """A kind of block above the next, a gap between, MLP parts divided off."""
     parts = panel.grids
+    fused = any(part.mlp_from is not None for part in parts)
     widest = max(part.values.shape[1] for part in parts)
     heights = [part.values.shape[0] for part in parts]
     inner = spec.subgridspec(len(parts), 1, height_ratios=heights, hspace=panel.gap)
@@ -165,7 +165,7 @@ def draw_map(figure: Figure, spec: SubplotSpec, panel: Panel) -> AxesImage:
         quiet(axes)
         axes.set_xticks([])
         _block_labels(axes, part, panel)
-        _part_labels(axes, part, widest)
+        _part_labels(axes, part, widest, fused)
         if index == 0:
             _titles(axes, panel)
     return image
@@ -199,14 +199,14 @@ def _short(part: Grid) -> str:
     return f"{part.kind}, text" if part.stream == "text" else part.kind
 
 
-def _part_labels(axes: Axes, part: Grid, widest: int) -> None:
+def _part_labels(axes: Axes, part: Grid, widest: int, fused: bool) -> None:
     rows, columns = part.values.shape
     if part.mlp_from is not None:
         axes.axvline(part.mlp_from - 0.5, color=INK, linewidth=0.9)
         for middle, name in ((part.mlp_from / 2, "attention"), ((part.mlp_from + columns) / 2, "MLP")):
             axes.annotate(name, (middle, -0.5), (0, 1.5), textcoords="offset points", ha="center", va="bottom",
                           fontsize=5.6, color=MUTED)  # fmt: skip
-    elif columns < widest:
+    elif columns < widest and fused:
         axes.text((columns + widest) / 2, (rows - 1) / 2, "this projection has no MLP part", ha="center", va="center",
                   fontsize=6, color=CONTROL)  # fmt: skip
 
@@ -235,7 +235,7 @@ def _profile(figure: Figure, spec: SubplotSpec, panel: Panel) -> None:
         last = index == len(parts) - 1
         there = np.isfinite(part.values).sum(1)
         share = (np.abs(np.nan_to_num(part.values)) > 3).sum(1) / np.maximum(there, 1)
-        axes.barh(range(len(share)), share, height=0.78, color=JOINT if part.kind == "joint" else SINGLE)
+        axes.barh(range(len(share)), share, height=0.78, color=colour_of(part.kind))
         if over_items:
             axes.axvline(expected, color=INK, linewidth=0.7, linestyle=(0, (2, 2)))
         axes.set(xlim=(0, 1), ylim=(len(share) - 0.5, -0.5), yticks=[])

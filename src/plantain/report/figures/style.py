@@ -84,6 +84,11 @@ def caption(figure: Figure) -> Caption:
     return _CAPTIONS[figure]
 
 
+def colour_of(kind: str) -> str:
+    """The colour of a kind of block."""
+    return {"joint": JOINT, "image": CONTROL, "text": MUTED}.get(kind, SINGLE)
+
+
 def colormap() -> Colormap:
     """The diverging map; units without a value are grey."""
     return LinearSegmentedColormap.from_list("plantain", LIGHT_STOPS, N=255).with_extremes(bad=VOID)

@@ -12,6 +12,7 @@ from PIL import Image
 from plantain.base.least import LEAST_WORDINGS
 from plantain.probe.pictures import cached
 from plantain.probe.records import ReferenceRecord
+from plantain.records.lock import ModelLock
 from plantain.records.verdict import Status
 from plantain.report import ladder
 from plantain.report import words as wording
@@ -169,6 +170,29 @@ def top_rows(analysis: Analysis) -> list[dict[str, Any]]:
     ]
 
 
+_ROWS = {
+    "joint": "j joint (image stream; with a t, as in j0t, their text stream)",
+    "single": "s single (text and image)",
+    "cross": "c cross (image tokens that look at the text)",
+    "image": "i image tokens alone",
+    "text": "r text tokens alone",
+}
+
+_SEES = {"joint": "joint blocks show their image stream", "single": "single blocks text and image"}
+
+
+def _seen_by(lock: ModelLock) -> str:
+    kinds = {one.block_kind for one in lock.geometry.kinds}
+    said = ", ".join(said for kind, said in _SEES.items() if kind in kinds) or "blocks show their image tokens"
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def row_legend(lock: ModelLock) -> str:
+    """What the letters of a map's rows mean."""
+    kinds = {one.block_kind for one in lock.geometry.kinds}
+    return ", ".join(said for kind, said in _ROWS.items() if kind in kinds)
+
+
 def methods(result: Result, analysis: Analysis) -> list[str]:
     """How the numbers came about, in sentences."""
     lock, summary = result.lock, analysis.summary
@@ -179,7 +203,7 @@ def methods(result: Result, analysis: Analysis) -> list[str]:
         f"Every prompt is put to {lock.name} for one denoising step, on the same noise, with the reference image where "
         "the condition has one. Nothing is drawn to the end; the picture itself is not judged.",
         f"The input of each attention output projection is reduced to one magnitude per {unit}: "
-        f"{wording.measure_phrase(analysis)}. Joint blocks show their image stream, single blocks text and image.",
+        f"{wording.measure_phrase(analysis)}. {_seen_by(result.lock)}",
         f"Per item the two sides are subtracted ({wording.contrast_phrase(analysis)}), after averaging over the "
         "wordings of a side, over references and over noise seeds. That gives one difference per pair and unit.",
         "t is the mean difference over its standard error; d is the mean difference over the standard deviation of the "
