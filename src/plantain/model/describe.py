@@ -20,7 +20,7 @@ from plantain.model.embedded import transformer_seed
 from plantain.model.fetching import fetch_configurations
 from plantain.model.geometry import geometry, group_table, projections, stored_width
 from plantain.model.hub import Hub, misnamed
-from plantain.model.known import KLEIN_4B, PUBLISHED, Published
+from plantain.model.known import KLEIN_4B, PUBLISHED, PublishedModel
 from plantain.model.layout import PIPELINE, read_json
 from plantain.model.materialise import find_embedded
 from plantain.model.opening import AGAIN
@@ -220,6 +220,6 @@ def cached_configurations(source: Hub) -> Path | None:
 _NEEDED = (_INDEX, "transformer/config.json")
 
 
-def _published(known: Published) -> _Read:
+def _published(known: PublishedModel) -> _Read:
     where = "published configuration (nothing fetched yet)"
     return _Read({"_class_name": known.transformer, **known.config}, where, known.pipeline, known.is_distilled)

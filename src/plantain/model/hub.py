@@ -88,8 +88,14 @@ def missing(source: Hub, detail: str = "") -> InputError:
     return InputError(what, fix=f"run `plantain model fetch {source.model}`, or choose another model in run.models.")
 
 
-def pin(params: Path, model: str, commit: str) -> bool:
+def pin(params: Path, model: str, commit: str, *within: str) -> bool:
     """Write ``commit`` as the ``revision`` of ``model`` in params.yaml, keeping every other byte.
+
+    Args:
+        params: the file.
+        model: a key of ``models``.
+        commit: what the revision resolved to.
+        within: the key in the model's entry that has the revision, such as ``lora``; the entry itself without one.
 
     Returns:
         Whether the file changed.
@@ -98,7 +104,7 @@ def pin(params: Path, model: str, commit: str) -> bool:
         InputError: the entry has no ``revision`` on a line of its own.
     """
     source = read_yaml(params)
-    line = source.line("models", model, "revision") - 1
+    line = source.line("models", model, *within, "revision") - 1
     lines = params.read_bytes().decode().splitlines(keepends=True)
     pinned, count = re.subn(r"(\brevision:[ \t]*)[^\s,}#]+", rf"\g<1>{commit}", lines[line], count=1)
     if count == 0 or not COMMIT.fullmatch(commit):

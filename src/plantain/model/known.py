@@ -38,7 +38,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedModel:
     """What a published repository consists of, as far as its size depends on it."""
 
     transformer: str
@@ -93,38 +93,38 @@ _PIXART = {
 _CLIPS_T5 = (CLIP_L_PROJECTED, CLIP_BIG_G, T5_XXL)
 
 
-def _klein(config: Mapping[str, Any], encoder: int, is_distilled: bool) -> Published:
-    return Published("Flux2Transformer2DModel", config, "Flux2KleinPipeline", (encoder,), VAE_FLUX2, is_distilled)
+def _klein(config: Mapping[str, Any], encoder: int, is_distilled: bool) -> PublishedModel:
+    return PublishedModel("Flux2Transformer2DModel", config, "Flux2KleinPipeline", (encoder,), VAE_FLUX2, is_distilled)
 
 
-def _flux1(pipeline: str, guidance: bool) -> Published:
-    return Published("FluxTransformer2DModel", {"guidance_embeds": guidance}, pipeline, (CLIP_L, T5_XXL), VAE_16)
+def _flux1(pipeline: str, guidance: bool) -> PublishedModel:
+    return PublishedModel("FluxTransformer2DModel", {"guidance_embeds": guidance}, pipeline, (CLIP_L, T5_XXL), VAE_16)
 
 
-def _qwen(pipeline: str) -> Published:
-    return Published("QwenImageTransformer2DModel", {}, pipeline, (QWEN_VL_7B,), VAE_QWEN)
+def _qwen(pipeline: str) -> PublishedModel:
+    return PublishedModel("QwenImageTransformer2DModel", {}, pipeline, (QWEN_VL_7B,), VAE_QWEN)
 
 
-def _z_image() -> Published:
-    return Published("ZImageTransformer2DModel", {}, "ZImagePipeline", (QWEN3_4B,), VAE_16)
+def _z_image() -> PublishedModel:
+    return PublishedModel("ZImageTransformer2DModel", {}, "ZImagePipeline", (QWEN3_4B,), VAE_16)
 
 
-def _sd35(**config: Any) -> Published:
-    return Published("SD3Transformer2DModel", _SD3 | config, "StableDiffusion3Pipeline", _CLIPS_T5, VAE_16)
+def _sd35(**config: Any) -> PublishedModel:
+    return PublishedModel("SD3Transformer2DModel", _SD3 | config, "StableDiffusion3Pipeline", _CLIPS_T5, VAE_16)
 
 
-PUBLISHED: dict[str, Published] = {
+PUBLISHED: dict[str, PublishedModel] = {
     "black-forest-labs/FLUX.2-klein-base-4B": _klein(KLEIN_4B, QWEN3_4B, is_distilled=False),
     "black-forest-labs/FLUX.2-klein-4B": _klein(KLEIN_4B, QWEN3_4B, is_distilled=True),
     "black-forest-labs/FLUX.2-klein-base-9B": _klein(KLEIN_9B, QWEN3_8B, is_distilled=False),
     "black-forest-labs/FLUX.2-klein-9B": _klein(KLEIN_9B, QWEN3_8B, is_distilled=True),
-    "black-forest-labs/FLUX.2-dev": Published(
+    "black-forest-labs/FLUX.2-dev": PublishedModel(
         "Flux2Transformer2DModel", FLUX2_DEV, "Flux2Pipeline", (MISTRAL_24B,), VAE_FLUX2
     ),
     "black-forest-labs/FLUX.1-dev": _flux1("FluxPipeline", guidance=True),
     "black-forest-labs/FLUX.1-schnell": _flux1("FluxPipeline", guidance=False),
     "black-forest-labs/FLUX.1-Kontext-dev": _flux1("FluxKontextPipeline", guidance=True),
-    "lodestones/Chroma1-HD": Published("ChromaTransformer2DModel", {}, "ChromaPipeline", (T5_XXL,), VAE_16),
+    "lodestones/Chroma1-HD": PublishedModel("ChromaTransformer2DModel", {}, "ChromaPipeline", (T5_XXL,), VAE_16),
     "Qwen/Qwen-Image": _qwen("QwenImagePipeline"),
     "Qwen/Qwen-Image-Edit": _qwen("QwenImageEditPipeline"),
     "Tongyi-MAI/Z-Image": _z_image(),
@@ -135,14 +135,14 @@ PUBLISHED: dict[str, Published] = {
     "stabilityai/stable-diffusion-3.5-large": _sd35(
         num_layers=38, num_attention_heads=38, caption_projection_dim=2432, pos_embed_max_size=192
     ),
-    "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": Published(
+    "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": PublishedModel(
         "PixArtTransformer2DModel", _PIXART, "PixArtSigmaPipeline", (T5_XXL,), VAE_4
     ),
-    "Efficient-Large-Model/Sana_1600M_1024px_diffusers": Published(
+    "Efficient-Large-Model/Sana_1600M_1024px_diffusers": PublishedModel(
         "SanaTransformer2DModel", {}, "SanaPipeline", (GEMMA2_2B,), VAE_DC, pixels=32
     ),
-    "fal/AuraFlow": Published("AuraFlowTransformer2DModel", {}, "AuraFlowPipeline", (PILE_T5_XL,), VAE_4),
-    "THUDM/CogView4-6B": Published(
+    "fal/AuraFlow": PublishedModel("AuraFlowTransformer2DModel", {}, "AuraFlowPipeline", (PILE_T5_XL,), VAE_4),
+    "THUDM/CogView4-6B": PublishedModel(
         "CogView4Transformer2DModel",
         {"num_layers": 28, "attention_head_dim": 128, "num_attention_heads": 32},
         "CogView4Pipeline",

@@ -15,7 +15,7 @@ from plantain.model.declared import declared
 from plantain.model.describe import cached_configurations, empty_of
 from plantain.model.geometry import geometry, projections, stored_width
 from plantain.model.hub import Hub
-from plantain.model.known import PUBLISHED, Published
+from plantain.model.known import PUBLISHED, PublishedModel
 from plantain.model.layout import PIPELINE, has_weights, read_index, read_json
 from plantain.model.opening import AGAIN, empty_part
 from plantain.model.resolve import OUT_LAYERS, pixels_a_position
@@ -67,7 +67,7 @@ def unfetched_lock(name: str, params: Params) -> ModelLock | None:
     guidance = row.guidance_of(found.transformer.config, found.is_distilled)
     width = params.capture.group_width
     shape = geometry(found.transformer, width)
-    settings = entry.settings(base)
+    settings = entry.settings(base) | {"position_pixels": found.pixels}
     layers = settings["text_encoder_out_layers"] or OUT_LAYERS.get(found.pipeline, [])
     settings["text_encoder_out_layers"] = list(layers)
     sizes = {**found.parts, "transformer": shape.parameters}
@@ -105,7 +105,7 @@ def _sizes(source: Hub) -> _Sizes | None:
     return _published(PUBLISHED[source.repo]) if source.repo in PUBLISHED else None
 
 
-def _published(known: Published) -> _Sizes:
+def _published(known: PublishedModel) -> _Sizes:
     transformer = empty_of(known.transformer, known.config, "published configuration")
     return _Sizes(transformer, known.pipeline, known.is_distilled, known.parts(), known.pixels)
 
