@@ -23,6 +23,7 @@ from plantain.base.config import read_params
 from plantain.base.params import CaptureParams
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
+from plantain.model.adapters import find_lora
 from plantain.model.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,6 +221,27 @@ def test_show_brings_configurations_alone(desk, hub, published):
     assert (answer.code, "no repository someone/else" in answer.errors) == (2, True)
     desk.fetched()
     assert desk.whole(published)
+
+
+def test_a_lora_is_fetched_and_pinned_too(desk, hub, published):
+    other = published.with_name("style")
+    other.mkdir(exist_ok=True)
+    (other / "style.safetensors").write_bytes(b"a LoRA" * 1000)
+    hub.publish("someone/style", SECOND, other)
+    before = desk.params()
+    entry = "    lora: {repo: someone/style, file: style.safetensors, revision: main, scale: 0.5}\n"
+    declared = before.replace("    revision: main\n", f"    revision: main\n{entry}", 1)
+    (desk.folder / "params.yaml").write_text(declared)
+    said = desk.fetched()
+    assert f"style.safetensors of someone/style at {SECOND}" in said
+    assert desk.params() == declared.replace("revision: main\n", f"revision: {FIRST}\n").replace(
+        "revision: main,", f"revision: {SECOND},"
+    )
+    found = find_lora(read_params(desk.folder / "params.yaml").models[MODEL].lora, MODEL)
+    assert (found.revision, found.scale) == (SECOND, 0.5)
+    assert found.sha256 == sha256(other / "style.safetensors")
+    (desk.folder / "params.yaml").write_text(declared.replace("file: style", "file: other"))
+    assert "someone/style has no file other.safetensors" in desk.fetch().errors
 
 
 def wait_until(holds, seconds: float = 60) -> None:

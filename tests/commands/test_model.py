@@ -91,8 +91,10 @@ def test_show_reads_a_folder_of_configurations_alone(home, saved):
     assert whole["counts"] == alone["counts"]
     assert whole["counts"]["heads"] == (2 + 3) * 2
     assert (whole["pipeline"], alone["pipeline"]) == ("Flux2KleinPipeline", None)
-    with pytest.raises(InputError, match=r"vae/config\.json: no such file, so there is no transformer"):
-        invoke("show", str(folder / "vae"))
+    empty = home / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match=r"empty/config\.json: no such file, so there is no transformer"):
+        invoke("show", str(empty))
 
 
 UNKNOWN = {

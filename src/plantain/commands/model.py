@@ -15,7 +15,6 @@ from plantain.base.params import Source
 from plantain.commands.opening import group
 from plantain.model import fetching, hub
 from plantain.model.declared import declared
-from plantain.model.layout import read_index
 from plantain.records.lock import HeadCount
 
 if TYPE_CHECKING:
@@ -61,19 +60,33 @@ def fetch(name: Annotated[str, typer.Argument(help="A hub model of params.yaml."
     entry = declared(name, params)
     name = entry.of or name
     entry = declared(name, params)
-    if entry.source is not Source.hub:
+    adapted = entry.lora is not None and entry.lora.repo is not None
+    if entry.source is not Source.hub and not adapted:
         fix = "nothing: it needs no download." if entry.source is Source.embedded else "put its folder in place."
         raise InputError(f"{name} is {entry.source}, not a hub model.", fix=fix)
-    wanted = hub.Hub(name, str(entry.repo), str(entry.revision))
-    commit = fetching.fetch(wanted)
-    fetched = hub.Hub(name, wanted.repo, commit)
-    folder = hub.folder(fetched)
-    read_index(folder)
-    size = sum(part.bytes for part in hub.inspect(fetched, folder).values())
-    typer.echo(f"{name}: {wanted.repo} at {commit}, {size / 1e9:.1f} GB of weights in {folder}.")
-    if hub.pin(_PARAMS, name, commit):
-        typer.echo(f"params.yaml: models.{name}.revision is now this commit (was {wanted.revision}).")
+    if entry.source is Source.hub:
+        _fetch_model(name, str(entry.repo), str(entry.revision))
+    if adapted and entry.lora is not None:
+        wanted = hub.Hub(name, str(entry.lora.repo), str(entry.lora.revision))
+        commit = fetching.fetch_file(wanted, str(entry.lora.file))
+        typer.echo(f"{name}: the LoRA {entry.lora.file} of {wanted.repo} at {commit}.")
+        _pin(name, commit, wanted.revision, "lora")
     typer.echo(f"Next: put {name} under run.models in params.yaml, then `dvc repro`.")
+
+
+def _fetch_model(name: str, repo: str, revision: str) -> None:
+    commit = fetching.fetch(hub.Hub(name, repo, revision))
+    fetched = hub.Hub(name, repo, commit)
+    folder = hub.folder(fetched)
+    size = sum(part.bytes for part in hub.inspect(fetched, folder).values())
+    typer.echo(f"{name}: {repo} at {commit}, {size / 1e9:.1f} GB of weights in {folder}.")
+    _pin(name, commit, revision)
+
+
+def _pin(name: str, commit: str, revision: str, *within: str) -> None:
+    if hub.pin(_PARAMS, name, commit, *within):
+        key = ".".join(("models", name, *within, "revision"))
+        typer.echo(f"params.yaml: {key} is now this commit (was {revision}).")
 
 
 def _print(found: "Description") -> None:

@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -71,11 +71,34 @@ def fetch(source: Hub) -> str:
             plantain does not measure, or content that is not what the Hub lists. Nothing that is half there is in the
             way of the next fetch.
     """
+    return _fetched(source, _fetch_all)
+
+
+def fetch_file(source: Hub, name: str) -> str:
+    """The same for one file of a repository, such as a LoRA.
+
+    Raises:
+        InputError: as :func:`fetch`; or the repository has no such file.
+    """
+
+    def bring(source: Hub, commit: str, store: Path) -> None:
+        if (store / "snapshots" / commit / name).exists():
+            return
+        file = _listing(source, commit).get(name)
+        if file is None:
+            fix = f"correct `lora.file` of {source.model} in params.yaml."
+            raise InputError(f"{source.repo} has no file {name} at {commit}.", fix=fix)
+        _bring(source, commit, store, [file])
+
+    return _fetched(source, bring)
+
+
+def _fetched(source: Hub, bring: Callable[[Hub, str, Path], None]) -> str:
     with hub_sentences(source):
         commit = _commit(source)
         store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source.repo, repo_type="model")
         with _alone(source, store):
-            _fetch_all(source, commit, store)
+            bring(source, commit, store)
             if commit != source.revision:
                 # Last, so that the name of a branch never leads to a snapshot that is not whole.
                 write_atomic(store / "refs" / source.revision, commit.encode())
@@ -110,15 +133,19 @@ def _fetch_all(source: Hub, commit: str, store: Path) -> None:
         raise no_pipeline(source, commit)
     # Before anything large: a pipeline that cannot be measured is refused here.
     _fetch_small(source, commit, store, [listing[_INDEX]])
-    wanted = wanted_files(listing.values(), read_index(snapshot).classes)
+    _bring(source, commit, store, wanted_files(listing.values(), read_index(snapshot).classes))
+    for left in (store / "blobs").glob(f"*{_PART}"):  # of a revision that has moved on since
+        left.unlink()
+
+
+def _bring(source: Hub, commit: str, store: Path, wanted: list[RepoFile]) -> None:
+    snapshot = store / "snapshots" / commit
     large, small = [file for file in wanted if file.lfs], [file for file in wanted if not file.lfs]
     _drop_damaged(snapshot, store, large)
     missing = [file for file in large if not _blob(store, file).exists()]
     _check_space(source, store, missing)
     _in_parallel(missing, partial(_fetch_large, source, commit, store))
     _fetch_small(source, commit, store, [*small, *large])  # of the large ones, links alone are missing
-    for left in (store / "blobs").glob(f"*{_PART}"):  # of a revision that has moved on since
-        left.unlink()
 
 
 def wanted_files(files: Iterable[RepoFile], parts: Iterable[str]) -> list[RepoFile]:

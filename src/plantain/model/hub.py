@@ -106,8 +106,8 @@ def pin(params: Path, model: str, commit: str, *within: str) -> bool:
     source = read_yaml(params)
     line = source.line("models", model, *within, "revision") - 1
     lines = params.read_bytes().decode().splitlines(keepends=True)
-    pinned, count = re.subn(r"(\brevision:[ \t]*)[^\s,}#]+", rf"\g<1>{commit}", lines[line], count=1)
-    if count == 0 or not COMMIT.fullmatch(commit):
+    pinned, count = re.subn(r"(\brevision:[ \t]*)[^\s,}#]+", rf"\g<1>{commit}", lines[line])
+    if count != 1 or not COMMIT.fullmatch(commit):
         raise source.error(f"cannot write revision {commit}.", "models", model, fix="write it by hand.")
     if pinned == lines[line]:
         return False
