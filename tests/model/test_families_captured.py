@@ -1,5 +1,6 @@
 """What plantain's capture makes of every family, against means of what the tests' own hooks saw in the plain call."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,15 @@ def flux2_dev(pipeline, prompt, seen):
     return range(96 - count, 96), 96
 
 
-def t5(part):
-    return lambda pipeline, prompt, seen: (range(tokens(getattr(pipeline, part), prompt)), 64)
+def padded(part):
+    """Text filled up to 64 positions on the side that the tokenizer fills."""
+
+    def found(pipeline, prompt, seen):
+        tokenizer = getattr(pipeline, part)
+        count = tokens(tokenizer, prompt)
+        return range(count) if tokenizer.padding_side == "right" else range(64 - count, 64), 64
+
+    return found
 
 
 def sd3(pipeline, prompt, seen):
@@ -80,8 +88,9 @@ def lumina2(pipeline, prompt, seen):
 
 
 def sana(pipeline, prompt, seen):
-    """The token that begins, the last of the instruction, and the prompt."""
-    return range(tokens(pipeline.tokenizer, prompt) + 1), 64
+    """The token that begins, and what follows the instruction, whose last token may have grown into the prompt."""
+    said = "\n".join(inspect.signature(pipeline.__call__).parameters["complex_human_instruction"].default)
+    return range(1 + tokens(pipeline.tokenizer, said + prompt) - (tokens(pipeline.tokenizer, said) - 1)), 64
 
 
 def cogview4(pipeline, prompt, seen):
@@ -94,19 +103,19 @@ TEXT = {
     "flux2-klein": klein,
     "flux2-klein-distilled": klein,
     "flux2-dev": flux2_dev,
-    "flux1-dev": t5("tokenizer_2"),
-    "flux1-schnell": t5("tokenizer_2"),
-    "flux1-kontext": t5("tokenizer_2"),
-    "chroma": t5("tokenizer"),
+    "flux1-dev": padded("tokenizer_2"),
+    "flux1-schnell": padded("tokenizer_2"),
+    "flux1-kontext": padded("tokenizer_2"),
+    "chroma": padded("tokenizer"),
     "qwen-image": qwen,
     "qwen-image-edit": qwen_edit,
     "z-image": z_image,
     "lumina2": lumina2,
     "sd35-medium": sd3,
     "sd35-large": sd3,
-    "pixart-sigma": t5("tokenizer"),
+    "pixart-sigma": padded("tokenizer"),
     "sana": sana,
-    "auraflow": t5("tokenizer"),
+    "auraflow": padded("tokenizer"),
     "cogview4": cogview4,
 }
 """Family to which of its text positions hold the prompt, and how many there are, by its tokenizer called by hand."""

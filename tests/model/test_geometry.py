@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import diffusers
 import polars as pl
 import pytest
@@ -9,7 +12,9 @@ from diffusers.models.transformers.transformer_flux2 import (
 )
 from torch import nn
 
+from docs import draw_models
 from plantain.base.errors import InputError
+from plantain.model import architectures
 from plantain.model.architectures import ARCHITECTURES, architecture_calling, architecture_of
 from plantain.model.geometry import geometry, group_table, projections
 from plantain.model.known import KNOWN
@@ -257,3 +262,15 @@ def test_a_class_without_a_row_is_described():
     with pytest.raises(InputError, match=r"no row for the transformer class WanTransformer3DModel") as caught:
         projections(transformer)
     assert "blocks.{i}.attn1.to_out.0 x 2: 40 heads of 128 in 5120 channels" in caught.value.problem
+
+
+def test_the_row_that_the_documentation_shows_is_the_one_in_the_table():
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(block.splitlines()) < 30
+    assert eval(block, vars(architectures)) == architecture_of("CogView4Transformer2DModel")
+
+
+def test_the_table_of_architectures_is_that_of_the_code():
+    made = draw_models.TABLE.search(draw_models.PAGE.read_text()).group(1)
+    assert made == draw_models.markdown(), "run `python docs/draw_models.py`"

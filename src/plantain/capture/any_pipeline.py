@@ -20,9 +20,9 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Reduced
-from plantain.capture.encoded import EncodedPrompts, Mask, moved_to
+from plantain.capture.encoded import EncodedPrompts, Mask, moved_to, runs_of
 from plantain.capture.forward import Runner, reduced
-from plantain.capture.hooks import Capture, Layout, Span, Taps
+from plantain.capture.hooks import Capture, Layout, Taps
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised
 from plantain.model.architectures import Architecture, Clock, LatentForm, architecture_calling
@@ -30,7 +30,7 @@ from plantain.model.geometry import projections
 from plantain.model.layout import part_role
 from plantain.model.load import load_part, pipeline_of
 from plantain.probe.pictures import cached
-from plantain.records.keys import Batch, Pass
+from plantain.records.keys import Batch, Pass, path_of
 from plantain.records.lock import ModelLock
 
 _CLOSE = 5e-3
@@ -45,7 +45,9 @@ def any_notes(lock: ModelLock, params: CaptureParams) -> dict[str, Any]:
     """What a receipt says of how passes were run: the call, and the noise level that it came to."""
     row = architecture_calling(lock.pipeline)
     _, asked, told = scheduler_at(row, load_part(lock, "scheduler", "cpu"), params.sigma)
-    return {"path": "pipeline", "call": {**row.call, **asked}, "told": round(told, 6), "guidance": lock.guidance}
+    scale = {} if lock.guidance_scale is None else {"guidance_scale": lock.guidance_scale}
+    call = {**row.call, **scale, **asked}
+    return {"path": str(path_of(lock, params)), "call": call, "told": round(told, 6), "guidance": lock.guidance}
 
 
 def reads_image(lock: ModelLock, one: Pass) -> bool:
@@ -100,15 +102,14 @@ class OneForward:
         if self._capture is not None:
             fix = "a pass is one forward: check `call` in the model's row of architectures.py."
             raise InputError("the pipeline called its transformer twice in one pass.", fix=fix)
-        bound = self._signature.bind(*args, **kwargs)
-        given = bound.arguments
+        given = self._signature.bind(*args, **kwargs).arguments
         self._check_time(given)
         layout = self._layout(given)
         if layout.reference and self._params.sigma < 1.0:
-            given["hidden_states"] = self._mixed(given["hidden_states"], layout)
+            kwargs = kwargs | {"hidden_states": self._mixed(given["hidden_states"], layout)}
         self._watch = self._taps.watch(layout, stop=False)
         self._capture = self._watch.__enter__()
-        return bound.args, bound.kwargs
+        return args, kwargs
 
     def _after(self, *_: Any) -> None:
         watch, self._watch = self._watch, None
@@ -157,7 +158,7 @@ def layout_of(row: Architecture, text: Mask, noise: int, reference: int) -> Layo
         noise: positions of the image to be denoised.
         reference: positions of the conditioning image behind it.
     """
-    spans = _runs(text)
+    spans = runs_of(text)
     if row.trimmed and (len(spans) > 1 or spans[0][0] > 0):
         fix = "use the tokenizer that belongs to the pipeline, which pads on the right."
         raise InputError("the padding stands before the text.", fix=fix)
@@ -172,13 +173,6 @@ def layout_of(row: Architecture, text: Mask, noise: int, reference: int) -> Layo
         multiple=row.multiple,
         trimmed=row.trimmed,
     )
-
-
-def _runs(mask: Mask) -> tuple[Span, ...]:
-    """First and past-the-last position of every run of True; one empty run where there is none."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    found = tuple((int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True))
-    return found or ((0, 0),)
 
 
 def any_runner(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
 from plantain.base.files import digest
-from plantain.capture.encode import release
+from plantain.capture.encode import Embedding, release
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Arrays, Store, Vanished
 from plantain.model.architectures import Architecture, TextSpan, architecture_calling
@@ -28,7 +28,7 @@ from plantain.model.opening import empty_part
 from plantain.records.keys import text_identity
 from plantain.records.lock import ModelLock
 
-Outputs = tuple[Any, ...]
+EncodedOutputs = tuple[Any, ...]
 """What ``encode_prompt`` of a pipeline gives: tensors, lists of tensors, None."""
 
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ Mask = NDArray[np.bool_]
 class EncodedPrompt:
     """One prompt as a pipeline hands it to its transformer, on the CPU."""
 
-    outputs: Outputs
+    outputs: EncodedOutputs
     text: Mask
     """Which of the transformer's text positions hold the prompt, (positions,)."""
 
@@ -48,6 +48,19 @@ class EncodedPrompt:
         first = self.outputs[0]
         found: torch.Tensor = first[0]
         return found
+
+    @property
+    def embedding(self) -> Embedding:
+        """The same where the transformer is called by itself: one tensor of text, in one span."""
+        (span,) = runs_of(self.text)
+        return Embedding(self.outputs[0], span)
+
+
+def runs_of(mask: Mask) -> tuple[tuple[int, int], ...]:
+    """First and past-the-last position of every run of True; one empty run where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    found = tuple((int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True))
+    return found or ((0, 0),)
 
 
 class EncodedPrompts:
@@ -189,7 +202,7 @@ def _listening(pipeline: Any, row: Architecture) -> Iterator[list[_Heard]]:
             handle.remove()
 
 
-def _text(row: Architecture, outputs: Outputs, heard: Sequence[_Heard], pipeline: Any) -> Mask:
+def _text(row: Architecture, outputs: EncodedOutputs, heard: Sequence[_Heard], pipeline: Any) -> Mask:
     positions = int(outputs[0][0].shape[0])
     if row.text is TextSpan.whole:
         return np.ones(positions, dtype=bool)

@@ -1,4 +1,4 @@
-"""The fast pass: what `Flux2KleinPipeline.__call__` does for one step at guidance 1, and nothing else.
+"""The fast pass: what the FLUX.2 pipelines do for one step with nothing to guide it, and nothing else.
 
 Prompts are encoded once, each reference image is encoded once, the transformer is called directly, and the forward
 ends at the last projection that is measured. On a CPU in float32, one pass at a time, the measured values are those of
@@ -18,7 +18,7 @@ from diffusers import Flux2KleinPipeline
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Reduced
-from plantain.capture.encode import Embedding, Embeddings, release
+from plantain.capture.encode import Embedding, release
 from plantain.capture.hooks import Capture, Layout, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
@@ -90,12 +90,18 @@ class Target:
     channels: int
     timestep: torch.Tensor
     """1000 sigma, as the scheduler gives it."""
+    guidance: float | None = None
+    """What a transformer with embedded guidance is told."""
 
     @classmethod
-    def of(cls, transformer: Any, scene: Scene) -> "Target":
+    def of(cls, transformer: Any, scene: Scene, guidance: float | None = None) -> "Target":
         """The target of the passes of ``scene``."""
         at = timestep(scene.scheduler, scene.sigma, scene.positions)
-        return cls(transformer.device, transformer.dtype, transformer.config.in_channels // 4 * 4, at)
+        return cls(transformer.device, transformer.dtype, transformer.config.in_channels // 4 * 4, at, guidance)
+
+    def told(self, rows: int) -> torch.Tensor | None:
+        """The guidance of a batch, (rows,)."""
+        return None if self.guidance is None else torch.full([rows], self.guidance, device=self.device)
 
 
 @torch.inference_mode()
@@ -128,10 +134,16 @@ def expect_levels(images: Mapping[str, Path], lock: ModelLock, sigmas: Collectio
         scene.clean(name)
 
 
-def fast_runner(transformer: Any, scene: Scene, embeddings: Embeddings, params: CaptureParams) -> Runner:
+def fast_runner(
+    transformer: Any,
+    scene: Scene,
+    embeddings: Callable[[str], Embedding],
+    params: CaptureParams,
+    guidance: float | None = None,
+) -> Runner:
     """A function that measures one batch by calling ``transformer`` directly."""
     watch = watcher(transformer, params)
-    target = Target.of(transformer, scene)
+    target = Target.of(transformer, scene, guidance)
 
     @torch.inference_mode()
     def run(batch: Batch) -> Reduced:
@@ -175,7 +187,7 @@ def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target)
     inputs = {
         "hidden_states": latents.to(target.dtype),
         "timestep": moment / 1000,
-        "guidance": None,
+        "guidance": target.told(len(batch)),
         "encoder_hidden_states": embeds,
         "txt_ids": _text_ids(embeds.shape[1], device),
         "img_ids": ids,

@@ -125,7 +125,8 @@ def _run(
 ) -> None:
     used = {one.reference for job in jobs for one in job.batch}
     images = {name: path for name, path in cell.images.items() if name in used}
-    scene = None if cell.any else prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
+    called = cell.any and cell.plain
+    scene = None if called else prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
     for draw in sorted({job.draw for job in jobs}):
         mine = [job for job in jobs if job.draw == draw]
         for job, found in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
@@ -170,11 +171,15 @@ def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> Reduced:
 def _runner(
     cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene | None, embeddings: Embeddings | EncodedPrompts
 ) -> Runner:
-    if isinstance(embeddings, EncodedPrompts):
+    if isinstance(embeddings, EncodedPrompts) and scene is None:
         whole = any(reads_image(cell.lock, one) for job in jobs for one in job.batch)
         pipeline = load_for_passes(cell.lock, cell.device, draw, whole=whole)
         return any_runner(pipeline, embeddings, cell.images, cell.lock, cell.params)
-    assert scene is not None  # made for every FLUX.2 Klein
+    assert scene is not None  # made wherever the pipeline of the row is not called
+    if isinstance(embeddings, EncodedPrompts):
+        transformer, encoded = load_transformer(cell.lock, cell.device, draw), embeddings
+        embed = lambda prompt: encoded(prompt).embedding  # noqa: E731
+        return fast_runner(transformer, scene, embed, cell.params, cell.lock.guidance_scale)
     if cell.plain:
         pipeline = load_pipeline(cell.lock, cell.device, draw)
         return pipeline_runner(pipeline, scene, cell.images, cell.lock, cell.params)

@@ -182,7 +182,7 @@ def makes_units(groups: pl.DataFrame, kind: UnitKind) -> bool:
     """Whether a model has units of ``kind``: 16-channel groups need heads and MLPs whose widths 16 divides."""
     part = ["block_kind", "block", "stream", "part", "head"]
     widths = groups.group_by(part).agg(pl.col("width").sum())["width"]
-    return kind is UnitKind.head or not (widths % _CARD_WIDTH).any()
+    return kind is UnitKind.head or not (widths % _CARD_WIDTH != 0).any()
 
 
 def _view(

@@ -80,7 +80,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         architecture=row.name,
         guidance=str(guidance),
         guidance_scale=row.guidance if guidance is Guidance.embedded else None,
-        fast=row.fast and index.pipeline == PIPELINE,
+        fast=row.fast,
         position_pixels=pixels,
         takes_image=index.pipeline in row.edits,
         pooled_text=row.pooled_text,
