@@ -1,21 +1,16 @@
-"""``plantain model show`` and ``fetch``, the second against a small server that speaks the Hub's protocol."""
+"""``plantain model show``, and what of ``fetch`` needs no hub (`test_fetch.py` has one)."""
 
 import json
+import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
-from helpers.capture_model import build_pipeline
 from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from plantain.base.errors import InputError
-from plantain.base.files import sha256_file
 from plantain.commands.model import app
 from plantain.model import hub
 
@@ -48,6 +43,7 @@ def test_show_gives_the_counts_of_the_cards_without_weights(home):
             "projections": 25,
             "heads": 600,
             "head_streams": 720,
+            "dead_heads": 0,
             "mlp_slices": 1440,
             "groups": 16_320,
             "groups_with_text_stream": 17_280,
@@ -62,118 +58,74 @@ def test_show_gives_the_counts_of_the_cards_without_weights(home):
     assert not (home / "state").exists()
 
 
-def test_show_says_what_it_cannot_know(home):
-    with pytest.raises(InputError, match=r"configuration of someone/small-klein is not on this machine.*fetch klein"):
+def shown(name: str) -> dict:
+    return json.loads(invoke("show", name, "--json"))
+
+
+def test_show_gives_the_table_of_any_row(home, tmp_path):
+    """Expected from the classes' own code: blocks of the published model, what runs before text is read."""
+    found = shown("PixArt-alpha/PixArt-Sigma-XL-2-1024-MS")
+    assert found["architecture"] == "PixArt-Sigma"
+    assert (found["counts"]["heads"], found["counts"]["dead_heads"]) == (2 * 28 * 16 - 16, 16)
+    assert found["group_width"] == 12, "the largest divisor of 72 up to 16"
+    assert found["facts"]["conditions_on_image"] == "none"
+    found = shown("Tongyi-MAI/Z-Image")
+    assert found["facts"]["token_order"] == ["image", "text"]
+    assert (found["counts"]["heads"], found["counts"]["dead_heads"]) == (30 * 30, 2 * 30)
+    found = shown("black-forest-labs/FLUX.1-Kontext-dev")
+    assert found["facts"]["pooled_text"] is True
+    assert (found["facts"]["guidance"], found["facts"]["conditions_on_image"]) == ("embedded", "tokens")
+    assert shown("black-forest-labs/FLUX.1-schnell")["facts"]["guidance"] == "distilled"
+    assert shown("black-forest-labs/FLUX.2-klein-4B")["facts"]["guidance"] == "distilled"
+    table = invoke("show", "stabilityai/stable-diffusion-3.5-medium")
+    assert "Text enters by attention and, pooled, by the modulation" in table
+    assert not (home / "hub").exists()
+
+
+def test_show_reads_a_folder_of_configurations_alone(home, saved):
+    folder = home / "configurations"
+    for name in ("model_index.json", "transformer/config.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(saved / name, folder / name)
+    whole, alone = shown(str(folder)), shown(str(folder / "transformer"))
+    assert whole["counts"] == alone["counts"]
+    assert whole["counts"]["heads"] == (2 + 3) * 2
+    assert (whole["pipeline"], alone["pipeline"]) == ("Flux2KleinPipeline", None)
+    empty = home / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match=r"empty/config\.json: no such file, so there is no transformer"):
+        invoke("show", str(empty))
+
+
+UNKNOWN = {
+    "_class_name": "HiDreamImageTransformer2DModel", "patch_size": 2, "in_channels": 16, "out_channels": 16,
+    "num_layers": 2, "num_single_layers": 3, "attention_head_dim": 8, "num_attention_heads": 4,
+    "caption_channels": [32, 16], "text_emb_dim": 64, "num_routed_experts": 4, "num_activated_experts": 2,
+    "axes_dims_rope": [4, 2, 2], "max_resolution": [32, 32], "llama_layers": [0, 1],
+}  # fmt: skip
+
+
+def test_show_says_what_was_found_in_a_class_without_a_row(home):
+    (home / "config.json").write_text(json.dumps(UNKNOWN))
+    with pytest.raises(InputError, match="no row for the transformer class HiDream") as error:
+        invoke("show", str(home))
+    assert "single_stream_blocks.{i}.block.attn1.to_out x 3: 4 heads of 8 in 32 channels" in str(error.value)
+    assert "add a row to ARCHITECTURES" in error.value.fix
+    for name in ("NoSuchClass", "DiffusionPipeline", "__name__"):
+        (home / "config.json").write_text(json.dumps(UNKNOWN | {"_class_name": name}))
+        with pytest.raises(InputError, match=f"has no model of the class {name}"):
+            invoke("show", str(home))
+
+
+def test_show_says_what_it_cannot_know(home, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"of someone/small-klein is not on this machine.*HF_HUB_OFFLINE"):
         invoke("show", "klein-base-4b")
-    with pytest.raises(InputError, match="'nothing' is not declared"):
+    with pytest.raises(InputError, match="'nothing' is not declared, and no folder or repository"):
         invoke("show", "nothing")
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Revision, tree and file downloads of one repository, as huggingface.co answers them."""
-
-    def __init__(self, files: dict[str, Path], asked: list[str], *rest) -> None:
-        self.files, self.asked = files, asked
-        super().__init__(*rest)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = unquote(self.path.split("?")[0])
-        prefix = f"/{REPO}/resolve/{COMMIT}/"
-        if path.startswith(prefix):
-            self.send_stored(path.removeprefix(prefix))
-        elif path.startswith(f"/api/models/{REPO}/tree/"):
-            self.send_body(json.dumps([self.entry(name) for name in self.files]).encode(), "application/json")
-        elif path.startswith(f"/api/models/{REPO}"):
-            answer = {"id": REPO, "modelId": REPO, "sha": COMMIT, "siblings": []}
-            self.send_body(json.dumps(answer).encode(), "application/json")
-        else:
-            self.send_error(404)
-
-    def entry(self, name: str) -> dict:
-        path = self.files[name]
-        size, sha256 = path.stat().st_size, sha256_file(path)
-        large = {"lfs": {"oid": sha256, "size": size, "pointerSize": 130}} if name.endswith(".safetensors") else {}
-        return {"type": "file", "path": name, "size": size, "oid": sha256[:40], **large}
-
-    def send_stored(self, name: str) -> None:
-        self.asked.append(name)
-        path = self.files[name]
-        tag = sha256_file(path) if name.endswith(".safetensors") else sha256_file(path)[:40]
-        self.send_body(path.read_bytes(), "application/octet-stream", tag)
-
-    def send_body(self, body: bytes, kind: str, tag: str = "x") -> None:
-        self.send_response(200)
-        for key, value in (("Content-Type", kind), ("Content-Length", len(body)), ("ETag", f'"{tag}"')):
-            self.send_header(key, str(value))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_) -> None:
-        return
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    folder = tmp_path / "repository"
-    build_pipeline(0).save_pretrained(folder)
-    for name in ("flux-2-klein.safetensors", "README.md", "transformer/model.bin"):
-        (folder / name).write_bytes(b"not part of what is wanted")
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    asked: list[str] = []
-    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, files, asked))
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{served.server_port}")
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    yield asked, files
-    served.shutdown()
-    served.server_close()
-    thread.join()
-
-
-def test_fetch_takes_the_parts_alone_and_pins_the_commit(home, server):
-    asked, files = server
-    before = (home / "params.yaml").read_text()
-    output = invoke("fetch", "klein-base-4b-untrained")
-    unwanted = {"flux-2-klein.safetensors", "README.md", "transformer/model.bin"}
-    assert set(asked) == set(files) - unwanted
-    after = (home / "params.yaml").read_text()
-    assert after == before.replace("revision: main", f"revision: {COMMIT}")
-    assert after != before
-    assert COMMIT in output
-    snapshot = home / "hub" / "models--someone--small-klein" / "snapshots" / COMMIT
-    for name in set(files) - unwanted:
-        assert (snapshot / name).read_bytes() == files[name].read_bytes()
-    weights = snapshot / "transformer" / "diffusion_pytorch_model.safetensors"
-    assert hub.blob_digest(weights) == weights.resolve().name == sha256_file(weights)
-    shown = json.loads(invoke("show", "klein-base-4b", "--json"))
-    assert shown["geometry"]["joint_blocks"] == 2
-    asked.clear()
-    assert "is now this commit" not in invoke("fetch", "klein-base-4b")
-    assert asked == []
-
-
-def test_fetch_refuses_when_the_disk_is_full(home, server, monkeypatch):
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
-    with pytest.raises(InputError, match=r"needs 0\.\d GB more, and .* has 0\.0 GB free"):
-        invoke("fetch", "klein-base-4b")
-
-
-def test_fetch_says_why_it_cannot(home, server, monkeypatch):
-    text = (home / "params.yaml").read_text()
-    (home / "params.yaml").write_text(text.replace(REPO, "someone/else"))
-    with pytest.raises(InputError, match=r"someone/else could not be read: .*404"):
-        invoke("fetch", "klein-base-4b")
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(InputError, match=r"could not be fetched.*connect this machine"):
-        invoke("fetch", "klein-base-4b")
+def test_fetch_is_for_hub_models(home):
     with pytest.raises(InputError, match="tiny is embedded, not a hub model"):
         invoke("fetch", "tiny")
 
@@ -190,7 +142,9 @@ def test_pin_keeps_every_other_byte(tmp_path):
 
 def test_modules_that_other_stages_import_need_no_torch():
     records = [f"plantain.records.{name}" for name in ("lock", "units", "keys", "activations")]
-    model = [f"plantain.model.{name}" for name in ("layout", "local", "embedded", "hub", "materialise", "known")]
+    model = [
+        f"plantain.model.{name}" for name in ("layout", "local", "embedded", "hub", "fetching", "materialise", "known")
+    ]
     code = "import sys\n" + "\n".join(f"import {name}" for name in [*records, *model])
     check = f"{code}\nprint([name for name in ('torch', 'diffusers', 'transformers', 'numba') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)

@@ -33,6 +33,20 @@ def test_hub_digests_are_the_names_of_the_blobs(saved, home, monkeypatch):
     assert hashed == []
 
 
+def test_a_store_that_repositories_share_gives_no_digests(saved, home):
+    """The Hub's client puts what came by Xet there, named by a digest of Xet's own, and links to it."""
+    snapshot = hub_cache(saved, home / "hub")
+    blob = (snapshot / "transformer" / "diffusion_pytorch_model.safetensors").resolve()
+    for shared in (home / "hub" / "blobs" / "ee" / ("e" * 64), home / "elsewhere" / "blobs" / ("e" * 64)):
+        shared.parent.mkdir(parents=True)
+        blob.rename(shared)
+        blob.symlink_to(shared)
+        lock, _ = resolve("distant", hub())
+        assert lock.components["transformer"].weights_sha256 == blob.name == sha256_file(shared)
+        blob.unlink()
+        shared.rename(blob)
+
+
 def test_missing_hub_weights_name_repository_files_and_command(saved, home):
     with pytest.raises(InputError) as error:
         resolve("distant", hub(repo="black-forest-labs/FLUX.2-klein-base-4B"))

@@ -172,12 +172,32 @@ def _check_model(source: YamlFile, params: Params, name: str) -> None:
             raise source.error(f"'{value}' is not a {key}.", "models", name, key, fix=fix)
     if model.source is Source.untrained:
         _check_untrained(source, params, name, model)
+    _check_adapted(source, name, model)
     base = params.models[str(model.of)] if model.source is Source.untrained else model
     for key in ("height", "width"):
         # A local pipeline can have another autoencoder; the model stage looks at its files.
         if base.source is not Source.local and (getattr(model, key) or 0) % _LATENT:
             problem = f"{getattr(model, key)} pixels do not fit the latent."
             raise source.error(problem, "models", name, key, fix=f"use a multiple of {_LATENT}.")
+
+
+def _check_adapted(source: YamlFile, name: str, model: ModelParams) -> None:
+    """What is done to a transformer as it is loaded."""
+    if model.device_map is not None:
+        fix = "leave it out; for a GPU that is too small use `offload: true`, for several GPUs several workers."
+        problem = "a transformer that is spread over devices is not measured: its values depend on where it is cut."
+        raise source.error(problem, "models", name, "device_map", fix=fix)
+    for key in ("lora", "quantize"):
+        if getattr(model, key) is not None and model.source not in (Source.hub, Source.local):
+            fix = "declare it at a hub or local model; an untrained one takes it from its `of` model."
+            raise source.error(f"a model of source {model.source} takes no {key}.", "models", name, key, fix=fix)
+    lora = model.lora
+    if lora is not None and (lora.path is None) == (lora.repo is None):
+        fix = "give `path`, or `repo` with `file` and `revision`."
+        raise source.error("exactly one of path and repo is needed.", "models", name, "lora", fix=fix)
+    if lora is not None and lora.repo is not None and None in (lora.file, lora.revision):
+        fix = "name the safetensors file in the repository, and a branch, tag or commit."
+        raise source.error("a LoRA of a repository needs `file` and `revision`.", "models", name, "lora", fix=fix)
 
 
 def _check_untrained(source: YamlFile, params: Params, name: str, model: ModelParams) -> None:

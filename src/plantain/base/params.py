@@ -112,6 +112,24 @@ class RunParams(Section):
     models: list[str] = []
 
 
+class Quantize(StrEnum):
+    """How a transformer's weights are kept on the device; activations, which are what is measured, stay as they are."""
+
+    int8 = "int8"
+    """Eight bits a weight, with a scale for every output channel (torchao)."""
+
+
+class LoraParams(Section):
+    """A LoRA that is merged into the transformer as it is loaded: a file, or one of a repository."""
+
+    path: str | None = None
+    repo: str | None = None
+    file: str | None = None
+    """Name of the file in ``repo``."""
+    revision: str | None = None
+    scale: float = Field(default=1.0, ge=-100, le=100)
+
+
 class ModelParams(Section):
     """One entry under ``models``. What an untrained model leaves out it takes from its ``of`` model."""
 
@@ -130,10 +148,16 @@ class ModelParams(Section):
     width: int | None = Field(default=None, ge=16, le=8192, examples=[1024])
     max_sequence_length: int | None = Field(default=None, ge=1, le=32768, examples=[512])
     text_encoder_out_layers: list[Layer] | None = None
+    lora: LoraParams | None = None
+    quantize: Word[Quantize] | None = None
+    offload: bool | None = None
+    """Whether blocks wait in main memory until they run, for a GPU that does not hold the transformer."""
+    device_map: str | dict[str, Any] | None = None
+    """Known so that it can be refused with a reason."""
 
     def settings(self, base: "ModelParams") -> dict[str, Any]:
         """Device, dtype, sizes and layers, those that are left out taken from ``base``."""
-        keys = ("device", "dtype", "height", "width", "max_sequence_length", "text_encoder_out_layers")
+        keys = ("device", "dtype", "height", "width", "max_sequence_length", "text_encoder_out_layers", "offload")
         return {key: getattr(base if getattr(self, key) is None else self, key) for key in keys}
 
     def draws(self) -> list[int]:

@@ -169,7 +169,8 @@ class Vectors:
         projection = self._projections[index]
         if projection.dead:
             return
-        weights, positions = self._weights[projection.stream], part.shape[1]
+        # Where blocks are offloaded, their weights are elsewhere until they run.
+        weights, positions = self._weights[projection.stream].to(part.device), part.shape[1]
         if positions != weights.shape[2]:
             weights = weights[:, :, first : first + positions]
         if projection.mlp_width:
@@ -288,7 +289,8 @@ class Capture:
         """
         self._reduce()
         widths = [_width(projection) // self._group_width for projection in self._projections]
-        absent = torch.full((max(widths),), float("nan"), device=self._projections[0].module.weight.device)
+        device = next(iter(self._pieces.values())).device
+        absent = torch.full((max(widths),), float("nan"), device=device)
         rows = range(len(self.layout.text))
         found = torch.stack(
             [torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows]

@@ -15,7 +15,7 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import declared_versions, installed_version, write_declared
 from plantain.base.errors import CheckFailed, InputError, PlantainError
-from plantain.base.params import Method, Params, Source
+from plantain.base.params import Params, Source
 from plantain.base.secrets import redacted
 from plantain.records import journal
 from plantain.stages.rooms import section_version
@@ -172,15 +172,14 @@ def _weights(fix: bool) -> Diagnosis:
 
 def _weights_error(params: Params, name: str) -> str:
     from plantain.model.hub import Hub
-    from plantain.model.hub import folder as hub_folder
     from plantain.model.local import folder as local_folder
+    from plantain.model.materialise import find_hub
 
     entry = params.models[name]
     base = params.models[str(entry.of)] if entry.of else entry
-    skip = "transformer" if entry.method is Method.reinit else ""
     try:
         if base.source is Source.hub:
-            hub_folder(Hub(entry.of or name, str(base.repo), str(base.revision)), skip_weights=skip)
+            find_hub(Hub(entry.of or name, str(base.repo), str(base.revision)), entry.method)
         elif base.source is Source.local:
             local_folder(str(base.path))
     except PlantainError as error:

@@ -187,6 +187,10 @@ def _resolved(params: Params, model: str, entry: ModelParams, base: ModelParams)
         return resolve(model, params.model_copy(update={"models": params.models | {model: single}}))[0]
     except InputError:
         found = unfetched_lock(model, params) if base.source is Source.hub else None
+        if found is None and base.source is Source.hub:
+            what = f"{base.repo} cannot be forecast: its configurations are not on this machine, nor known to plantain."
+            fix = f"run `plantain model show {entry.of or model}`, which brings them (kilobytes), or fetch the model."
+            raise InputError(what, fix=fix) from None
         if found is None:
             raise
         return found

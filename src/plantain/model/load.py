@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import Method
+from plantain.model.adapters import lora_file, merge_lora, placed, quantized
 from plantain.model.layout import PIPELINE, part_role, read_index
 from plantain.model.materialise import in_memory, materialise, transformer_seed
 from plantain.model.untrained import reinitialise, shuffle
@@ -136,10 +137,11 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     if not 0 <= draw < max(1, len(lock.seeds)):
         raise InputError(f"{lock.name} has no draw {draw}.", fix=f"draws are 0 to {len(lock.seeds) - 1}.")
     folder = materialise(lock) / "transformer"
-    transformer = make_transformer(folder, lock.dtype, transformer_seed(lock, draw), _shuffle_seed(lock, draw))
+    seeds = transformer_seed(lock, draw), _shuffle_seed(lock, draw)
+    transformer = make_transformer(folder, lock.dtype, *seeds, lora_file(lock), lock.lora.scale if lock.lora else 1.0)
     if in_memory(lock):
         _check_digest(lock, draw, transformer)
-    return transformer.to(device)
+    return placed(quantized(transformer, lock), lock, device)
 
 
 def load_pipeline(lock: ModelLock, device: str, draw: int = 0) -> Any:
@@ -193,10 +195,14 @@ def empty_transformer(folder: Path, dtype: str) -> Any:
     return nn.Module.to(transformer, dtype=resolve_dtype(dtype)).eval()
 
 
-def make_transformer(folder: Path, dtype: str, seed: int | None, shuffle_seed: int | None) -> Any:
-    """The transformer of ``folder`` on the CPU: read, or made from ``seed``; then shuffled where asked."""
+def make_transformer(
+    folder: Path, dtype: str, seed: int | None, shuffle_seed: int | None, lora: Path | None = None, scale: float = 1.0
+) -> Any:
+    """The transformer of ``folder`` on the CPU: read, a LoRA merged, or made from ``seed``; shuffled where asked."""
     if seed is None:
         transformer = _diffusers(transformer_class(folder), folder, dtype)
+        if lora is not None:
+            merge_lora(transformer, read_index(folder.parent).pipeline, lora, scale)
     else:
         transformer = _unfilled(folder, dtype)
         reinitialise(transformer, seed)

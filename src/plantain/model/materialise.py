@@ -57,7 +57,7 @@ def materialise(lock: ModelLock) -> Path:
 def find_hub(source: hub.Hub, method: Method | None) -> Files:
     """Files of a hub model; a re-initialised transformer needs no weights to start from."""
     skip = "transformer" if method is Method.reinit else ""
-    folder = hub.folder(source, skip_weights=skip)
+    folder = hub.folder(source)
     return Files(folder, hub.inspect(source, folder, skip_weights=skip), folder.name)
 
 

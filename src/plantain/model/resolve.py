@@ -13,14 +13,16 @@ from plantain.base.errors import InputError, reading
 from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
+from plantain.model.adapters import find_lora, locked_file, quantized_as
 from plantain.model.architectures import Architecture, Guidance, LatentForm, architecture_of
+from plantain.model.declared import declared
 from plantain.model.geometry import geometry, group_table, projections, stored_width
 from plantain.model.layout import PIPELINE, Index, read_index
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
 from plantain.model.opening import AGAIN, open_named, open_parts
 from plantain.model.untrained import reinitialised_tensors
-from plantain.records.lock import Component, ModelLock
+from plantain.records.lock import Component, LoraLock, ModelLock
 
 OUT_LAYERS: Final = {"Flux2KleinPipeline": [9, 18, 27], "Flux2Pipeline": [10, 20, 30]}
 """Encoder layers that a pipeline reads unless told otherwise; the others have no choice."""
@@ -46,7 +48,8 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     settings["text_encoder_out_layers"] = list(layers)
     with reading(files.folder / "transformer", "a transformer", AGAIN):
         empty = empty_transformer(files.folder / "transformer", settings["dtype"])
-    maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty)
+    lora = None if base.lora is None or entry.method is Method.reinit else find_lora(base.lora, of or name)
+    maker = _Maker(files.folder / "transformer", settings["dtype"], entry.method, _start(of or name, base), empty, lora)
     read = empty if maker.reads_files else None
     if index.pipeline == PIPELINE:
         vae, encoder = open_parts(files.folder, read)
@@ -81,6 +84,8 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         position_pixels=pixels,
         takes_image=index.pipeline in row.edits,
         pooled_text=row.pooled_text,
+        lora=lora,
+        quantized=quantized_as(base),
         group_width=stored_width(projections(empty), width),
         components=files.components | {"transformer": _transformer(files, maker, draws)},
         files_sha256=files.sha256,
@@ -101,6 +106,7 @@ class _Maker:
     start: int | None
     """Draw of a transformer that has no weight files, before anything is done to it."""
     empty: nn.Module
+    lora: LoraLock | None = None
 
     @property
     def reads_files(self) -> bool:
@@ -111,18 +117,8 @@ class _Maker:
         """Digest of one draw; without holding the model, where it is re-initialised."""
         if self.method is Method.reinit:
             return tensors_digest(reinitialised_tensors(self.empty, seed))
-        return weights_digest(make_transformer(self.folder, self.dtype, self.start, seed))
-
-
-def declared(name: str, params: Params) -> ModelParams:
-    """The entry of a model in params.yaml.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name not in params.models:
-        raise InputError(f"model '{name}' is not declared.", fix=f"use one of: {', '.join(params.models)}.")
-    return params.models[name]
+        merged = (None, 1.0) if self.lora is None else (locked_file(self.lora, ""), self.lora.scale)
+        return weights_digest(make_transformer(self.folder, self.dtype, self.start, seed, *merged))
 
 
 def _files(name: str, base: ModelParams, method: Method | None) -> Files:

@@ -1,65 +1,141 @@
-"""A lock of a published model that was not fetched: enough to forecast what it would cost, and never written down."""
+"""A lock of a hub model whose weights are not here: enough to forecast what it would cost, and never written down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import Flux2Transformer2DModel
+import transformers
 
+from plantain.base.errors import reading
 from plantain.base.params import Params, Source
-from plantain.model.geometry import geometry
-from plantain.model.known import KNOWN, TEXT_ENCODERS, VAE_PARAMETERS
-from plantain.model.resolve import OUT_LAYERS, declared
+from plantain.model.architectures import Guidance, architecture_of
+from plantain.model.declared import declared
+from plantain.model.describe import cached_configurations, empty_of
+from plantain.model.geometry import geometry, projections, stored_width
+from plantain.model.hub import Hub
+from plantain.model.known import PUBLISHED, PublishedModel
+from plantain.model.layout import PIPELINE, has_weights, read_index, read_json
+from plantain.model.opening import AGAIN, empty_part
+from plantain.model.resolve import OUT_LAYERS, pixels_a_position
 from plantain.records.lock import NOT_FETCHED, Component, ModelLock
 
 _PUBLISHED_ITEM = 2
-"""Bytes a parameter in the published files."""
+"""Bytes a parameter that is reckoned with; a forecast goes by the declared dtype, and by nothing of the files."""
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What the cost of a pipeline follows from."""
+
+    transformer: Any
+    """On the meta device."""
+    pipeline: str
+    is_distilled: bool
+    parts: Mapping[str, int]
+    """Parameters of the other parts."""
+    pixels: int
+    """Along a side of what a position of the transformer stands for."""
 
 
 def unfetched_lock(name: str, params: Params) -> ModelLock | None:
-    """The lock of a declared hub model, or of its untrained draws, from its published configuration.
+    """The lock of a declared hub model, or of its untrained draws, from configurations.
+
+    Those in the cache are read; else what is known of a published repository.
 
     Args:
         name: a key of ``models`` in params.yaml.
         params: the parsed file.
 
     Returns:
-        None where the model is none of the hub, or its configuration is not known to plantain. Sizes are true; digests
-        and the commit are not known, and say so.
+        None where the model is none of the hub, or its configurations are neither here nor known to plantain. Sizes
+        are true; digests and the commit are not known, and say so.
+
+    Raises:
+        InputError: a configuration in the cache cannot be read, or its class has no row.
     """
     entry = declared(name, params)
     of = entry.of if entry.source is Source.untrained else None
     base = declared(of, params) if of else entry
-    repo = str(base.repo)
-    if base.source is not Source.hub or repo not in KNOWN or KNOWN[repo]["joint_attention_dim"] not in TEXT_ENCODERS:
+    if base.source is not Source.hub:
         return None
-    with torch.device("meta"):
-        transformer = Flux2Transformer2DModel.from_config(KNOWN[repo])
-    shape = geometry(transformer, params.capture.group_width)
-    settings = entry.settings(base)
-    settings["text_encoder_out_layers"] = list(settings["text_encoder_out_layers"] or OUT_LAYERS["Flux2KleinPipeline"])
-    sizes = {
-        "scheduler": 0,
-        "text_encoder": TEXT_ENCODERS[KNOWN[repo]["joint_attention_dim"]],
-        "tokenizer": 0,
-        "transformer": shape.parameters,
-        "vae": VAE_PARAMETERS,
-    }
+    found = _sizes(Hub(of or name, str(base.repo), str(base.revision)))
+    if found is None:
+        return None
+    row = architecture_of(found.transformer)
+    guidance = row.guidance_of(found.transformer.config, found.is_distilled)
+    width = params.capture.group_width
+    shape = geometry(found.transformer, width)
+    settings = entry.settings(base) | {"position_pixels": found.pixels}
+    layers = settings["text_encoder_out_layers"] or OUT_LAYERS.get(found.pipeline, [])
+    settings["text_encoder_out_layers"] = list(layers)
+    sizes = {**found.parts, "transformer": shape.parameters}
     return ModelLock(
         name=name,
         source=entry.source,
         base=base.source,
-        repo=repo,
+        repo=base.repo,
         revision=base.revision,
         of=of,
         method=entry.method,
         seeds=entry.draws(),
         trained=not entry.draws(),
         family=entry.seeds is not None,
-        is_distilled=False,
-        group_width=params.capture.group_width,
-        components={part: _component(count) for part, count in sizes.items()},
+        is_distilled=guidance is Guidance.distilled,
+        pipeline=found.pipeline,
+        architecture=row.name,
+        guidance=str(guidance),
+        guidance_scale=row.guidance if guidance is Guidance.embedded else None,
+        fast=row.fast and found.pipeline == PIPELINE,
+        takes_image=found.pipeline in row.edits,
+        pooled_text=row.pooled_text,
+        group_width=stored_width(projections(found.transformer), width),
+        components={part: _component(sizes[part]) for part in sorted(sizes)},
         files_sha256=NOT_FETCHED,
         geometry=shape,
         **settings,
     )
+
+
+def _sizes(source: Hub) -> _Sizes | None:
+    folder = cached_configurations(source)
+    if folder is not None and (found := _in_cache(folder)) is not None:
+        return found
+    return _published(PUBLISHED[source.repo]) if source.repo in PUBLISHED else None
+
+
+def _published(known: PublishedModel) -> _Sizes:
+    transformer = empty_of(known.transformer, known.config, "published configuration")
+    return _Sizes(transformer, known.pipeline, known.is_distilled, known.parts(), known.pixels)
+
+
+def _in_cache(folder: Path) -> _Sizes | None:
+    """From configurations alone; None where those of a part are missing."""
+    index = read_index(folder)
+    weighted = [part for part in index.classes if has_weights(part)]
+    if not all((folder / part / "config.json").exists() for part in weighted):
+        return None
+    where = folder / "transformer" / "config.json"
+    transformer = empty_of(index.classes["transformer"], read_json(where), str(where))
+    with reading(folder / "vae", "an autoencoder", AGAIN):
+        vae = empty_part(folder / "vae", index.classes["vae"])
+    pixels = pixels_a_position(architecture_of(transformer), vae.config, transformer.config)
+    encoders = [part for part in weighted if part not in ("transformer", "vae")]
+    sizes = {part: _parameters(_encoder(folder / part, index.classes[part])) for part in encoders}
+    rest = dict.fromkeys(set(index.classes) - set(weighted), 0)
+    return _Sizes(transformer, index.pipeline, index.is_distilled, sizes | rest | {"vae": _parameters(vae)}, pixels)
+
+
+def _encoder(folder: Path, name: str) -> Any:
+    """A text encoder on the meta device."""
+    kind = getattr(transformers, name)
+    with reading(folder, "a text encoder", AGAIN), torch.device("meta"):
+        return kind(kind.config_class.from_pretrained(folder, local_files_only=True))
+
+
+def _parameters(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _component(parameters: int) -> Component:

@@ -131,7 +131,7 @@ def path_of(lock: ModelLock, params: CaptureParams) -> CapturePath:
 
 def transformer_identity(lock: ModelLock, draw: int = 0) -> dict[str, str]:
     """The transformer of one draw."""
-    found = _component(lock, "transformer")
+    found = _component(lock, "transformer") | lock.changes
     return found | {"weights": lock.draws[draw]} if lock.draws else found
 
 

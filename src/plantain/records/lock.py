@@ -8,7 +8,7 @@ from pydantic import Field
 from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
 from plantain.base.params import Method, Source
-from plantain.records.base import Frozen, read
+from plantain.records.base import Frozen, absent, read
 
 NOT_FETCHED: Final = "not fetched"
 """What a forecast has for a digest where the files are not on this machine; no lock that is written down has it."""
@@ -102,6 +102,19 @@ class Geometry(Frozen):
         return sum(one.blocks * one.heads for one in self.kinds if one.dead)
 
 
+class LoraLock(Frozen):
+    """A LoRA that is merged into the transformer as it is loaded."""
+
+    path: str | None = None
+    repo: str | None = None
+    file: str | None = None
+    revision: str | None = None
+    """The commit of ``repo``."""
+    scale: float
+    sha256: str
+    """Digest of the file."""
+
+
 class ModelLock(Frozen):
     """A resolved model. Deterministic: it records what was declared and digests, nothing about a machine."""
 
@@ -146,6 +159,11 @@ class ModelLock(Frozen):
     """Whether the pipeline conditions on an image."""
     pooled_text: bool = False
     """Whether text enters the modulation of every block besides attention."""
+    lora: LoraLock | None = Field(default=None, exclude_if=absent)
+    quantized: str | None = Field(default=None, exclude_if=absent)
+    """How the transformer's weights are kept, and by which version of which package; None for plain weights."""
+    offload: bool | None = Field(default=None, exclude_if=absent)
+    """Whether blocks wait in main memory until they run."""
     group_width: int
     components: dict[str, Component]
     files_sha256: str
@@ -153,6 +171,12 @@ class ModelLock(Frozen):
     draws: list[str] = Field(default=[])
     """Digest of the transformer's weights for each of ``seeds``."""
     geometry: Geometry
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """What is done to the transformer's weights between files and measurement."""
+        lora = {} if self.lora is None else {"lora": f"{self.lora.sha256} {self.lora.scale}"}
+        return lora | ({} if self.quantized is None else {"quantized": self.quantized})
 
     @property
     def klein(self) -> bool:
