@@ -100,15 +100,14 @@ class OneForward:
         if self._capture is not None:
             fix = "a pass is one forward: check `call` in the model's row of architectures.py."
             raise InputError("the pipeline called its transformer twice in one pass.", fix=fix)
-        bound = self._signature.bind(*args, **kwargs)
-        given = bound.arguments
+        given = self._signature.bind(*args, **kwargs).arguments
         self._check_time(given)
         layout = self._layout(given)
         if layout.reference and self._params.sigma < 1.0:
-            given["hidden_states"] = self._mixed(given["hidden_states"], layout)
+            kwargs = kwargs | {"hidden_states": self._mixed(given["hidden_states"], layout)}
         self._watch = self._taps.watch(layout, stop=False)
         self._capture = self._watch.__enter__()
-        return bound.args, bound.kwargs
+        return args, kwargs
 
     def _after(self, *_: Any) -> None:
         watch, self._watch = self._watch, None

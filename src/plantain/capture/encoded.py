@@ -28,7 +28,7 @@ from plantain.model.opening import empty_part
 from plantain.records.keys import text_identity
 from plantain.records.lock import ModelLock
 
-Outputs = tuple[Any, ...]
+EncodedOutputs = tuple[Any, ...]
 """What ``encode_prompt`` of a pipeline gives: tensors, lists of tensors, None."""
 
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ Mask = NDArray[np.bool_]
 class EncodedPrompt:
     """One prompt as a pipeline hands it to its transformer, on the CPU."""
 
-    outputs: Outputs
+    outputs: EncodedOutputs
     text: Mask
     """Which of the transformer's text positions hold the prompt, (positions,)."""
 
@@ -189,7 +189,7 @@ def _listening(pipeline: Any, row: Architecture) -> Iterator[list[_Heard]]:
             handle.remove()
 
 
-def _text(row: Architecture, outputs: Outputs, heard: Sequence[_Heard], pipeline: Any) -> Mask:
+def _text(row: Architecture, outputs: EncodedOutputs, heard: Sequence[_Heard], pipeline: Any) -> Mask:
     positions = int(outputs[0][0].shape[0])
     if row.text is TextSpan.whole:
         return np.ones(positions, dtype=bool)

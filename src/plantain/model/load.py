@@ -198,11 +198,22 @@ def make_transformer(folder: Path, dtype: str, seed: int | None, shuffle_seed: i
     if seed is None:
         transformer = _diffusers(transformer_class(folder), folder, dtype)
     else:
-        transformer = empty_transformer(folder, dtype).to_empty(device="cpu")
+        transformer = _unfilled(folder, dtype)
         reinitialise(transformer, seed)
     if shuffle_seed is not None:
         shuffle(transformer, shuffle_seed)
     return transformer
+
+
+def _unfilled(folder: Path, dtype: str) -> Any:
+    """A transformer whose parameters are still to be filled; its buffers, such as tables of positions, are made."""
+    empty = empty_transformer(folder, dtype)
+    if not any(True for _ in empty.buffers()):
+        return empty.to_empty(device="cpu")
+    kind = transformer_class(folder)
+    with torch.random.fork_rng(devices=[]):
+        made = kind.from_config(kind.load_config(folder, local_files_only=True))
+    return nn.Module.to(made, dtype=resolve_dtype(dtype)).eval()
 
 
 def _shuffle_seed(lock: ModelLock, draw: int) -> int | None:
