@@ -62,7 +62,7 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
 def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import pass_flops, pass_positions, rate
-    from plantain.causal.cost import ranked_draws, swap_cost
+    from plantain.causal.cost import Described, ranked_draws, swap_cost
     from plantain.causal.heads import TokenRoute, all_heads
     from plantain.ladder.judge import confirmatory
     from plantain.probe.halves import causal_design
@@ -74,16 +74,34 @@ def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
         asked, entry = _expanded(probe), params.models[model]
         items = tuple(dict.fromkeys(record.item for record in asked.records))
         known = Contrasts(probe, items, (), asked.contrasts, asked.neutral)
-        design = causal_design(confirmatory(known), asked.neutral, items, params.verdict.swapped_items)
+        most, every = params.verdict.swapped_items, asked.contrasts
+        design = causal_design(confirmatory(known), asked.neutral, items, most, contrasts=every, records=asked.records)
         if design.problem:
             print(f"{probe} {model}: no heads are swapped: {design.problem}.")
             continue
         lock = declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
         heads = all_heads(lock.geometry, TokenRoute.image)
-        cost = swap_cost(design, heads, lock.geometry, ranked_draws(lock, params.verdict))
+        described = Described(
+            share=params.verdict.swapped,
+            rules=2 if params.capture.grams else 1,
+            others=_tables_beside(params, probe, model),
+            referenced=any(record.reference for record in asked.records if record.condition in design.conditions),
+            rounded=lock.dtype != "float32",
+        )
+        cost = swap_cost(design, heads, lock.geometry, ranked_draws(lock, params.verdict), described)
         known_rate = rate(lock, lock.device)
         seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / known_rate.flops
         print(f"{probe} {model}: {cost.swapped:,} swaps of heads, {cost.forwards:,.0f} forwards, {_duration(seconds)}.")
+
+
+def _tables_beside(params: Params, probe: str, model: str) -> int:
+    """Other probes whose sets will be swapped in: those with a table here, or that come before in the same study."""
+    from plantain.causal.cost import OTHER_SETS, other_probes
+
+    probes = params.run.probes
+    others = other_probes(probes, probe) if probe in probes else []
+    earlier = probes[: probes.index(probe)] if probe in probes else []
+    return min(OTHER_SETS, sum(places.causal(model, one).exists() or one in earlier for one in others))
 
 
 def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:
