@@ -83,7 +83,6 @@ def _gallery(labels: Sequence[str], rows: Sequence[Row]) -> Gallery:
     stream = io.BytesIO()
     contact_sheet(rows, scale=scale, labels=labels).save(stream, "PNG", optimize=True)
     content = stream.getvalue()
-    record = CausalPictures(
-        sha256=sha256_bytes(content), columns=list(COLUMNS), rows=list(labels), side=scale * max(height, width)
-    )
+    drawn = {"width": scale * width, "height": scale * height}
+    record = CausalPictures(sha256=sha256_bytes(content), columns=list(COLUMNS), rows=list(labels), **drawn)
     return Gallery(content, record)

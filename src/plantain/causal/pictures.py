@@ -15,11 +15,9 @@ from plantain.base.errors import InputError
 from plantain.capture.encode import release
 from plantain.causal.theatre import Theatre
 from plantain.model.load import load_scheduler, load_vae
+from plantain.records.causal import SHEET_GAP, SHEET_LINE
 from plantain.records.keys import Pass
 from plantain.records.lock import ModelLock
-
-_TITLE, _GAP = 14, 4
-"""Pixels: height of a title, and what is left free between pictures."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +99,19 @@ def contact_sheet(
     if not names or not alike or len(shapes) != 1:
         raise InputError("the rows of a contact sheet differ in names or sizes.", fix="give every row the same ones.")
     height, width = (side * scale for side in shapes.pop()[:2])
-    strip = _TITLE if labels else 0
-    step = height + _GAP + strip
-    size = (len(names) * (width + _GAP) + _GAP, _TITLE + len(rows) * step + _GAP)
+    strip = SHEET_LINE if labels else 0
+    step = height + SHEET_GAP + strip
+    size = (len(names) * (width + SHEET_GAP) + SHEET_GAP, SHEET_LINE + len(rows) * step + SHEET_GAP)
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
     for line, said in enumerate(labels):
-        pen.text((_GAP, _TITLE + line * step + 1), said, fill="#505860")
+        pen.text((SHEET_GAP, SHEET_LINE + line * step + 1), said, fill="#505860")
     for column, name in enumerate(names):
-        left = _GAP + column * (width + _GAP)
+        left = SHEET_GAP + column * (width + SHEET_GAP)
         pen.text((left, 1), name, fill="black")
         for line, row in enumerate(rows):
             tile = Image.fromarray(row[name]).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (left, _TITLE + line * step + strip))
+            sheet.paste(tile, (left, SHEET_LINE + line * step + strip))
     return sheet
 
 

@@ -110,12 +110,13 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
         untrained=dict(cell.untrained),
         measure=chosen,
         measures={name: found.record() for name, found in others.items()},
-        swaps=_swaps(_causal(cell, plan_of(main, cell.contrasts.contrasts, frame.rules), frame.rules)),
+        swaps=_swaps(cell, main, frame.rules),
     )
 
 
-def _swaps(found: CausalEvidence) -> SwapsRecord:
+def _swaps(cell: CellEvidence, main: ExpandedContrast, rules: VerdictParams) -> SwapsRecord:
     """What swapped heads did, for the page."""
+    found = _causal(cell, plan_of(main, cell.contrasts.contrasts, rules), rules)
     ranks = [
         RankRecord(
             family=one.name,
@@ -125,7 +126,7 @@ def _swaps(found: CausalEvidence) -> SwapsRecord:
         )
         for one in found.families
     ]
-    return SwapsRecord(problem=found.problem, table=found.table, ranks=ranks)
+    return SwapsRecord(alpha=rules.alpha, problem=found.problem, table=found.table, ranks=ranks)
 
 
 def _by_measure(ladders: Mapping[WordingMeasure, Ladder]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -53,6 +53,12 @@ class SizePoint(Frozen):
     """1 minus the share that all others carry."""
     random: Finite
     """Sufficiency of matched random heads, as many."""
+
+
+SHEET_LINE: Final = 14
+"""Pixels of a line of text on a contact sheet,"""
+SHEET_GAP: Final = 4
+"""and between its pictures."""
 
 
 class SwappedSet(Frozen):
@@ -135,8 +141,15 @@ class CausalPictures(Frozen):
     """Of the file."""
     columns: list[str]
     rows: list[str]
-    side: int
+    width: int
     """Pixels of a picture as it is drawn."""
+    height: int
+
+    def box(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of a picture on the sheet, in pixels."""
+        left = SHEET_GAP + column * (self.width + SHEET_GAP)
+        top = SHEET_LINE + row * (SHEET_LINE + self.height + SHEET_GAP) + SHEET_LINE
+        return left, top, left + self.width, top + self.height
 
 
 class CausalTable(Frozen):

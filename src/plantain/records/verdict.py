@@ -226,6 +226,8 @@ class RankRecord(Frozen):
 class SwapsRecord(Frozen):
     """What heads did when they were swapped between wordings, of the contrast that the verdict rests on."""
 
+    alpha: float
+    """What a p is held against."""
     problem: str = ""
     """Why there is no table of this cell's inputs; empty where there is one."""
     table: CausalTable | None = Field(default=None, exclude_if=absent)

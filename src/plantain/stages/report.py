@@ -31,6 +31,9 @@ def main() -> None:
         current.use("report")
         for path in inputs(probe, model):
             current.read(path)
+        # No dependency of its own: the verdict, which is one, holds the digest of the pictures that are shown.
+        if (pictures := places.causal_pictures(model, probe)).exists():
+            current.read(pictures)
         result = load_result(Path(), probe, model)
         figures = current.out(places.figures(model, probe))
         figures.mkdir()
