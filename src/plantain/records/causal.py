@@ -200,6 +200,30 @@ class CausalTable(Frozen):
         """The test of that name."""
         return next(one for one in self.tests if one.name == name)
 
+    def numbers(self) -> dict[str, float]:
+        """Every number by name, as searches and trackers call it; of sets of one kind, each with its place."""
+        found: dict[str, float] = {"output_change": self.output_change, "additivity": self.additivity}
+        for test in self.tests:
+            found |= {f"{test.name}.statistic": test.statistic, f"{test.name}.p": test.p}
+        if self.areas is not None:
+            found |= self.areas.model_dump()
+        for at, row in enumerate(self.sets):
+            place = row.of or str(sum(one.how == row.how for one in self.sets[:at]) + 1)
+            name = "set" if row.how == "chosen" else f"{row.how}.{place}"
+            known = row.model_dump(exclude={"how", "of", "heads", "shared"})
+            found |= {f"{name}.{part}": value for part, value in known.items() if value is not None}
+        for donor in self.donors:
+            name = f"donors.{donor.kind}" + (f".{donor.contrast}" if donor.kind == "decoy" else "")
+            found |= {f"{name}.{part}": getattr(donor, part) for part in ("statistic", "p", "apart")}
+        for route in self.routes:
+            found |= {f"{route.tokens}.all_heads": route.all_heads, f"{route.tokens}.set": route.chosen}
+        for size in self.curve:
+            parts = size.model_dump(exclude={"heads"})
+            found |= {f"first_{size.heads}.{part}": value for part, value in parts.items()}
+        for head in self.heads:
+            found[f"{head.block_kind}_{head.block}.head_{head.head}.mediation"] = head.mediation
+        return {name: float(value) for name, value in found.items()}
+
     @property
     def chosen(self) -> SwappedSet | None:
         """The row of the chosen set; None in tables of the first revision."""
@@ -246,13 +270,14 @@ class CausalDraws(Frozen):
 _FIX = "bring it back with `git checkout {0}`, or make it anew with `plantain run --study`."
 
 
-def read_causal(path: Path) -> CausalTable:
-    """Read the interventions of a cell.
+def read_causal(source: Path | bytes, file: Path | None = None) -> CausalTable:
+    """Read the interventions of a cell; ``file`` says where ``source`` is from where that is bytes.
 
     Raises:
         InputError: they are not of this version.
     """
-    return read(path, CausalTable, what="a table of interventions", fix=_FIX.format(path))
+    place = source if isinstance(source, Path) else file
+    return read(source, CausalTable, what="a table of interventions", fix=_FIX.format(place), file=place)
 
 
 def read_causal_draws(path: Path) -> CausalDraws:
