@@ -36,6 +36,8 @@ from plantain.stages import intervene as intervene_stage
 from plantain.stages import model as model_stage
 from plantain.stages import prompts as prompts_stage
 from plantain.stages.study import jobs
+from plantain.track.audit.swaps import check_swaps, from_table
+from plantain.track.results import Cell, FolderReader
 
 COUNTED = Counter()
 VIEW = (
@@ -328,6 +330,45 @@ def test_areas_are_over_the_logarithm_of_the_number_of_heads(swapped):
     at = np.log(sizes) / np.log(10)
     assert swapped.areas.cpr == pytest.approx(np.trapezoid(f, at), rel=1e-5)
     assert swapped.areas.cmd == pytest.approx(np.trapezoid(np.abs(1 - np.array(f)), at), rel=1e-5)
+
+
+def test_the_audit_makes_again_what_a_table_rests_on(swapped, made):
+    cell, reader = Cell("looks", "mine", {}), FolderReader(made)
+    names = [name for name, said, again in from_table(swapped) if said == again]
+    assert len(names) == len(list(from_table(swapped)))
+    wanted = {"additivity", "cpr", "p of gate", "statistic of donors", "statistic of decoy (weather)"}
+    assert wanted <= set(names)
+    assert list(check_swaps(cell, reader)) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "changed"),
+    [
+        ("additivity", lambda table: {"additivity": table.additivity + 0.001}),
+        ("cmd", lambda table: {"areas": table.areas.model_copy(update={"cmd": 0.5})}),
+        ("p of donors", lambda table: {"tests": edited(table.tests, 1, p=1 / 35 + 0.5)}),
+        (
+            "statistic of gate",
+            lambda table: {"tests": edited(table.tests, 0, statistic=table.tests[0].statistic * 1.001)},
+        ),
+        ("statistic of selection", lambda table: {"tests": edited(table.tests, 2, statistic=0.999)}),
+        ("distance of decoy", lambda table: {"donors": edited(table.donors, -1, apart=0.9)}),
+        ("redundancy of chosen", lambda table: {"sets": edited(table.sets, 0, redundancy=0.9)}),
+    ],
+)
+def test_a_number_that_was_changed_is_found(swapped, made, tmp_path, found, changed):
+    root = shutil.copytree(made, tmp_path / "copy")
+    path = root / places.causal("mine", "looks")
+    path.write_bytes(swapped.model_copy(update=changed(swapped)).to_bytes())
+    (problem,) = check_swaps(Cell("looks", "mine", {}), FolderReader(root))
+    assert problem.problem.startswith(found)
+    assert problem.path == "reports/study/causal/mine/looks.json"
+
+
+def edited(records, at, **changes):
+    found = list(records)
+    found[at] = found[at].model_copy(update=changes)
+    return found
 
 
 def test_the_forecast_counts_every_pass(swapped, capsys):

@@ -15,7 +15,7 @@ from plantain.base.params import CaptureParams, VerdictParams, WordingMeasure
 from plantain.capture.progress import Lines
 from plantain.causal.cost import OTHER_SETS, Described, SwapCost, ranked_draws, swap_cost
 from plantain.causal.described import How, named_sets, paraphrased, route_rows, set_of, set_rows, with_rests
-from plantain.causal.donors import donor_rows, label_test, written
+from plantain.causal.donors import donor_rows, kept_products, label_test
 from plantain.causal.examine import (
     Choice,
     Curve,
@@ -111,7 +111,7 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
         theatre = cell.theatre(draw)
         chosen = choose(theatre, design.selection, cell.pass_of, cell.rules.swapped)
         found = donate(theatre, design, cell.pass_of, [chosen.heads])
-        statistics.append(six_digits(label_test(written(found.patched[0]), design.test, cell.rules).statistic))
+        statistics.append(six_digits(label_test(kept_products(found.patched[0]), design.test, cell.rules).statistic))
         print(f"{cell.lock.name}, draw {draw}: {statistics[-1]:g}", file=sys.stderr, flush=True)
     return CausalDraws(
         family=cell.lock.name,
@@ -125,11 +125,11 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
     )
 
 
-Rows = tuple[Floats, Floats]
+MapRows = tuple[Floats, Floats]
 """The selection wordings of both sides, ``(wordings, heads)`` or of vectors."""
 
 
-def causal_table(cell: CausalCell, maps: Mapping[WordingMeasure, Rows]) -> tuple[CausalTable, Gallery]:
+def causal_table(cell: CausalCell, maps: Mapping[WordingMeasure, MapRows]) -> tuple[CausalTable, Gallery]:
     """Every test and description of a network, and pictures.
 
     Args:
@@ -153,7 +153,7 @@ def causal_table(cell: CausalCell, maps: Mapping[WordingMeasure, Rows]) -> tuple
     permutations, seed = cell.rules.permutations, cell.rules.seed
     clusters = design.selection.clusters
     selection = selection_test(*rows, carried, clusters=clusters, permutations=permutations, seed=seed)
-    products = {"gate": written(found.plain), "donors": written(found.patched[0])}
+    products = {"gate": kept_products(found.plain), "donors": kept_products(found.patched[0])}
     drawn, sets, routes = _described(cell, theatre, pairs, singles, chosen, ruled, next(iter(sizes.values())))
     random = random_alike(theatre.heads(), chosen.heads, cell.lock.geometry, seed)
     gallery = draw_gallery(theatre, design, cell.pass_of, chosen.heads, random)
@@ -198,7 +198,7 @@ _RULES: Final[Mapping[WordingMeasure, How]] = {
 """What heads chosen by a map are called."""
 
 
-def _sizes(cell: CausalCell, rows: Rows) -> Floats:
+def _sizes(cell: CausalCell, rows: MapRows) -> Floats:
     """``(heads,)`` how far the sides of a map are apart; 0 for a head whose rows do not differ."""
     clusters, rules = cell.design.selection.clusters, cell.rules
     t = np.abs(template_test(*rows, clusters=clusters, permutations=rules.permutations, seed=rules.seed).t)

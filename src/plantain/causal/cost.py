@@ -87,7 +87,7 @@ def route_pairs(items: Sequence[str]) -> list[int]:
     return [items.index(item) for item in dict.fromkeys(items)]
 
 
-def pairs_of(design: CausalDesign) -> list[tuple[str, str, str]]:
+def swapped_wordings(design: CausalDesign) -> list[tuple[str, str, str]]:
     """Item and wordings of the pairs of the test half: for every item every second pair of wordings, in turn."""
     wordings = list(zip(design.test.a, design.test.b, strict=False))
     return [(item, a, b) for place, item in enumerate(design.test.items) for a, b in wordings[place % 2 :: 2]]
@@ -126,7 +126,7 @@ def swap_cost(design: CausalDesign, heads: HeadSet, geometry: Geometry, draws: i
     if draws:
         once = chosen + _donating(design, 1, decoys=False)
         return SwapCost(once.clean * draws, once.swapped * draws, once.forwards * draws)
-    pairs, items = len(pairs_of(design)), len(design.test.items)
+    pairs, items = len(swapped_wordings(design)), len(design.test.items)
     singles = passes_of(geometry, [HeadSet((head,)) for head in heads], pairs)
     at_image = _wholes(2 * pairs, 2 * pairs * _image_sets(heads, described))
     routes = 3 if described.referenced else 1

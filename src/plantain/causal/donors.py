@@ -15,7 +15,7 @@ from plantain.stats.inner import apart, centred, inner_test
 from plantain.stats.selection import LabelTest
 
 
-def written(products: Floats) -> InnerProducts:
+def kept_products(products: Floats) -> InnerProducts:
     """Inner products as a table keeps them, to twelve digits: tests are made of these, so that they come out again."""
     return [[float(f"{value:.12g}") for value in row] for row in products.tolist()]
 
@@ -90,7 +90,7 @@ def _sides(half: Half) -> list[int]:
 def _row(
     kind: str, contrast: str, exchanged: LabelledDonors, products: Floats, whole: float, rules: VerdictParams
 ) -> DonatedRow:
-    kept, first = written(products), exchanged.groups.count(0)
+    kept, first = kept_products(products), exchanged.groups.count(0)
     test = inner_test(
         kept,
         first,

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from plantain.causal.clean import CleanPass, span_of
-from plantain.causal.cost import RANDOM_SETS, chosen_count, curve_sizes, pairs_of
+from plantain.causal.cost import RANDOM_SETS, chosen_count, curve_sizes, swapped_wordings
 from plantain.causal.heads import Head, HeadSet, TokenRoute
 from plantain.causal.heads_map import SwapMap, SwapPair, single_head_mediation
 from plantain.causal.mediation import relative_change
@@ -163,7 +163,7 @@ def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Flo
 
 def swap_pairs(design: CausalDesign, pass_of: PassOf) -> list[SwapPair]:
     """The pairs of the test half: for every item every second pair of wordings, in turn."""
-    return [SwapPair(pass_of(a, item), pass_of(b, item)) for item, a, b in pairs_of(design)]
+    return [SwapPair(pass_of(a, item), pass_of(b, item)) for item, a, b in swapped_wordings(design)]
 
 
 def single_mediation(theatre: Theatre, pairs: Sequence[SwapPair]) -> SwapMap:

@@ -23,7 +23,7 @@ from plantain.records.causal import CausalPictures
 COLUMNS: Final = ("recipient", "donor", "the set swapped", "all heads swapped", "random heads")
 SMALL, LARGE = 128, 192
 """Pixels: to what small pictures are magnified, in whole steps; and to what large ones are reduced."""
-Row = dict[str, NDArray[np.uint8]]
+Pictured = dict[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ def _cases(theatre: Theatre, design: CausalDesign, pass_of: PassOf) -> Iterator[
                 yield f"{item}: heads of {name} in {design.recipients[0]}", neutral, donor
 
 
-def _row(theatre: Theatre, darkroom: Darkroom, recipient: CleanPass, donor: CleanPass, sets: Sequence[HeadSet]) -> Row:
+def _row(
+    theatre: Theatre, darkroom: Darkroom, recipient: CleanPass, donor: CleanPass, sets: Sequence[HeadSet]
+) -> Pictured:
     swapped = theatre.swapped(recipient, [Swap(donor, heads) for heads in sets])
     velocities = torch.cat([recipient.velocity[None], donor.velocity[None], swapped])
     pictures = darkroom.develop(theatre, recipient.asked, velocities)
     return dict(zip(COLUMNS, (fitted(picture, LARGE) for picture in pictures), strict=True))
 
 
-def _gallery(labels: Sequence[str], rows: Sequence[Row]) -> Gallery:
+def _gallery(labels: Sequence[str], rows: Sequence[Pictured]) -> Gallery:
     height, width = rows[0][COLUMNS[0]].shape[:2]
     scale = max(1, SMALL // max(height, width))
     stream = io.BytesIO()

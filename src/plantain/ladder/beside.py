@@ -71,6 +71,10 @@ class Sources:
         """What swapped heads did, for the contrast that the verdict rests on."""
         if design.problem or plan.problem:
             return CausalEvidence(problem=design.problem or plan.problem)
+        if self.lock.of is not None and self.causal is None:
+            return CausalEvidence(
+                problem=f"heads of untrained draws are swapped to rank {self.lock.of} among them alone"
+            )
         if self.causal is None or self.causal.contrast != contrast.name:
             return CausalEvidence(problem="no head was changed: `plantain run --study` swaps heads between wordings")
         kept, swaps = design.records(records), causal_settings(rules, design, records)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from plantain.records.causal import CausalTable, DonatedRow, RouteRow, SwappedSet
-from plantain.records.verdict import SwapsRecord
+from plantain.records.verdict import ControlRecord, SwapsRecord
 from plantain.report import words as wording
 from plantain.report.result import Result
 
@@ -191,15 +191,18 @@ def donor_lines(result: Result) -> list[DonorLine]:
         return []
     main = table.test("donors")
     first = DonorLine("the set, chosen by dose", wording.number(main.statistic), _p(main.p), _p(main.floor), "1")
-    return [first, *map(_donor_line, table.donors)]
+    controls = {one.contrast: one for one in result.verdict.controls} if result.verdict else {}
+    return [first, *(_donor_line(one, controls.get(one.contrast)) for one in table.donors)]
 
 
-def _donor_line(one: DonatedRow) -> DonorLine:
+def _donor_line(one: DonatedRow, control: ControlRecord | None) -> DonorLine:
+    """A row; a control that has the same words should give nothing, one that has the same picture may give as much."""
+    what = "" if control is None else " (the same words elsewhere)" if control.of_words else " (the same picture)"
     names = {
         "direction": _SETS["direction"],
         "magnitude": _SETS["magnitude"],
         "paraphrase": "the set; wordings of a side against others of the same side",
-        "decoy": f"the set; donors from the control {one.contrast}",
+        "decoy": f"the set; donors from the control {one.contrast}{what}",
     }
     return DonorLine(
         names[one.kind], wording.number(one.statistic), _p(one.p), _p(one.floor), wording.number(one.apart, 2)
@@ -276,7 +279,7 @@ def design_line(result: Result) -> str:
     items = [len(table.items[half]) for half in ("selection", "test")]
     into = " and ".join(table.recipients)
     return (
-        f"{len(table.heads)} of {len(table.mediation_by_head)} heads were chosen by {table.chosen_by}, on {chosen} "
+        f"{len(table.heads)} of {len(table.mediation_by_head)} heads were chosen by the {table.chosen_by}, on {chosen} "
         f"wordings and {items[0]} items. All numbers here are of {donors} other wordings and {items[1]} other items. "
         f"The neutral sentences are {into}."
     )
@@ -293,10 +296,15 @@ def _p(value: float) -> str:
     return wording.number(value, 2)
 
 
+def _two_decimals(value: float) -> str:
+    """A share; one that rounds to zero has no sign."""
+    return wording.fixed(round(value, 2) + 0.0)
+
+
 def _range(values: Sequence[float], *, whole: bool = False, percent: bool = False) -> str:
     """One number, or the least and the largest of several."""
     if not values:
         return wording.DASH
-    said = wording.percent if percent else wording.number if whole else wording.fixed
+    said = wording.percent if percent else wording.number if whole else _two_decimals
     ends = list(dict.fromkeys(said(value) for value in (min(values), max(values))))
     return " to ".join(ends)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
 from plantain.base.params import WordingMeasure
-from plantain.causal.cell import CausalCell, Rows, causal_draws, causal_table
+from plantain.causal.cell import CausalCell, MapRows, causal_draws, causal_table
 from plantain.causal.cost import other_probes
 from plantain.ladder.beside import causal_settings, decoy_settings
 from plantain.ladder.head_maps import selection_maps
@@ -97,7 +97,7 @@ def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalC
     )
 
 
-def _maps(current: Stage, cell: CausalCell) -> dict[WordingMeasure, Rows]:
+def _maps(current: Stage, cell: CausalCell) -> dict[WordingMeasure, MapRows]:
     """The selection wordings by everything that heads can be ranked by."""
     activations = read_activations(current.read(places.activations(cell.lock.name, cell.probe)))
     grams = read_grams(current.read(places.grams(cell.lock.name, cell.probe)))
