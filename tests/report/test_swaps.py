@@ -77,6 +77,14 @@ def test_a_test_that_was_not_passed_says_so(result):
     assert "one reaches" in found[3][1]
 
 
+def test_the_section_says_what_became_of_the_rung(result):
+    rung = {"rung": 7, "name": "causal", "status": "not tested", "reason": "19 untrained draws are needed, 0 are here"}
+    write_verdict(result.root, swaps=judged(write_swaps(result.root)), rungs=[rung])
+    part = section(load_result(result.root, "otherview", "tiny"))
+    assert "Rung 7, causal: not tested, since 19 untrained draws are needed, 0 are here." in part
+    assert "Rung 7" not in section(shown(result)).replace("that of rung 7", "")
+
+
 def test_the_pictures_are_those_of_the_sheet(result):
     part = section(shown(result))
     assert re.findall(r"<figcaption>(adult.*?)</figcaption>", part) == CASES

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from plantain.records.causal import CausalTable, DonatedRow, RouteRow, SwappedSet
-from plantain.records.verdict import ControlRecord, SwapsRecord
+from plantain.records.verdict import NAMES, ControlRecord, SwapsRecord
 from plantain.report import words as wording
 from plantain.report.result import Result
 
@@ -125,6 +125,15 @@ def test_lines(result: Result) -> list[SwapTestLine]:
             SwapTestLine("Untrained draws", asks, answer, _p(rank.p), _p(1 / (rank.draws + 1)), rank.p <= found.alpha)
         )
     return lines
+
+
+def rung_line(result: Result) -> str:
+    """What became of rung 7, in a sentence; empty where it was not judged."""
+    rungs = result.verdict.rungs if result.verdict else []
+    top = next((one for one in rungs if one.rung == len(NAMES)), None)
+    if top is None:
+        return ""
+    return f"Rung {top.rung}, {top.name}: {top.status}{f', since {top.reason}' if top.reason else ''}."
 
 
 def swaps_lines(result: Result) -> list[str]:
