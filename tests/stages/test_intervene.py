@@ -115,7 +115,7 @@ def made(tmp_path_factory, small_model):
             "mine": small,
             "family": {"source": "untrained", "of": "mine", "method": "reinit", "seeds": 2},
         }
-        data["run"] = {"probes": ["looks", "other"], "models": ["mine"]}
+        data["run"] = {"probes": ["looks", "older", "other"], "models": ["mine"]}
         data["verdict"] |= {"swapped_items": 2, "swapped": 0.3}
         write(data, "params.yaml")
         shutil.copy(ROOT / "environment.yaml", root)
@@ -128,7 +128,8 @@ def made(tmp_path_factory, small_model):
             if image.name != "kitchen.png":
                 image.unlink()
         ran(capture_stage, "looks", "mine")
-        beside(places.causal("mine", "other"))
+        beside(places.causal("mine", "other"), read_lock(places.model_lock("mine")))
+        beside(places.causal("mine", "older"), None)
         patch.setenv("PLANTAIN_WORKERS", "1")
         with counted(patch) as count:
             ran(intervene_stage, "looks", "mine")
@@ -137,18 +138,19 @@ def made(tmp_path_factory, small_model):
     return root
 
 
-def beside(path):
-    """The table of another probe, with heads of its own."""
+def beside(path, lock):
+    """The table of another probe, with heads of its own; without a lock, of other weights."""
+    weights = lock.components["transformer"].weights_sha256 if lock else "others"
     heads = [
         ChosenHead(block_kind="joint", block=1, head=1, score=2.0, mediation=0.0),
         ChosenHead(block_kind="single", block=2, head=0, score=1.0, mediation=0.0),
     ]
     table = CausalTable(
-        model="mine", probe="other", contrast="target", inputs={}, measure="direction", chosen_by="", items={},
-        wordings={}, recipients=[], tests=[], heads=heads, identities={}, output_change=0, additivity=0,
+        model="mine", probe="other", contrast="target", inputs={"weights": weights}, measure="direction", chosen_by="",
+        items={}, wordings={}, recipients=[], tests=[], heads=heads, identities={}, output_change=0, additivity=0,
         mediation_by_head=[], curve=[],
     )  # fmt: skip
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(table.to_bytes())
 
 

@@ -97,6 +97,7 @@ def donate(theatre: Theatre, design: CausalDesign, pass_of: PassOf, sets: Sequen
         for found, rows in zip(patched, _put(theatre, recipients, donors, sets), strict=True):
             found.add(rows)
         changes += [relative_change(one, other) for one, other in zip(donors[:cut], donors[cut:], strict=False)]
+        del donors  # Each holds what all its heads gave: gigabytes in a large model.
         for name, half in design.decoys.items():
             strange = [theatre.clean(pass_of(one, item)) for one in (*half.a, *half.b)]
             decoys[name].add(_put(theatre, recipients, strange, sets[:1])[0])

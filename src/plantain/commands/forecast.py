@@ -91,7 +91,7 @@ def swap_forecast(params: Params, probe: str, model: str) -> "SwapCost":
     described = Described(
         share=params.verdict.swapped,
         rules=2 if params.capture.grams else 1,
-        others=_tables_beside(params, probe, model),
+        others=_tables_beside(params, probe, lock),
         referenced=any(record.reference for record in asked.records if record.condition in design.conditions),
         rounded=lock.dtype != "float32",
     )
@@ -112,14 +112,16 @@ def _swapped_lock(params: Params, model: str) -> ModelLock:
     return declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
 
 
-def _tables_beside(params: Params, probe: str, model: str) -> int:
-    """Other probes whose sets will be swapped in: those with a table here, or that come before in the same study."""
-    from plantain.causal.cost import OTHER_SETS, other_probes
+def _tables_beside(params: Params, probe: str, lock: ModelLock) -> int:
+    """Other probes whose sets will be swapped in: those with a table here, and that come before in the same study."""
+    from plantain.causal.cost import OTHER_SETS
+    from plantain.stages.intervene import tables_beside
 
     probes = params.run.probes
-    others = other_probes(probes, probe) if probe in probes else []
-    earlier = probes[: probes.index(probe)] if probe in probes else []
-    return min(OTHER_SETS, sum(places.causal(model, one).exists() or one in earlier for one in others))
+    if probe not in probes:
+        return 0
+    earlier = [one for one in probes[: probes.index(probe)] if not _swap_design(params, _expanded(one)).problem]
+    return min(OTHER_SETS, len({*tables_beside(probes, probe, lock), *earlier}))
 
 
 def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:

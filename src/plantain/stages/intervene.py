@@ -6,6 +6,7 @@ ranked among them, each with a set of heads of its own.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
@@ -93,7 +94,7 @@ def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalC
         passes={(one.condition, one.item): one for one in asked if one.alternative == 0},
         images=reference_images(used, current.read(places.images(lock.files_model, str(current.probe)))),
         inputs=_inputs(current, lock, target, design, records),
-        others={} if lock.seeds else _others(current, lock.name),
+        others={} if lock.seeds else _others(current, lock),
     )
 
 
@@ -106,10 +107,21 @@ def _maps(current: Stage, cell: CausalCell) -> dict[WordingMeasure, MapRows]:
     return selection_maps(activations, grams, groups, analysis, cell.design.selection)
 
 
-def _others(current: Stage, model: str) -> dict[str, list[ChosenHead]]:
+def _others(current: Stage, lock: ModelLock) -> dict[str, list[ChosenHead]]:
     """The sets of other probes of the run on this model, those that come next first."""
-    paths = {name: places.causal(model, name) for name in other_probes(current.params.run.probes, str(current.probe))}
-    return {name: read_causal(current.read(path)).heads for name, path in paths.items() if path.exists()}
+    paths = tables_beside(current.params.run.probes, str(current.probe), lock)
+    return {name: read_causal(current.read(path)).heads for name, path in paths.items()}
+
+
+def tables_beside(probes: Sequence[str], probe: str, lock: ModelLock) -> dict[str, Path]:
+    """Other probes to their tables of these very weights, as far as there are any, those that come next first."""
+    paths = {name: places.causal(lock.name, name) for name in other_probes(probes, probe)}
+    weights = lock.components["transformer"].weights_sha256
+    return {
+        name: path
+        for name, path in paths.items()
+        if path.exists() and read_causal(path).inputs.get("weights") == weights
+    }
 
 
 def _inputs(
