@@ -1,5 +1,6 @@
 """Pictures of one step against the pipeline's own, and what swaps draw, read by the model's own world."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ from PIL import Image
 
 from plantain.base.errors import InputError
 from plantain.capture.noise import gaussian
+from plantain.causal.gallery import draw_gallery
+from plantain.causal.heads import HeadSet
 from plantain.causal.pictures import Darkroom, contact_sheet
 from plantain.causal.swaps import Swap
 from plantain.model.load import load_pipeline
+from plantain.probe.halves import CausalDesign, Half
 from training import behaviour
 from training.creatures import CREATURES
 
@@ -100,3 +104,25 @@ def test_rows_of_a_sheet_are_alike(change):
     }[change]
     with pytest.raises(InputError, match="differ in names or sizes"):
         contact_sheet(rows)
+
+
+def test_the_gallery_shows_each_case_where_its_record_says(tiny, candidates):
+    items = ("a small dog", "a tall person")
+    half = Half(("viewpoint",), ("mention",), (0, 1), items)
+    design = CausalDesign(half, half, ("viewpoint_2",))
+    every = tiny.theatre.heads()
+    drawn = draw_gallery(
+        tiny.theatre, design, lambda name, item: tiny.passes[item, name], every, HeadSet(every.heads[:1])
+    )
+    sheet, kept = Image.open(io.BytesIO(drawn.content)), drawn.record
+    assert len(kept.rows) == 2 * 2 + 2
+    assert kept.rows[1] == "a small dog: heads of viewpoint in mention"
+    assert (kept.width, kept.height) == (128, 128)
+
+    def roles(row):
+        tiles = [np.asarray(sheet.crop(kept.box(row, at)))[::2, ::2] for at in range(len(kept.columns))]
+        return role(tiles, candidates)
+
+    # Recipient, donor, the set (here all heads), all heads, and one head of the first block.
+    assert roles(0) == [0, 1, 1, 1, 0]
+    assert roles(1) == [1, 0, 0, 0, 1]

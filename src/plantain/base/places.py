@@ -207,6 +207,11 @@ def causal(model: str, probe: str) -> Path:
     return STUDY / "causal" / model / f"{probe}.json"
 
 
+def causal_pictures(model: str, probe: str) -> Path:
+    """What swapped heads make of the picture; in git."""
+    return causal(model, probe).with_suffix(".png")
+
+
 def sweep(model: str, probe: str) -> Path:
     """What other noise levels give, in git."""
     return STUDY / "sweeps" / model / f"{probe}.json"

@@ -1,10 +1,10 @@
 """One probe on one network: every test of rung 7 with its descriptions, or the statistic of every untrained draw."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,41 @@ from plantain.base.errors import InputError
 from plantain.base.files import six_digits
 from plantain.base.params import CaptureParams, VerdictParams, WordingMeasure
 from plantain.capture.progress import Lines
-from plantain.causal.cost import SwapCost, ranked_draws, swap_cost
-from plantain.causal.examine import Curve, Donated, curve, donate, single_mediation, swap_pairs
-from plantain.causal.heads import TokenRoute, all_heads
+from plantain.causal.cost import OTHER_SETS, Described, SwapCost, ranked_draws, swap_cost
+from plantain.causal.described import How, named_sets, paraphrased, route_rows, set_of, set_rows, with_rests
+from plantain.causal.donors import donor_rows, kept_products, label_test
+from plantain.causal.examine import (
+    Choice,
+    Curve,
+    choose,
+    curve,
+    curve_sets,
+    donate,
+    single_mediation,
+    swap_pairs,
+)
+from plantain.causal.gallery import Gallery, draw_gallery
+from plantain.causal.heads import HeadSet, TokenRoute, all_heads
+from plantain.causal.heads_map import SwapMap, SwapPair, mediate
 from plantain.causal.identities import Identities, check_identities
 from plantain.causal.mediation import rounding_floor
+from plantain.causal.sets import random_alike, top
 from plantain.causal.theatre import Theatre
 from plantain.probe.halves import CausalDesign, Half
-from plantain.records.causal import CausalDraws, CausalTable, ChosenHead, LabelledTest, SizePoint
+from plantain.records.causal import (
+    CausalDraws,
+    CausalTable,
+    ChosenHead,
+    LabelledTest,
+    RouteRow,
+    SizePoint,
+    SwappedSet,
+    size_areas,
+)
 from plantain.records.keys import Pass
 from plantain.records.lock import ModelLock
 from plantain.records.study_keys import Inputs
-from plantain.stats.selection import LabelTest, donor_test, selection_test
+from plantain.stats.selection import LabelTest, selection_test
 from plantain.stats.template import template_test
 
 Floats = NDArray[np.float64]
@@ -50,12 +73,16 @@ class CausalCell:
     """Condition and item to the pass."""
     images: Mapping[str, Path]
     inputs: Inputs
+    others: Mapping[str, Sequence[ChosenHead]] = field(default_factory=dict)
+    """Other probes to the heads that their tables of this model name."""
 
-    @property
-    def cost(self) -> SwapCost:
-        """What the cell takes, in forwards."""
+    def cost(self, rules: int, batch_size: int = 1) -> SwapCost:
+        """What the cell takes, in forwards, with as many other rules of choosing heads."""
         heads = all_heads(self.lock.geometry, TokenRoute.image)
-        return swap_cost(self.design, heads, self.lock.geometry, ranked_draws(self.lock, self.rules))
+        rounded = self.lock.dtype != "float32"
+        others = min(len(self.others), OTHER_SETS)
+        described = Described(self.rules.swapped, rules, others, bool(self.images), batch_size, rounded)
+        return swap_cost(self.design, heads, self.lock.geometry, ranked_draws(self.lock, self.rules), described)
 
     def pass_of(self, condition: str, item: str) -> Pass:
         """The pass of a wording."""
@@ -66,18 +93,6 @@ class CausalCell:
         items = {*self.design.selection.items, *self.design.test.items}
         asked = [one for one in self.passes.values() if one.item in items]
         return Theatre.open(asked, self.images, self.lock, self.capture, draw=draw, progress=Lines())
-
-    def donors(self, found: Donated) -> LabelTest:
-        """Whether it matters which side the donor is of."""
-        return self._labels(found.patched)
-
-    def gate(self, found: Donated) -> LabelTest:
-        """Whether the sides change the output more than rewording does."""
-        return self._labels(found.plain)
-
-    def _labels(self, sides: tuple[Floats, Floats]) -> LabelTest:
-        clusters = self.design.test.clusters
-        return donor_test(*sides, clusters=clusters, permutations=self.rules.permutations, seed=self.rules.seed)
 
 
 def causal_draws(cell: CausalCell) -> CausalDraws:
@@ -91,10 +106,12 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
     if cell.lock.method is None:
         raise InputError(f"'{cell.lock.name}' is not untrained.", fix="name a family: `source: untrained`, `seeds: n`.")
     statistics = []
-    count = ranked_draws(cell.lock, cell.rules)
+    count, design = ranked_draws(cell.lock, cell.rules), replace(cell.design, decoys={})
     for draw in range(count):
-        found = donate(cell.theatre(draw), cell.design, cell.pass_of, cell.rules.swapped)
-        statistics.append(six_digits(cell.donors(found).statistic))
+        theatre = cell.theatre(draw)
+        chosen = choose(theatre, design.selection, cell.pass_of, cell.rules.swapped)
+        found = donate(theatre, design, cell.pass_of, [chosen.heads])
+        statistics.append(six_digits(label_test(kept_products(found.patched[0]), design.test, cell.rules).statistic))
         print(f"{cell.lock.name}, draw {draw}: {statistics[-1]:g}", file=sys.stderr, flush=True)
     return CausalDraws(
         family=cell.lock.name,
@@ -108,50 +125,109 @@ def causal_draws(cell: CausalCell) -> CausalDraws:
     )
 
 
-def causal_table(cell: CausalCell, rows: tuple[Floats, Floats], measure: WordingMeasure) -> CausalTable:
-    """Every test and description of a network.
+MapRows = tuple[Floats, Floats]
+"""The selection wordings of both sides, ``(wordings, heads)`` or of vectors."""
+
+
+def causal_table(cell: CausalCell, maps: Mapping[WordingMeasure, MapRows]) -> tuple[CausalTable, Gallery]:
+    """Every test and description of a network, and pictures.
 
     Args:
         cell: what is swapped.
-        rows: the selection wordings of both sides, ``(wordings, heads)`` or of vectors: what the map is made of.
-        measure: what they are measured by.
+        maps: the selection wordings by what they are measured by; heads are ranked by the first.
 
     Raises:
         InputError: rounding drowns what the sides change.
         CheckFailed: an identity is broken.
     """
-    theatre, clusters = cell.theatre(), cell.design.selection.clusters
+    theatre, design = cell.theatre(), cell.design
     identities = _identities(cell, theatre)
-    found = donate(theatre, cell.design, cell.pass_of, cell.rules.swapped)
-    pairs = swap_pairs(cell.design, cell.pass_of)
-    mediation = single_mediation(theatre, pairs)
+    chosen = choose(theatre, design.selection, cell.pass_of, cell.rules.swapped)
+    sizes = {measure: _sizes(cell, rows) for measure, rows in maps.items()}
+    ruled = {_RULES[measure]: top(theatre.heads(), size, len(chosen.heads)) for measure, size in sizes.items()}
+    found = donate(theatre, design, cell.pass_of, [chosen.heads, *ruled.values()])
+    pairs = swap_pairs(design, cell.pass_of)
+    singles = single_mediation(theatre, pairs)
+    carried = [six_digits(float(one)) for one in singles.mean_m()]
+    rows = next(iter(maps.values()))
     permutations, seed = cell.rules.permutations, cell.rules.seed
-    t = np.abs(template_test(*rows, clusters=clusters, permutations=permutations, seed=seed).t)
-    drawn = curve(theatre, pairs, np.where(np.isnan(t), 0.0, t), seed)
-    tests = {"gate": cell.gate(found), "donors": cell.donors(found)}
-    tests["selection"] = selection_test(*rows, mediation, clusters=clusters, permutations=permutations, seed=seed)
-    return CausalTable(
+    clusters = design.selection.clusters
+    selection = selection_test(*rows, carried, clusters=clusters, permutations=permutations, seed=seed)
+    products = {"gate": kept_products(found.plain), "donors": kept_products(found.patched[0])}
+    drawn, sets, routes = _described(cell, theatre, pairs, singles, chosen, ruled, next(iter(sizes.values())))
+    random = random_alike(theatre.heads(), chosen.heads, cell.lock.geometry, seed)
+    gallery = draw_gallery(theatre, design, cell.pass_of, chosen.heads, random)
+    table = CausalTable(
         model=cell.lock.name,
         probe=cell.probe,
         contrast=cell.contrast,
         inputs=cell.inputs,
-        measure=measure,
+        measure=next(iter(maps)),
         chosen_by=CHOSEN_BY,
-        items={"selection": list(cell.design.selection.items), "test": list(cell.design.test.items)},
-        wordings={"selection": _names(cell.design.selection), "test": _names(cell.design.test)},
-        recipients=list(cell.design.recipients),
+        items={"selection": list(design.selection.items), "test": list(design.test.items)},
+        wordings={"selection": _names(design.selection), "test": _names(design.test)},
+        recipients=list(design.recipients),
         tests=[
-            _written("gate", tests["gate"]),
-            _written("donors", tests["donors"]),
-            _written("selection", tests["selection"]),
+            _labelled("gate", label_test(products["gate"], design.test, cell.rules)),
+            _labelled("donors", label_test(products["donors"], design.test, cell.rules)),
+            _labelled("selection", selection),
         ],
-        heads=_chosen(theatre, found, mediation),
+        heads=_chosen(theatre, chosen, carried),
         identities=_checked(identities),
         output_change=six_digits(found.change),
-        additivity=six_digits(float(mediation.sum())),
-        mediation_by_head=[six_digits(float(one)) for one in mediation],
-        curve=_points(drawn),
+        additivity=six_digits(sum(carried)),
+        mediation_by_head=carried,
+        curve=drawn,
+        clusters={"selection": list(design.selection.clusters), "test": list(design.test.clusters)},
+        products=products,
+        sets=sets,
+        donors=donor_rows(design, cell.contrast, cell.rules, found, list(ruled)),
+        routes=routes,
+        areas=size_areas(drawn),
+        pictures=gallery.record,
+        permutations=permutations,
+        seed=seed,
     )
+    return table, gallery
+
+
+_RULES: Final[Mapping[WordingMeasure, How]] = {
+    WordingMeasure.direction: "direction",
+    WordingMeasure.log_rms: "magnitude",
+}
+"""What heads chosen by a map are called."""
+
+
+def _sizes(cell: CausalCell, rows: MapRows) -> Floats:
+    """``(heads,)`` how far the sides of a map are apart; 0 for a head whose rows do not differ."""
+    clusters, rules = cell.design.selection.clusters, cell.rules
+    t = np.abs(template_test(*rows, clusters=clusters, permutations=rules.permutations, seed=rules.seed).t)
+    return np.asarray(np.where(np.isnan(t), 0.0, t))
+
+
+def _described(
+    cell: CausalCell,
+    theatre: Theatre,
+    pairs: Sequence[SwapPair],
+    singles: SwapMap,
+    chosen: Choice,
+    ruled: Mapping[How, HeadSet],
+    order: Floats,
+) -> tuple[list[SizePoint], list[SwappedSet], list[RouteRow]]:
+    """The size curve, the rows of sets and those of tokens."""
+    every, geometry, seed = theatre.heads(), cell.lock.geometry, cell.rules.seed
+    others = {name: set_of(heads, geometry) for name, heads in list(cell.others.items())[:OTHER_SETS]}
+    doses = singles.mean_dose()
+    named = named_sets(every, chosen.heads, doses, geometry, seed, ruled=ruled, others=others)
+    along = curve_sets(every, order, geometry, seed)
+    swapped = mediate(theatre, pairs, [*with_rests(named, every), *along])
+    cut = len(swapped.sets) - len(along)
+    by_head = dict(zip(every, doses.tolist(), strict=True))
+    rows = set_rows(named, swapped.mean_ways()[:, :cut], swapped.mean_off_axis()[:cut], by_head)
+    dose = sum(by_head[head] for head in chosen.heads)
+    rows.append(paraphrased(theatre, cell.design, cell.pass_of, chosen, dose))
+    routes = route_rows(theatre, pairs, chosen.heads, swapped, 0, referenced=bool(cell.images))
+    return _points(curve(swapped.mean_m()[cut:], len(every))), rows, routes
 
 
 def _identities(cell: CausalCell, theatre: Theatre) -> Identities:
@@ -167,7 +243,7 @@ def _names(half: Half) -> list[str]:
     return [*half.a, *half.b]
 
 
-def _chosen(theatre: Theatre, found: Donated, mediation: Floats) -> list[ChosenHead]:
+def _chosen(theatre: Theatre, found: Choice, carried: Sequence[float]) -> list[ChosenHead]:
     every = list(theatre.heads())
     places = sorted((every.index(head) for head in found.heads), key=lambda place: -found.doses[place])
     return [
@@ -176,13 +252,13 @@ def _chosen(theatre: Theatre, found: Donated, mediation: Floats) -> list[ChosenH
             block=theatre.projections[every[place].projection].block,
             head=every[place].head,
             score=six_digits(float(found.doses[place])),
-            mediation=six_digits(float(mediation[place])),
+            mediation=carried[place],
         )
         for place in places
     ]
 
 
-def _written(name: Literal["gate", "donors", "selection"], test: LabelTest) -> LabelledTest:
+def _labelled(name: Literal["gate", "donors", "selection"], test: LabelTest) -> LabelledTest:
     return LabelledTest(
         name=name,
         says=_SAYS[name],

@@ -3,7 +3,7 @@
 Everything that is a choice is made on the selection half; the test half alone gives donors, recipients and mediation.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from plantain.causal.clean import CleanPass, span_of
-from plantain.causal.cost import RANDOM_SETS, SIZES
+from plantain.causal.cost import RANDOM_SETS, chosen_count, curve_sizes, swapped_wordings
 from plantain.causal.heads import Head, HeadSet, TokenRoute
-from plantain.causal.heads_map import SwapPair, mediate, single_head_mediation
+from plantain.causal.heads_map import SwapMap, SwapPair, single_head_mediation
 from plantain.causal.mediation import relative_change
 from plantain.causal.sets import random_alike, top
 from plantain.causal.swaps import Swap
 from plantain.causal.theatre import Theatre
-from plantain.probe.halves import CausalDesign
+from plantain.probe.halves import CausalDesign, Half
 from plantain.records.keys import Pass
+from plantain.records.lock import Geometry
 
 Floats = NDArray[np.float64]
 PassOf = Callable[[str, str], Pass]
@@ -27,24 +28,34 @@ PassOf = Callable[[str, str], Pass]
 
 
 @dataclass(frozen=True)
-class Donated:
-    """What came out of the test half, a row a wording of a, then of b."""
+class Choice:
+    """The heads of the largest dose on the selection half."""
 
-    plain: tuple[Floats, Floats]
-    """Velocities of the wordings themselves, ``(wordings, items x positions x channels)``."""
-    patched: tuple[Floats, Floats]
-    """Velocities of the neutral sentences with the set of heads from each wording, recipients side by side."""
     heads: HeadSet
-    """The set: those of the largest dose on the selection half."""
     doses: Floats
     """``(heads,)`` norm of the projected difference between the sides that survives wordings and items."""
+
+
+@dataclass(frozen=True)
+class Donated:
+    """Inner products of what came out of the test half, ``(donors, donors)``: those of side a, then of side b.
+
+    Velocities of all items lie side by side, and the mean over donors is taken out.
+    """
+
+    plain: Floats
+    """Of the wordings themselves."""
+    patched: tuple[Floats, ...]
+    """Of the neutral sentences, recipients side by side, with every set of heads from each wording."""
+    decoys: Mapping[str, Floats]
+    """The same with the first set from wordings of a control."""
     change: float
     """Relative change of the velocity between the sides, mean over the pairs of the test half."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Heads swapped together, the first of an order: a description."""
+    """Heads swapped together, the first of an order: a description. The last size is all heads."""
 
     sizes: tuple[int, ...]
     sufficiency: Floats
@@ -52,36 +63,74 @@ class Curve:
     random: Floats
 
 
-def chosen_count(share: float, heads: int) -> int:
-    """How many heads the set has."""
-    return max(1, round(share * heads))
-
-
-def donate(theatre: Theatre, design: CausalDesign, pass_of: PassOf, share: float) -> Donated:
-    """Choose heads by dose and put them, from every test wording, into the neutral sentences.
+def choose(theatre: Theatre, half: Half, pass_of: PassOf, share: float) -> Choice:
+    """Choose heads by dose.
 
     Args:
         theatre: one network.
-        design: halves and recipients.
+        half: wordings and items to choose on.
         pass_of: the passes of the probe.
         share: of the heads, that are in the set.
     """
     every = theatre.heads(TokenRoute.image)
-    doses = lasting_doses(theatre, _sides(design.selection.a, design.selection.b, design.selection.items, pass_of))
-    chosen = top(every, doses, chosen_count(share, len(every)))
-    plain, patched, changes = [], [], []
+    doses = lasting_doses(theatre, _sides(half.a, half.b, half.items, pass_of))
+    return Choice(top(every, doses, chosen_count(share, len(every))), doses)
+
+
+def donate(theatre: Theatre, design: CausalDesign, pass_of: PassOf, sets: Sequence[HeadSet]) -> Donated:
+    """Put sets of heads, from every test wording, into the neutral sentences; the first set from decoys too.
+
+    Args:
+        theatre: one network.
+        design: donors, decoys and recipients.
+        pass_of: the passes of the probe.
+        sets: heads that are swapped together.
+    """
+    own, cut = (*design.test.a, *design.test.b), len(design.test.a)
+    plain, patched = _Inner(len(own)), tuple(_Inner(len(own)) for _ in sets)
+    decoys = {name: _Inner(len(half.a) + len(half.b)) for name, half in design.decoys.items()}
+    changes = []
     for item in design.test.items:
-        donors = [theatre.clean(pass_of(name, item)) for name in (*design.test.a, *design.test.b)]
+        donors = [theatre.clean(pass_of(name, item)) for name in own]
         recipients = [theatre.clean(pass_of(name, item)) for name in design.recipients]
-        edits = [Swap(donor, chosen) for donor in donors]
-        plain.append(np.stack([_flat(donor.velocity) for donor in donors]))
-        patched.append(np.concatenate([_rows(theatre.swapped(one, edits)) for one in recipients], axis=1))
-        cut = len(design.test.a)
+        plain.add(np.stack([_flat(donor.velocity) for donor in donors]))
+        for found, rows in zip(patched, _put(theatre, recipients, donors, sets), strict=True):
+            found.add(rows)
         changes += [relative_change(one, other) for one, other in zip(donors[:cut], donors[cut:], strict=False)]
-    cut = len(design.test.a)
-    found = [np.concatenate(rows, axis=1) for rows in (plain, patched)]
-    split = [(rows[:cut], rows[cut:]) for rows in found]
-    return Donated(split[0], split[1], chosen, doses, float(np.mean(changes)))
+        del donors  # Each holds what all its heads gave: gigabytes in a large model.
+        for name, half in design.decoys.items():
+            strange = [theatre.clean(pass_of(one, item)) for one in (*half.a, *half.b)]
+            decoys[name].add(_put(theatre, recipients, strange, sets[:1])[0])
+    return Donated(
+        plain.products,
+        tuple(one.products for one in patched),
+        {name: one.products for name, one in decoys.items()},
+        float(np.mean(changes)),
+    )
+
+
+def _put(
+    theatre: Theatre, recipients: Sequence[CleanPass], donors: Sequence[CleanPass], sets: Sequence[HeadSet]
+) -> list[Floats]:
+    """Velocities of one item, ``(donors, recipients x positions x channels)``, one array a set."""
+    edits = [Swap(donor, heads) for heads in sets for donor in donors]
+    found = np.concatenate([_rows(theatre.swapped(one, edits)) for one in recipients], axis=1)
+    return list(found.reshape(len(sets), len(donors), -1))
+
+
+class _Inner:
+    """Inner products of rows that come piece by piece: items add."""
+
+    def __init__(self, rows: int) -> None:
+        self.products = np.zeros((rows, rows))
+
+    def add(self, rows: Floats) -> None:
+        """Add a piece, ``(rows, dimensions)``, its mean over rows taken out.
+
+        Sums and no products of matrices: no library's number of threads changes a bit.
+        """
+        moved = rows - rows.mean(axis=0)
+        self.products += np.stack([(moved * one).sum(axis=1) for one in moved])
 
 
 def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Floats:
@@ -115,32 +164,37 @@ def lasting_doses(theatre: Theatre, passes: Iterable[tuple[Pass, float]]) -> Flo
 
 def swap_pairs(design: CausalDesign, pass_of: PassOf) -> list[SwapPair]:
     """The pairs of the test half: for every item every second pair of wordings, in turn."""
-    wordings = list(zip(design.test.a, design.test.b, strict=False))
-    return [
-        SwapPair(pass_of(a, item), pass_of(b, item))
-        for place, item in enumerate(design.test.items)
-        for a, b in wordings[place % 2 :: 2]
-    ]
+    return [SwapPair(pass_of(a, item), pass_of(b, item)) for item, a, b in swapped_wordings(design)]
 
 
-def single_mediation(theatre: Theatre, pairs: Sequence[SwapPair]) -> Floats:
-    """``(heads,)``: what every head carries alone, mean over pairs, directions and items."""
-    return single_head_mediation(theatre, pairs).mean_m()
+def single_mediation(theatre: Theatre, pairs: Sequence[SwapPair]) -> SwapMap:
+    """What every head carries alone."""
+    return single_head_mediation(theatre, pairs)
 
 
-def curve(theatre: Theatre, pairs: Sequence[SwapPair], order: Floats, seed: int) -> Curve:
-    """Sufficiency and necessity of the heads first in ``order`` (larger is first), beside matched random heads."""
-    every = theatre.heads(TokenRoute.image)
-    sizes = tuple(size for size in SIZES if size < len(every))
-    first = [top(every, order, size) for size in sizes]
+def curve_sets(every: HeadSet, order: Floats, geometry: Geometry, seed: int) -> list[HeadSet]:
+    """The sets of a size curve: the heads first in ``order`` (larger is first), all others, matched random ones.
+
+    For every size its first heads, then for every size the others, then for every size :data:`RANDOM_SETS` random
+    sets; and last all heads.
+    """
+    first = [top(every, order, size) for size in curve_sizes(len(every))]
     rest = [every.without(heads) for heads in first]
-    drawn = [
-        random_alike(every, heads, theatre.lock.geometry, seed + at) for heads in first for at in range(RANDOM_SETS)
-    ]
-    found = mediate(theatre, pairs, [*first, *rest, *drawn]).mean_m()
-    count = len(sizes)
-    random = found[2 * count :].reshape(count, RANDOM_SETS).mean(axis=1)
-    return Curve(sizes, found[:count], 1.0 - found[count : 2 * count], random)
+    drawn = [random_alike(every, heads, geometry, seed + at) for heads in first for at in range(RANDOM_SETS)]
+    return [*first, *rest, *drawn, every]
+
+
+def curve(mean_m: Floats, heads: int) -> Curve:
+    """The size curve from what the sets of :func:`curve_sets` mediate, ``(sets,)``."""
+    sizes = curve_sizes(heads)
+    count, whole = len(sizes), mean_m[-1:]
+    random = mean_m[2 * count : -1].reshape(count, RANDOM_SETS).mean(axis=1)
+    return Curve(
+        (*sizes, heads),
+        np.concatenate([mean_m[:count], whole]),
+        np.append(1.0 - mean_m[count : 2 * count], 1.0),  # Where all heads are swapped, nobody else carries anything.
+        np.concatenate([random, whole]),
+    )
 
 
 def _sides(a: Sequence[str], b: Sequence[str], items: Sequence[str], pass_of: PassOf) -> Iterable[tuple[Pass, float]]:

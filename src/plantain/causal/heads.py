@@ -127,3 +127,10 @@ def first_block(heads: HeadSet, geometry: Geometry) -> int:
 def blocks_in(geometry: Geometry) -> int:
     """How many blocks there are."""
     return geometry.joint_blocks + geometry.single_blocks
+
+
+def moved_to(heads: HeadSet, tokens: TokenRoute, geometry: Geometry) -> HeadSet:
+    """The same heads, named at image tokens, where their output at ``tokens`` is read."""
+    joint = 2 * geometry.joint_blocks
+    shift = 1 if tokens is TokenRoute.text else 0
+    return HeadSet(tuple(Head(place + shift if place < joint else place, head) for place, head in heads))

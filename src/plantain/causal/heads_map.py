@@ -50,6 +50,14 @@ class SwapMap:
         """(sets,) m averaged over the pairs and directions of an item, then over items."""
         return self._over_items(self.m.mean(axis=1))
 
+    def mean_ways(self) -> Floats:
+        """(directions, sets) m averaged over the pairs of an item, then over items."""
+        return self._over_items(self.m)
+
+    def mean_off_axis(self) -> Floats:
+        """(sets,) off-axis damage averaged over the pairs and directions of an item, then over items."""
+        return self._over_items(self.off_axis.mean(axis=1))
+
     def mean_dose(self) -> Floats:
         """(heads,) dose averaged over the pairs of an item, then over items."""
         return self._over_items(self.dose)

@@ -8,6 +8,7 @@ import torch
 
 from plantain.base.errors import CheckFailed
 from plantain.causal.clean import CleanPass
+from plantain.causal.cost import alone_and_together
 from plantain.causal.heads import HeadSet, TokenRoute
 from plantain.causal.mediation import Mediation, mediation, relative_change
 from plantain.causal.swaps import Swap
@@ -15,9 +16,6 @@ from plantain.causal.theatre import Theatre
 
 TOLERANCE: Final[Mapping[str, float]] = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 """How far an identity may be off: a few times what rounding does in each dtype."""
-
-_SINGLES = 8
-"""Swaps that are made both alone and together."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def _all(theatre: Theatre, recipient: CleanPass, donor: CleanPass, heads: HeadSe
 
 
 def _batch(theatre: Theatre, recipient: CleanPass, donor: CleanPass, whole: HeadSet) -> tuple[float, int]:
-    step = max(1, len(whole) // _SINGLES)
-    edits = [Swap(donor, HeadSet((head,))) for head in whole.heads[::step]][:_SINGLES]
+    edits = [Swap(donor, heads) for heads in alone_and_together(whole)]
     together = replace(theatre, batch_size=len(edits)).swapped(recipient, edits)
     alone = replace(theatre, batch_size=1).swapped(recipient, edits)
     return max(relative_change(one, other) for one, other in zip(alone, together, strict=True)), len(edits)

@@ -16,6 +16,7 @@ from plantain.capture.encode import Embedding
 from plantain.capture.forward import Conditioning
 from plantain.capture.memory import free_bytes
 from plantain.causal.clean import CleanPass
+from plantain.causal.cost import floor_batch
 from plantain.causal.theatre import Theatre
 from plantain.records.keys import Pass
 
@@ -120,7 +121,7 @@ def rounding_floor(theatre: Theatre, passes: Sequence[Pass]) -> RoundingFloor:
     if len(passes) < 2:
         raise InputError("the rounding floor needs two passes to put into a batch.", fix="give two or more.")
     alone = [theatre.velocities([one])[0] for one in passes]
-    size = max(2, min(theatre.batch_size, 32))
+    size = floor_batch(theatre.batch_size)
     changes = []
     for index in range(len(passes)):
         rows = [(index + row) % len(passes) for row in range(size)]

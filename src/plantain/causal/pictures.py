@@ -15,11 +15,9 @@ from plantain.base.errors import InputError
 from plantain.capture.encode import release
 from plantain.causal.theatre import Theatre
 from plantain.model.load import load_scheduler, load_vae
+from plantain.records.causal import SHEET_GAP, SHEET_LINE
 from plantain.records.keys import Pass
 from plantain.records.lock import ModelLock
-
-_TITLE, _GAP = 14, 4
-"""Pixels: height of a title, and what is left free between pictures."""
 
 
 @dataclass(frozen=True)
@@ -81,29 +79,46 @@ def _rows(velocities: Tensor, noised: Tensor) -> Tensor:
     return rows[:, None].to(device=noised.device, dtype=noised.dtype)
 
 
-def contact_sheet(rows: Sequence[Mapping[str, NDArray[np.uint8]]], *, scale: int = 1) -> Image.Image:
+def contact_sheet(
+    rows: Sequence[Mapping[str, NDArray[np.uint8]]], *, scale: int = 1, labels: Sequence[str] = ()
+) -> Image.Image:
     """Pictures side by side, a row a case, titled by their names above the first row.
 
     Args:
         rows: name (such as recipient, donor, swapped, matched random) to a picture, uint8 (height, width, 3); every
             row has the names of the first, in any order, and pictures of its size.
         scale: pixels that a pixel is drawn as.
+        labels: what each row is, written above it; none where left out.
 
     Raises:
-        InputError: no row, or rows that differ in names or sizes.
+        InputError: no row, rows that differ in names or sizes, or a label too many or too few.
     """
     names = list(rows[0]) if rows else []
     shapes = {picture.shape for row in rows for picture in row.values()}
-    if not names or any(set(row) != set(names) for row in rows) or len(shapes) != 1:
+    alike = all(set(row) == set(names) for row in rows) and len(labels) in (0, len(rows))
+    if not names or not alike or len(shapes) != 1:
         raise InputError("the rows of a contact sheet differ in names or sizes.", fix="give every row the same ones.")
     height, width = (side * scale for side in shapes.pop()[:2])
-    size = (len(names) * (width + _GAP) + _GAP, _TITLE + len(rows) * (height + _GAP) + _GAP)
+    strip = SHEET_LINE if labels else 0
+    step = height + SHEET_GAP + strip
+    size = (len(names) * (width + SHEET_GAP) + SHEET_GAP, SHEET_LINE + len(rows) * step + SHEET_GAP)
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
+    for line, said in enumerate(labels):
+        pen.text((SHEET_GAP, SHEET_LINE + line * step + 1), said, fill="#505860")
     for column, name in enumerate(names):
-        left = _GAP + column * (width + _GAP)
+        left = SHEET_GAP + column * (width + SHEET_GAP)
         pen.text((left, 1), name, fill="black")
         for line, row in enumerate(rows):
             tile = Image.fromarray(row[name]).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (left, _TITLE + line * (height + _GAP)))
+            sheet.paste(tile, (left, SHEET_LINE + line * step + strip))
     return sheet
+
+
+def fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture whose longer side is at most ``side`` pixels; a smaller one as it is."""
+    image = Image.fromarray(picture)
+    if max(image.size) <= side:
+        return picture
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -13,10 +14,14 @@ from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
 from plantain.probe.expand import expand
+from plantain.probe.halves import CausalDesign, causal_design
 from plantain.probe.records import Contrasts, Expansion, Record, ReferenceRecord
 from plantain.probe.sampling import item_subsets
 from plantain.probe.spec import read_probe
 from plantain.records.lock import NOT_FETCHED, ModelLock, read_lock
+
+if TYPE_CHECKING:
+    from plantain.causal.cost import SwapCost
 
 _NUMBERS = ("passes", "prompts", "images", "time", "disk", "memory")
 _WIDE = 100
@@ -54,36 +59,69 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
     devices = " and ".join(sorted({found.device for found in plans}))
     print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
     if study:
-        _print_swaps(params, cells)
+        print_swaps(params, cells)
     for sentence in [*_remarks(plans), *_to_fetch(params, unfetched)]:
         print(sentence)
 
 
-def _print_swaps(params: Params, cells: list[CellAddress]) -> None:
+def print_swaps(params: Params, cells: list[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import pass_flops, pass_positions, rate
-    from plantain.causal.cost import ranked_draws, swap_cost
-    from plantain.causal.heads import TokenRoute, all_heads
-    from plantain.ladder.judge import confirmatory
-    from plantain.probe.halves import causal_design
     from plantain.stages.study import jobs
 
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):
         if stage != "intervene":
             continue
-        asked, entry = _expanded(probe), params.models[model]
-        items = tuple(dict.fromkeys(record.item for record in asked.records))
-        known = Contrasts(probe, items, (), asked.contrasts, asked.neutral)
-        design = causal_design(confirmatory(known), asked.neutral, items, params.verdict.swapped_items)
+        design = _swap_design(params, _expanded(probe))
         if design.problem:
             print(f"{probe} {model}: no heads are swapped: {design.problem}.")
             continue
-        lock = declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
-        heads = all_heads(lock.geometry, TokenRoute.image)
-        cost = swap_cost(design, heads, lock.geometry, ranked_draws(lock, params.verdict))
-        known_rate = rate(lock, lock.device)
-        seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / known_rate.flops
+        lock, cost = _swapped_lock(params, model), swap_forecast(params, probe, model)
+        seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / rate(lock, lock.device).flops
         print(f"{probe} {model}: {cost.swapped:,} swaps of heads, {cost.forwards:,.0f} forwards, {_duration(seconds)}.")
+
+
+def swap_forecast(params: Params, probe: str, model: str) -> "SwapCost":
+    """Every pass of the ``intervene`` stage, on a CPU; an accelerator adds the rows of one larger batch."""
+    from plantain.causal.cost import Described, ranked_draws, swap_cost
+    from plantain.causal.heads import TokenRoute, all_heads
+
+    asked, lock = _expanded(probe), _swapped_lock(params, model)
+    design, heads = _swap_design(params, asked), all_heads(lock.geometry, TokenRoute.image)
+    described = Described(
+        share=params.verdict.swapped,
+        rules=2 if params.capture.grams else 1,
+        others=_tables_beside(params, probe, lock),
+        referenced=any(record.reference for record in asked.records if record.condition in design.conditions),
+        rounded=lock.dtype != "float32",
+    )
+    return swap_cost(design, heads, lock.geometry, ranked_draws(lock, params.verdict), described)
+
+
+def _swap_design(params: Params, asked: Expansion) -> CausalDesign:
+    from plantain.ladder.judge import confirmatory
+
+    items = tuple(dict.fromkeys(record.item for record in asked.records))
+    target = confirmatory(Contrasts(asked.probe, items, (), asked.contrasts, asked.neutral))
+    most, every = params.verdict.swapped_items, asked.contrasts
+    return causal_design(target, asked.neutral, items, most, contrasts=every, records=asked.records)
+
+
+def _swapped_lock(params: Params, model: str) -> ModelLock:
+    entry = params.models[model]
+    return declared_lock(params, entry.of or model).model_copy(update={"seeds": entry.draws()})
+
+
+def _tables_beside(params: Params, probe: str, lock: ModelLock) -> int:
+    """Other probes whose sets will be swapped in: those with a table here, and that come before in the same study."""
+    from plantain.causal.cost import OTHER_SETS
+    from plantain.stages.intervene import tables_beside
+
+    probes = params.run.probes
+    if probe not in probes:
+        return 0
+    earlier = [one for one in probes[: probes.index(probe)] if not _swap_design(params, _expanded(one)).problem]
+    return min(OTHER_SETS, len({*tables_beside(probes, probe, lock), *earlier}))
 
 
 def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:

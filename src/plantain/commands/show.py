@@ -19,6 +19,7 @@ from plantain.report import words as wording
 from plantain.report.by_measure import MeasureShown, by_measure
 from plantain.report.columns import WIDTH
 from plantain.report.result import Result, load_cells
+from plantain.report.swaps import swaps_of
 from plantain.report.text import headlines
 
 AddressArgument = Annotated[
@@ -86,8 +87,18 @@ def as_data(result: Result) -> dict[str, Any]:
         "exploratory": main.summary.exploratory,
         "metrics": main.metrics,
         "measures": {one.measure: _by(one) for one in by_measure(result)},
+        "swaps": _swapped(result),
         "blocks": [row.model_dump() for row in main.summary.blocks],
     }
+
+
+def _swapped(result: Result) -> dict[str, Any] | None:
+    """What swapped heads did, every number by name; or why none was swapped. None before any verdict."""
+    found = swaps_of(result)
+    if found is None:
+        return None
+    ranks = {one.family: one.p for one in found.ranks}
+    return {"problem": found.problem, "ranks": ranks, "metrics": found.table.numbers() if found.table else {}}
 
 
 def _by(one: MeasureShown) -> dict[str, Any]:

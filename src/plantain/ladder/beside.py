@@ -1,10 +1,10 @@
 """What stands beside a cell: untrained draws of its model, and further noise seeds and reference images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from plantain.base.files import six_digits
+from plantain.base.files import digest, six_digits
 from plantain.base.params import CaptureParams, Method, ReferenceParams, VerdictParams, WordingMeasure
 from plantain.ladder.evidence import CausalEvidence, Family, Replica
 from plantain.ladder.rungs import compare_rows, ranked, replica_p, runs_asked
@@ -71,11 +71,16 @@ class Sources:
         """What swapped heads did, for the contrast that the verdict rests on."""
         if design.problem or plan.problem:
             return CausalEvidence(problem=design.problem or plan.problem)
+        if self.lock.of is not None and self.causal is None:
+            return CausalEvidence(
+                problem=f"heads of untrained draws are swapped to rank {self.lock.of} among them alone"
+            )
         if self.causal is None or self.causal.contrast != contrast.name:
             return CausalEvidence(problem="no head was changed: `plantain run --study` swaps heads between wordings")
-        kept, swaps = design.records(records), causal_settings(rules, design)
+        kept, swaps = design.records(records), causal_settings(rules, design, records)
         weights = self.lock.components["transformer"].weights_sha256
-        own = inputs_of(plan, kept, self.images, self.shared | {"weights": weights} | swaps)
+        described = {"weights": weights} | swaps | decoy_settings(design, records)
+        own = inputs_of(plan, kept, self.images, self.shared | described)
         other = mismatch(self.causal.inputs, own)
         if other:
             return CausalEvidence(problem=f"its table of interventions was made from other inputs ({other})")
@@ -88,7 +93,7 @@ class Sources:
                     value for made, value in zip(table.draws, table.statistics, strict=True) if made != weights
                 )
                 families.append(Family(table.family, table.method, statistic, others, self.lock.geometry.heads))
-        return CausalEvidence(tuple(self.causal.tests), statistic, tuple(families))
+        return CausalEvidence(tuple(self.causal.tests), statistic, tuple(families), table=self.causal)
 
     def beside(
         self,
@@ -174,10 +179,22 @@ MAP: Final = WordingMeasure.direction
 """The map by which heads are ranked at rung 7, chosen on other items than those that it is tested on."""
 
 
-def causal_settings(rules: VerdictParams, design: CausalDesign) -> Inputs:
-    """What decides interventions besides what decides the other tables."""
-    how = [CAUSAL_VERSION, rules.swapped, str(MAP), list(design.recipients)]
+def causal_settings(rules: VerdictParams, design: CausalDesign, records: Iterable[Record]) -> Inputs:
+    """What decides interventions besides what decides the other tables: the neutral sentences among it."""
+    neutral = _prompts(records, design.recipients, design.test.items)
+    how = [CAUSAL_VERSION, rules.swapped, str(MAP), list(design.recipients), neutral]
     return {"swaps": [*how, list(design.selection.items), list(design.test.items)]}
+
+
+def decoy_settings(design: CausalDesign, records: Iterable[Record]) -> Inputs:
+    """What decides the rows of a table whose donors are wordings of controls; untrained draws have no such rows."""
+    every = tuple(records)
+    return {"decoys": {name: _prompts(every, (*one.a, *one.b), one.items) for name, one in design.decoys.items()}}
+
+
+def _prompts(records: Iterable[Record], conditions: Sequence[str], items: Sequence[str]) -> str:
+    own = [one for one in records if one.condition in conditions and one.item in items]
+    return digest([[one.condition, one.item, one.sha256] for one in sorted(own, key=lambda one: one.sha256)])
 
 
 def inputs_of(plan: Comparison, records: Iterable[Record], images: Mapping[str, str], settings: Inputs) -> Inputs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from plantain.base.params import Method, WordingMeasure
 from plantain.measure.plan import Rows
 from plantain.probe.spec import Decides
-from plantain.records.causal import LabelledTest
+from plantain.records.causal import CausalTable, LabelledTest
 from plantain.records.verdict import DesignRecord, Status
 from plantain.stats.validate import Floats
 
@@ -97,6 +97,8 @@ class CausalEvidence:
     """The same of every draw, each with a set of its own."""
     problem: str = ""
     """Why rung 7 cannot be tested."""
+    table: CausalTable | None = None
+    """All that was found, where it is of this cell's inputs."""
 
 
 @dataclass(frozen=True)

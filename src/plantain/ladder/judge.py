@@ -11,7 +11,7 @@ from plantain.base.params import AnalysisParams, Method, VerdictParams, WordingM
 from plantain.ladder.beside import Beside, Sources
 from plantain.ladder.climb import Ladder, climb
 from plantain.ladder.evidence import CausalEvidence, ControlEvidence, Evidence, Reliability
-from plantain.ladder.rungs import compare_rows, smallest_p
+from plantain.ladder.rungs import compare_rows, rank_p, smallest_p
 from plantain.measure.plan import Comparison, RowScheme, against, deciding, few, lengths, plan_of, wordings
 from plantain.measure.sides import Measured, text_tokens
 from plantain.measure.vectors import Looked, every_measure
@@ -22,7 +22,16 @@ from plantain.probe.spec import Decides
 from plantain.records.activations import Activations
 from plantain.records.grams import Grams
 from plantain.records.summary import Summary
-from plantain.records.verdict import DesignRecord, Information, LengthRecord, TieRecord, TrendRecord, Verdict
+from plantain.records.verdict import (
+    DesignRecord,
+    Information,
+    LengthRecord,
+    RankRecord,
+    SwapsRecord,
+    TieRecord,
+    TrendRecord,
+    Verdict,
+)
 from plantain.stats.trend import adjust_for_length, rank_trend
 from plantain.stats.validate import Floats
 
@@ -101,7 +110,23 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
         untrained=dict(cell.untrained),
         measure=chosen,
         measures={name: found.record() for name, found in others.items()},
+        swaps=_swaps(cell, main, frame.rules),
     )
+
+
+def _swaps(cell: CellEvidence, main: ExpandedContrast, rules: VerdictParams) -> SwapsRecord:
+    """What swapped heads did, for the page."""
+    found = _causal(cell, plan_of(main, cell.contrasts.contrasts, rules), rules)
+    ranks = [
+        RankRecord(
+            family=one.name,
+            draws=len(one.draws),
+            largest=six_digits(max(one.draws, default=0.0)),
+            p=six_digits(rank_p(one)),
+        )
+        for one in found.families
+    ]
+    return SwapsRecord(alpha=rules.alpha, problem=found.problem, table=found.table, ranks=ranks)
 
 
 def _by_measure(ladders: Mapping[WordingMeasure, Ladder]) -> dict[str, float]:
@@ -160,7 +185,8 @@ def _climb(
 def _causal(cell: CellEvidence, plan: Comparison, rules: VerdictParams) -> CausalEvidence:
     """What swapped heads did, of the contrast that the verdict rests on."""
     known = cell.contrasts
-    design = causal_design(plan.contrast, known.neutral, known.items, rules.swapped_items)
+    most, every = rules.swapped_items, known.contrasts
+    design = causal_design(plan.contrast, known.neutral, known.items, most, contrasts=every, records=cell.records)
     return cell.sources.swapped(plan.contrast, design, cell.records, plan, rules)
 
 

@@ -1,11 +1,12 @@
 """Which wordings choose heads, which of them give their outputs, and into which these are put. Needs no torch."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from plantain.base.least import LEAST_WORDINGS
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.sampling import sampled_items
+from plantain.probe.spec import Role
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class Half:
     clusters: tuple[int, ...]
     """A label a wording, of a then b."""
     items: tuple[str, ...]
+
+    def clusters_of(self, side: int) -> tuple[int, ...]:
+        """The labels of the wordings of a (0) or of b (1)."""
+        cut = len(self.a)
+        return self.clusters[cut:] if side else self.clusters[:cut]
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,14 @@ class CausalDesign:
     """Neutral wordings."""
     problem: str = ""
     """Why nothing can be tested; empty where something can."""
+    decoys: Mapping[str, Half] = field(default_factory=dict)
+    """Control to wordings of it that are donors as well, on the items of the test half: a description."""
 
     @property
     def conditions(self) -> set[str]:
         """Every wording that is run."""
-        return {*self.selection.a, *self.selection.b, *self.test.a, *self.test.b, *self.recipients}
+        halves = (self.selection, self.test, *self.decoys.values())
+        return {*self.recipients, *(name for half in halves for name in (*half.a, *half.b))}
 
     def records(self, records: Iterable[Record]) -> tuple[Record, ...]:
         """The records that are run."""
@@ -43,8 +52,18 @@ class CausalDesign:
         return tuple(one for one in records if one.condition in self.conditions and one.item in items)
 
 
+MOST_DECOYS = 2
+"""Controls whose wordings are donors as well: what a third would add is not worth its passes."""
+
+
 def causal_design(
-    contrast: ExpandedContrast, neutral: Sequence[str], items: Sequence[str], most_items: int
+    contrast: ExpandedContrast,
+    neutral: Sequence[str],
+    items: Sequence[str],
+    most_items: int,
+    *,
+    contrasts: Sequence[ExpandedContrast] = (),
+    records: Iterable[Record] = (),
 ) -> CausalDesign:
     """How the wordings of a contrast are halved.
 
@@ -56,11 +75,39 @@ def causal_design(
         neutral: conditions of no side, which take the same items.
         items: of the probe, in order; the first, third, … choose, the others test.
         most_items: of either half at most so many, evenly spaced.
+        contrasts: all of the probe: its deciding controls give decoy donors, or where none decides, its first control.
+        records: all of the probe: a decoy is put into the same sentences, so it must have their references.
     """
     halves = _halved(contrast)
     chosen = [sampled_items(items[start::2], most_items) for start in (0, 1)]
     selection, test = (_half(contrast, half, own) for half, own in zip(halves, chosen, strict=True))
-    return CausalDesign(selection, test, tuple(neutral), _problem(selection, test, neutral))
+    found = CausalDesign(selection, test, tuple(neutral), _problem(selection, test, neutral))
+    return found if found.problem else replace(found, decoys=_decoys(contrast, contrasts, found, tuple(records)))
+
+
+def _decoys(
+    target: ExpandedContrast, contrasts: Sequence[ExpandedContrast], design: CausalDesign, records: Sequence[Record]
+) -> dict[str, Half]:
+    """Controls that share no wording with the target, and have two or more a side."""
+    own = {*target.a, *target.b}
+    controls = [one for one in contrasts if one.role is Role.control and not own & {*one.a, *one.b}]
+    controls = [one for one in controls if min(len(one.a), len(one.b)) >= 2 and _alike(one, design, records)]
+    deciding = [one for one in controls if one.decides is not None]
+    return {one.name: _donors(one, design.test.items) for one in (deciding or controls[:1])[:MOST_DECOYS]}
+
+
+def _alike(control: ExpandedContrast, design: CausalDesign, records: Sequence[Record]) -> bool:
+    """Whether a control's wordings have the references of the sentences that they are put into."""
+    shown = {(one.condition, one.item): one.reference for one in records if one.item in design.test.items}
+    wanted = [shown.get((design.recipients[0], item)) for item in design.test.items]
+    return all([shown.get((name, item)) for item in design.test.items] == wanted for name in (*control.a, *control.b))
+
+
+def _donors(control: ExpandedContrast, items: tuple[str, ...]) -> Half:
+    """As many wordings as the target's donors are where half of them are enough, else all."""
+    half = _half(control, _halved(control)[1], items)
+    enough = half.a and half.b and _clusters(half) >= LEAST_WORDINGS
+    return half if enough else _half(control, set(range(len(control.a) + len(control.b))), items)
 
 
 def _halved(contrast: ExpandedContrast) -> tuple[set[int], set[int]]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from plantain.base.errors import restored
 from plantain.base.params import WordingMeasure
 from plantain.records.base import ExactNumber, Frozen, absent, read
+from plantain.records.causal import CausalTable
 from plantain.records.sweep import Levels
 
 SCHEMA: Final = "plantain.verdict/1"
@@ -212,6 +213,27 @@ class Information(Frozen):
     """How many independent wordings the smaller side is worth in re-initialised draws, their mean."""
 
 
+class RankRecord(Frozen):
+    """The model's statistic among those of untrained draws, each with a set of heads of its own."""
+
+    family: str
+    draws: int
+    largest: float
+    """Of the draws."""
+    p: float
+
+
+class SwapsRecord(Frozen):
+    """What heads did when they were swapped between wordings, of the contrast that the verdict rests on."""
+
+    alpha: float
+    """What a p is held against."""
+    problem: str = ""
+    """Why there is no table of this cell's inputs; empty where there is one."""
+    table: CausalTable | None = Field(default=None, exclude_if=absent)
+    ranks: list[RankRecord] = Field(default=[])
+
+
 class Verdict(Climb):
     """The climb that the verdict rests on, and those of the other contrasts."""
 
@@ -235,6 +257,8 @@ class Verdict(Climb):
     """The climbs of the same contrast by the other measures; exploratory."""
     levels: Levels | None = Field(default=None, exclude_if=absent)
     """The same at other noise levels, a description; absent where no sweep was made."""
+    swaps: SwapsRecord | None = Field(default=None, exclude_if=absent)
+    """Absent in records of older revisions."""
 
 
 def read_verdict(source: Path | bytes, file: Path | None = None) -> Verdict:

@@ -13,6 +13,7 @@ from plantain.report.columns import GLUE, wrapped
 from plantain.report.figures.grid import block_label, in_depth
 from plantain.report.metric_rows import metric_rows
 from plantain.report.result import Analysis, Result
+from plantain.report.swaps import swaps_lines
 
 BAR = 32
 _KEPT = {
@@ -35,7 +36,7 @@ def show(result: Result) -> RenderableType:
         parts.append(Text(note, style="magenta"))
     said = f"{chosen.label}: {wording.contrast_phrase(chosen)}, {wording.measure_phrase(chosen)}"
     parts += [Text(), Text(said), Text(wording.ITEM_LEVEL, style="dim"), Text(), _numbers(chosen, result), Text()]
-    parts += [*_measures(result), _profile(chosen)]
+    parts += [*_measures(result), *_swapped(result), _profile(chosen)]
     controls = result.controls
     if controls:
         parts += [Text(), _controls(result, [chosen, *controls])]
@@ -68,6 +69,12 @@ def _measures(result: Result) -> Iterator[RenderableType]:
     for one in shown:
         table.add_row(one.name, Text(one.heads, "bold cyan"), one.p, one.delta, one.information, one.rung, one.role)
     yield from (table, Text())
+
+
+def _swapped(result: Result) -> Iterator[RenderableType]:
+    """What swapped heads did, in a line or two; nothing where another contrast stands first."""
+    if result.verdict is not None and not result.exploratory:
+        yield from (*map(Text, swaps_lines(result)), Text())
 
 
 def _profile(analysis: Analysis) -> Table:

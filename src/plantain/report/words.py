@@ -211,6 +211,11 @@ _ELSEWHERE = (
     "That it holds for wordings, items, seeds, images or noise levels at large: it recurred in those that were run.",
 )
 _CAUSE = "That a head causes anything. Nothing was switched off or changed; the numbers are correlational."
+_SWAPPED = (
+    "That the heads of the map cause anything. Heads were swapped between wordings, and not all tests of rung 7 were "
+    "passed, or the climb ended below it.",
+    "That the heads are necessary, that the operation is localised in them, or that they are the whole circuit.",
+)
 _INDIFFERENT = (
     "That heads below the threshold are indifferent. The measure is magnitude: a head may carry an idea by direction "
     "at constant norm, so no difference reads as none in output magnitude.",
@@ -224,4 +229,5 @@ def not_shown(result: Result) -> list[str]:
     rung = result.standing.rung if result.standing else 0
     operation, training, elsewhere = _OPERATION[rung >= 3], _TRAINING[rung >= 4], _ELSEWHERE[rung >= 6]
     indifferent = _INDIFFERENT[result.main.contrast in result.summary.vectors]
-    return [operation, training, _CAUSE, indifferent, elsewhere]
+    cause = _SWAPPED[rung >= 7] if result.verdict and result.verdict.swaps and result.verdict.swaps.table else _CAUSE
+    return [operation, training, cause, indifferent, elsewhere]

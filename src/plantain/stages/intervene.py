@@ -6,20 +6,23 @@ ranked among them, each with a set of heads of its own.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS, read_params
 from plantain.base.params import WordingMeasure
-from plantain.causal.cell import CausalCell, Floats, causal_draws, causal_table
-from plantain.ladder.beside import MAP, causal_settings
+from plantain.causal.cell import CausalCell, MapRows, causal_draws, causal_table
+from plantain.causal.cost import other_probes
+from plantain.ladder.beside import causal_settings, decoy_settings
+from plantain.ladder.head_maps import selection_maps
 from plantain.ladder.judge import confirmatory
 from plantain.measure.plan import plan_of
-from plantain.measure.vectors import every_measure
 from plantain.model.resolve import resolve
 from plantain.probe.halves import CausalDesign, causal_design
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
+from plantain.records.causal import ChosenHead, read_causal
 from plantain.records.grams import read_grams
 from plantain.records.keys import passes, reference_images
 from plantain.records.lock import KLEIN_PIPELINE, ModelLock, read_lock
@@ -43,13 +46,20 @@ def main() -> None:
         current.use("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict")
         records = read_records(current.read(places.records(probe)))
         cell = _cell(current, _lock(current, model), records)
-        table = causal_draws(cell) if cell.lock.seeds else causal_table(cell, *_map(current, cell))
-        current.out(path).write_bytes(table.to_bytes())
+        rules = 0
+        if cell.lock.seeds:
+            current.out(path).write_bytes(causal_draws(cell).to_bytes())
+        else:
+            maps = _maps(current, cell)
+            rules = len(maps)
+            table, gallery = causal_table(cell, maps)
+            current.out(path).write_bytes(table.to_bytes())
+            current.out(places.causal_pictures(model, probe)).write_bytes(gallery.content)
         current.prompts = prompt_set(probe, records)
         current.model_lock_sha256 = cell.lock.sha256
         current.seeds = {"noise": list(current.params.capture.seeds[:1]), "draws": list(cell.lock.seeds)}
         current.device, current.dtype = cell.lock.device, cell.lock.dtype
-        current.notes = {"passes": round(cell.cost.forwards)}
+        current.notes = {"passes": round(cell.cost(rules).forwards)}
 
 
 def _other_pipeline(model: str) -> str:
@@ -79,9 +89,10 @@ def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalC
     """The contrast that the verdict rests on, halved, with its passes."""
     contrasts = read_contrasts(current.read(places.contrasts(str(current.probe))))
     target, rules = confirmatory(contrasts), current.params.verdict
-    design = causal_design(target, contrasts.neutral, contrasts.items, rules.swapped_items)
+    most, every = rules.swapped_items, contrasts.contrasts
+    design = causal_design(target, contrasts.neutral, contrasts.items, most, contrasts=every, records=records)
     used = [record for record in records if record.condition in design.conditions]
-    every = passes(used, current.params.capture.seeds[:1])
+    asked = passes(used, current.params.capture.seeds[:1])
     return CausalCell(
         probe=str(current.probe),
         contrast=target.name,
@@ -89,22 +100,37 @@ def _cell(current: Stage, lock: ModelLock, records: Sequence[Record]) -> CausalC
         capture=current.params.capture,
         rules=rules,
         design=design,
-        passes={(one.condition, one.item): one for one in every if one.alternative == 0},
+        passes={(one.condition, one.item): one for one in asked if one.alternative == 0},
         images=reference_images(used, current.read(places.images(lock.files_model, str(current.probe)))),
         inputs=_inputs(current, lock, target, design, records),
+        others={} if lock.seeds else _others(current, lock),
     )
 
 
-def _map(current: Stage, cell: CausalCell) -> tuple[tuple[Floats, Floats], WordingMeasure]:
-    """The selection wordings by direction, or where that was not kept by magnitude, on every second item."""
+def _maps(current: Stage, cell: CausalCell) -> dict[WordingMeasure, MapRows]:
+    """The selection wordings by everything that heads can be ranked by."""
     activations = read_activations(current.read(places.activations(cell.lock.name, cell.probe)))
     grams = read_grams(current.read(places.grams(cell.lock.name, cell.probe)))
     groups = read_units(current.read(places.units(cell.lock.name)))
-    measures = every_measure(activations, groups, current.params.analyses[VERDICT_ANALYSIS], grams)
-    looked = measures.get(MAP) or next(iter(measures.values()))
-    half = cell.design.selection
-    odd = looked.restricted(activations.items[0::2], activations.seeds) or looked
-    return (odd.wordings(half.a), odd.wordings(half.b)), looked.measure
+    analysis = current.params.analyses[VERDICT_ANALYSIS]
+    return selection_maps(activations, grams, groups, analysis, cell.design.selection)
+
+
+def _others(current: Stage, lock: ModelLock) -> dict[str, list[ChosenHead]]:
+    """The sets of other probes of the run on this model, those that come next first."""
+    paths = tables_beside(current.params.run.probes, str(current.probe), lock)
+    return {name: read_causal(current.read(path)).heads for name, path in paths.items()}
+
+
+def tables_beside(probes: Sequence[str], probe: str, lock: ModelLock) -> dict[str, Path]:
+    """Other probes to their tables of these very weights, as far as there are any, those that come next first."""
+    paths = {name: places.causal(lock.name, name) for name in other_probes(probes, probe)}
+    weights = lock.components["transformer"].weights_sha256
+    return {
+        name: path
+        for name, path in paths.items()
+        if path.exists() and read_causal(path).inputs.get("weights") == weights
+    }
 
 
 def _inputs(
@@ -117,10 +143,12 @@ def _inputs(
         settings = null_settings(settings, parent, lock.method)
     else:
         settings = settings | {"weights": lock.components["transformer"].weights_sha256}
+        settings |= decoy_settings(design, records)
     images = reference_digests(current, parent.name, str(current.probe))
     rules = current.params.verdict
     kept = design.records(records)
-    found = inputs_by_contrast([target], kept, images, settings | causal_settings(rules, design), current.params)
+    settings |= causal_settings(rules, design, records)
+    found = inputs_by_contrast([target], kept, images, settings, current.params)
     return found[target.name]
 
 

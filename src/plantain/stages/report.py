@@ -6,7 +6,8 @@ from pathlib import Path
 from plantain.base import places
 from plantain.report.figures.write import write_figures
 from plantain.report.page.write import write_page
-from plantain.report.result import load_result
+from plantain.report.result import Result, load_result
+from plantain.report.swaps import swap_table
 from plantain.stages.frame import run, stage
 
 
@@ -24,6 +25,12 @@ def inputs(probe: str, model: str) -> list[Path]:
     ]
 
 
+def pictures_of(result: Result) -> list[Path]:
+    """The pictures of swapped heads, where the verdict holds the table that they belong to."""
+    path, table = places.causal_pictures(result.model, result.probe), swap_table(result)
+    return [path] if table is not None and table.pictures is not None and path.exists() else []
+
+
 def main() -> None:
     """``python -m plantain.stages.report PROBE MODEL``."""
     probe, model = sys.argv[1:3]
@@ -32,6 +39,9 @@ def main() -> None:
         for path in inputs(probe, model):
             current.read(path)
         result = load_result(Path(), probe, model)
+        for path in pictures_of(result):
+            # No dependency of its own: the verdict, which is one, holds the digest of the pictures that are shown.
+            current.read(path)
         figures = current.out(places.figures(model, probe))
         figures.mkdir()
         write_figures(result, figures, current.params.report.dpi)

@@ -89,7 +89,13 @@ def selection_test(
 
 
 def donor_test(
-    a: ArrayLike, b: ArrayLike, *, clusters: Labels | None = None, permutations: int = 10_000, seed: int = 0
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    clusters: Labels | None = None,
+    strata: Labels | None = None,
+    permutations: int = 10_000,
+    seed: int = 0,
 ) -> LabelTest:
     """Does it matter which side the donor is of? Pseudo-F of what comes out, donors' labels exchanged.
 
@@ -100,6 +106,7 @@ def donor_test(
         a: ``(donors a, dimensions)``: what comes out, averaged over recipients or items laid side by side.
         b: ``(donors b, dimensions)``.
         clusters: Labels of the donors of a, then b; donors of one label are one piece of evidence.
+        strata: Labels of the donors of a, then b; donors of one label are exchanged among themselves.
         permutations: Relabellings wanted, the observed one counted.
         seed: Seed of drawn relabellings.
 
@@ -107,7 +114,7 @@ def donor_test(
         InputError: See `template_test`.
     """
     rows = [np.asarray(side, dtype=np.float64)[:, None, :] for side in (a, b)]
-    test = template_test(rows[0], rows[1], clusters=clusters, permutations=permutations, seed=seed)
+    test = template_test(rows[0], rows[1], clusters=clusters, strata=strata, permutations=permutations, seed=seed)
     if not test.alive.all():
         return LabelTest(0.0, 1.0, test.floor_p, np.zeros(1), test.rows)
     return LabelTest(float(test.t[0]), float(test.p[0]), test.floor_p, np.zeros(1), test.rows)

@@ -10,6 +10,7 @@ from plantain.report.figures import heatmaps as draw_maps
 from plantain.report.figures.directions import directions
 from plantain.report.figures.levels import levels_chart
 from plantain.report.figures.style import plantain_style, save
+from plantain.report.figures.swaps import swap_curve
 from plantain.report.result import Analysis, Result
 
 MAIN = "heatmap"
@@ -35,6 +36,9 @@ def _figures(result: Result) -> Iterator[tuple[str, Figure]]:
     levels = levels_chart(result)
     if levels is not None:
         yield "levels", levels
+    together = swap_curve(result)
+    if together is not None:
+        yield "swaps", together
     if card and card.label != main.label:
         yield from _charts(result, card)
     beside = list(result.analyses(main.name))

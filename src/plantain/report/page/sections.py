@@ -43,7 +43,7 @@ class Thumbnail:
 
 CONTENTS: Final = (
     ("verdict-section", "Behind the verdict"), ("asked", "What was asked"), ("map-section", "The map"),
-    ("ladder", "The ladder"), ("sure", "How sure"),
+    ("ladder", "The ladder"), ("swaps", "What the heads do"), ("sure", "How sure"),
     ("noise-levels", "Other noise levels"), ("controls", "Controls"),
     ("not-shown", "What it does not show"), ("prompts", "Prompts"), ("methods", "Methods"),
     ("lineage", "Where it comes from"), ("files", "Files"),

@@ -12,16 +12,18 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from plantain.base.files import write_atomic
-from plantain.report import by_measure, ladder
+from plantain.report import by_measure, ladder, swaps
 from plantain.report import words as wording
 from plantain.report.figures import charts as draw_charts
 from plantain.report.figures.levels import levels_chart
 from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, Caption, caption, plantain_style, themed_svg
+from plantain.report.figures.swaps import swap_curve
 from plantain.report.metric_rows import metric_rows
-from plantain.report.page import lineage, links, sections, sweep
+from plantain.report.page import lineage, links, sections, swapped, sweep
 from plantain.report.payload import overlay, payload
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
+from plantain.report.swaps import curve_words
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def template(name: str, scripts: tuple[str, ...], *, beside: bool = False) -> An
         "lineage": lineage,
         "links": links,
         "sweep": sweep,
+        "swaps": swaps,
+        "swapped": swapped,
     }
     environment.globals.update(known, policy=policy, style=Markup(_text("style.css")), script=Markup(script))
     environment.filters["breakable"] = breakable
@@ -110,6 +114,7 @@ def _charts(result: Result) -> dict[str, Chart]:
             "split_half": (draw_charts.split_half_chart(result, main), wording.split_sentence(main)),
             "blocks": (draw_charts.blocks(result, main), _blocks_sentence(main)),
             "rank": (draw_charts.rank_chart(result, main), "Share of the common difference per item, by rank."),
+            "swaps": (swap_curve(result), curve_words(result)),
             "levels": (levels_chart(result), sweep.curve_sentence(result)),
             "top": (draw_charts.top_heads(result, main), "Pair differences of the heads with the largest t."),
         }

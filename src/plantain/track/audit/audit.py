@@ -161,9 +161,11 @@ def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunS
 def _again(cell: Cell, found: Found, level: Level, passes: int) -> Iterator[Broken]:
     """Numbers and passes made again, by the code of this checkout."""
     from plantain.track.audit.recompute import check_capture, check_stats
+    from plantain.track.audit.swaps import check_swaps
 
     try:
         yield from check_stats(cell, found.reader)
+        yield from check_swaps(cell, found.reader)
         if level is Level.capture:
             yield from check_capture(cell, found.reader, passes)
     except InputError as error:

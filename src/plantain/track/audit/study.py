@@ -56,6 +56,7 @@ def broken_tables(reader: Reader) -> Iterator[BrokenTable]:
             table = name.removesuffix(RECEIPT) + ".json"
             if table not in names:
                 yield BrokenTable(table, "its receipt is here and it is missing. Restore it with git.")
+            yield from _beside(reader, name, table)
         elif (problem := _problem(reader, name)) is not None:
             yield BrokenTable(name, problem)
 
@@ -90,6 +91,20 @@ def _problem(reader: Reader, name: str) -> str | None:
     if written.get(name) != digests.sha256:
         return "its bytes are not those that its receipt names. Restore it with git, or run `plantain run --study`."
     return None
+
+
+def _beside(reader: Reader, receipt: str, table: str) -> Iterator[BrokenTable]:
+    """What a receipt names beside its table, as pictures, and is not here, or is something else."""
+    content = reader.read(receipt)
+    try:
+        writes = parse_receipt(receipt, content).receipt.writes if content is not None else []
+    except InputError:  # damaged, which is said of the table
+        return
+    for record in writes:
+        digests = reader.digests(record.path) if record.path != table else None
+        if record.path != table and (digests is None or digests.sha256 != record.sha256):
+            what = "it is missing" if digests is None else "its bytes are not those that its receipt names"
+            yield BrokenTable(record.path, f"{what}. Restore it with git, or run `plantain run --study`.")
 
 
 def _published_before(root: Path, commit: str) -> bool:

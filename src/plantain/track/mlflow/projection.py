@@ -19,6 +19,7 @@ from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
+from plantain.track.mlflow.swapped import SWAPS, Swapped, swapped_of
 from plantain.track.mlflow.sweeps import ABOUT, Swept, sweep_of
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
@@ -47,7 +48,7 @@ def _accepted(name: str) -> str:
 
 COLOR: Final = "mlflow.runColor"
 """The tag by which MLflow's pages colour a run; they write it themselves when somebody picks another colour."""
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Raise it when runs change shape, so that ``sync`` makes them anew."""
 
 
@@ -183,7 +184,12 @@ def _cell_runs(
     results: Results,
 ) -> list[RunSpec]:
     blocks = profiles(cell, reader)
+    swaps = swapped_of(cell, results, reader)
     parent = _of(times.experiment, _parent(cell, verdict, blocks, reader, times, analyses))
+    if swaps is not None and swaps.pictures is not None:
+        # What makes the sink lay files out anew: other pictures under the same receipts of the cell's own stages.
+        changed = {"receipts_sha256": digest([parent.tags["receipts_sha256"], swaps.held.sha256])}
+        parent = _with_pictures(replace(parent, tags=parent.tags | changed), swaps)
     stages = [stage for stage in (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES) if stage in cell.held]
     children = [
         replace(run, series=blocks.get((run.tags.get("contrast", ""), run.tags.get("analysis", "")), {}))
@@ -192,6 +198,7 @@ def _cell_runs(
     ]
     levels = sweep_of(cell, results, reader)
     children += [_sweep(cell, levels, times)] if levels else []
+    children += [_swaps(cell, swaps, times)] if swaps else []
     own = {"parent": parent.identity}
     return [
         parent,
@@ -291,6 +298,21 @@ def _sweep(cell: Cell, levels: Swept, times: Times) -> RunSpec:
     remark = {"mlflow.note.content": levels.remark or ABOUT}
     files = {levels.table: "study", levels.held.path: "receipts"}
     return replace(run, series=levels.series, tags=run.tags | remark, files=files)
+
+
+def _swaps(cell: Cell, swaps: Swapped, times: Times) -> RunSpec:
+    """Swapped heads, from the study: the numbers of the table and its pictures, or why they are not shown."""
+    run = _stage(cell, swaps.held, times)
+    files = {swaps.table: "study", swaps.held.path: "receipts"}
+    tags = run.tags | {"mlflow.note.content": swaps.remark}
+    return _with_pictures(replace(run, metrics=run.metrics | swaps.numbers, tags=tags, files=files), swaps)
+
+
+def _with_pictures(run: RunSpec, swaps: Swapped | None) -> RunSpec:
+    """``run`` with the pictures of swapped heads, where there are any."""
+    if swaps is None or swaps.pictures is None:
+        return run
+    return replace(run, grid=run.grid | {SWAPS: swaps.pictures}, files=run.files | {swaps.pictures: "swaps"})
 
 
 def _sizes(held: Held) -> dict[str, float]:

@@ -17,13 +17,17 @@ from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.errors import InputError, reading
 from plantain.base.git import git_objects, run_git
 from plantain.probe.speaking import speaking
+from plantain.records.causal import read_causal
 from plantain.records.cells import read_cells
 from plantain.records.ledger import LEDGER, Ledger, LedgerEntry, read_ledger
 from plantain.report.published import Published, read_cards
 from plantain.track.history import states
+from plantain.track.results import parse_receipt
 
 WORKSPACE: Final = "workspace"
 VERDICTS: Final = places.VERDICTS.as_posix()
+SWAPS: Final = "swaps"
+"""What stands for an analysis where numbers are of swapped heads."""
 _Metrics = dict[str, dict[str, dict[str, float]]]
 _METRICS: Final = TypeAdapter(_Metrics)
 """Of metrics.json by contrast and analysis; of verdicts.json by probe and model."""
@@ -118,6 +122,7 @@ def current(root: Path) -> Iterator[Number]:
         own = {(place[2], place[3]): entry for place, entry in entries.items() if place[:2] == (probe, model)}
         stated = _tables(root / places.metrics(model, probe)) or _as_table(own)
         yield from _of_cell(probe, model, stated, own)
+        yield from _of_swaps(root, probe, model)
         yield from _of_verdict(probe, model, verdicts.get(probe, {}).get(model, {}), stated, WORKSPACE, None)
 
 
@@ -182,6 +187,19 @@ def _of_verdict(
     units = stated.get(contrast, {}).get(VERDICT_ANALYSIS, {}).get("alive_units")
     for one in _numbers((probe, model, contrast, "verdict"), metrics, where, since):
         yield replace(one, of=units)
+
+
+def _of_swaps(root: Path, probe: str, model: str) -> Iterator[Number]:
+    """The numbers of a table of interventions; those of an earlier one are in the history of its file alone."""
+    path = root / places.causal(model, probe)
+    if not path.is_file():
+        return
+    table = read_causal(path)
+    receipt = path.with_suffix(".receipt.json")
+    held = parse_receipt(receipt.as_posix(), receipt.read_bytes()) if receipt.is_file() else None
+    prompts = held.receipt.prompts.set_sha256 if held and held.receipt.prompts else None
+    for one in _numbers((probe, model, table.contrast, SWAPS), table.numbers(), WORKSPACE, None):
+        yield replace(one, prompts_sha256=prompts, receipt_sha256=held.sha256 if held else None)
 
 
 def _of_entry(entry: LedgerEntry, metrics: dict[str, float], where: str, since: str | None) -> Iterator[Number]:
