@@ -8,9 +8,9 @@ from plantain.stats.selection import donor_test
 from plantain.stats.simulated import swaps
 from plantain.stats.simulated.scenarios import Scenario
 from plantain.stats.simulated.selftest import run_selftest
-from plantain.stats.simulated.swaps import EVERY_TEST, NOMINAL, Plant, Swapped
+from plantain.stats.simulated.swaps import EVERY_TEST, NOMINAL, NetworkKind, Swapped
 
-PLANTED = Plant(concept=4.0)
+PLANTED = NetworkKind(concept=4.0)
 
 
 def network(seed=0, plant=PLANTED):
@@ -64,10 +64,10 @@ def test_rewordings_are_what_their_names_say():
 
 def test_heads_that_do_not_follow_move_on_one_half_alone():
     still = {"rewording": lambda random, loudness: np.zeros((8, len(loudness)))}
-    both = network(4, Plant(concept=4.0, **still)).halves
+    both = network(4, NetworkKind(concept=4.0, **still)).halves
     assert np.array_equal(both[0], both[1])
     assert np.count_nonzero(both[0][0]) == 0.3 * swaps.HEADS
-    one, other = network(4, Plant(concept=4.0, follows=False, **still)).halves
+    one, other = network(4, NetworkKind(concept=4.0, follows=False, **still)).halves
     assert not np.array_equal(one != 0, other != 0)
 
 
@@ -75,7 +75,7 @@ def test_copies_taken_for_wordings_are_seen():
     rules = {"gate: p <= 5%": NOMINAL}
     cases = {"undeclared": None, "declared": swaps.COPIES}
     rows = {
-        name: run_selftest(scenarios=[Scenario(name, 60, Swapped(Plant(swaps.near_copies), clusters=labels), rules)])[0]
+        name: run_selftest(scenarios=[Scenario(name, 60, Swapped(NetworkKind(swaps.near_copies), clusters=labels), rules)])[0]
         for name, labels in cases.items()
     }
     assert not rows["undeclared"].passed

@@ -149,7 +149,7 @@ def steady(random: Random, loudness: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Plant:
+class NetworkKind:
     """Networks of one kind."""
 
     rewording: Rewording = shared_by_heads
@@ -182,25 +182,25 @@ class Plant:
         return np.asarray(np.where(planted, sizes * np.sign(random.standard_normal(self.heads)), 0.0))
 
 
-UNTRAINED: Final = Plant()
-CARRIED: Final = Plant(concept=4.0, share=0.8, loudness=0.0, uneven=0.7, heads=75)
+UNTRAINED: Final = NetworkKind()
+CARRIED: Final = NetworkKind(concept=4.0, share=0.8, loudness=0.0, uneven=0.7, heads=75)
 """As in `tiny`: most heads take part, and those that separate the sides most do most."""
 SIZES: Final[Mapping[str, Swapped]] = {
     "no difference": Swapped(UNTRAINED, UNTRAINED),
-    "no difference, heavy tails": Swapped(Plant(wild), Plant(wild)),
-    "no difference, one wording far away": Swapped(Plant(one_far_away), UNTRAINED),
-    "no difference, loud heads do alike": Swapped(Plant(led_by_loudness), Plant(led_by_loudness)),
-    "no difference, copies declared": Swapped(Plant(near_copies), clusters=COPIES),
-    "no difference, copies undeclared": Swapped(Plant(near_copies)),
-    "no difference, side a scatters a tenth": Swapped(Plant(steady), UNTRAINED),
-    "other heads separate than carry": Swapped(Plant(concept=8.0, follows=False), UNTRAINED),
+    "no difference, heavy tails": Swapped(NetworkKind(wild), NetworkKind(wild)),
+    "no difference, one wording far away": Swapped(NetworkKind(one_far_away), UNTRAINED),
+    "no difference, loud heads do alike": Swapped(NetworkKind(led_by_loudness), NetworkKind(led_by_loudness)),
+    "no difference, copies declared": Swapped(NetworkKind(near_copies), clusters=COPIES),
+    "no difference, copies undeclared": Swapped(NetworkKind(near_copies)),
+    "no difference, side a scatters a tenth": Swapped(NetworkKind(steady), UNTRAINED),
+    "other heads separate than carry": Swapped(NetworkKind(concept=8.0, follows=False), UNTRAINED),
 }
 """What must not pass, or is known to."""
 POWERS: Final[Mapping[str, Swapped]] = {
     "80% of heads separate and carry": Swapped(CARRIED, UNTRAINED),
-    "30%, equally loud": Swapped(Plant(concept=4.0, loudness=0.0, heads=75), UNTRAINED),
-    "30%, loudness lognormal": Swapped(Plant(concept=4.0, heads=75), UNTRAINED),
-    "10%, equally loud": Swapped(Plant(concept=4.0, share=0.1, loudness=0.0, heads=75), UNTRAINED),
+    "30%, equally loud": Swapped(NetworkKind(concept=4.0, loudness=0.0, heads=75), UNTRAINED),
+    "30%, loudness lognormal": Swapped(NetworkKind(concept=4.0, heads=75), UNTRAINED),
+    "10%, equally loud": Swapped(NetworkKind(concept=4.0, share=0.1, loudness=0.0, heads=75), UNTRAINED),
 }
 """What should pass."""
 
@@ -216,16 +216,16 @@ def _held(names: Sequence[str]) -> dict[str, Rule]:
 
 SWAPS: Final = (
     Scenario("swaps: no difference", 200, SIZES["no difference"], _held(_RANKED)),
-    Scenario("swaps: heavy tails", 300, Swapped(Plant(wild)), _held(_TESTS)),
-    Scenario("swaps: one wording far away", 300, Swapped(Plant(one_far_away)), _held(_TESTS)),
-    Scenario("swaps: loud heads do alike", 300, Swapped(Plant(led_by_loudness)), _held(_TESTS)),
+    Scenario("swaps: heavy tails", 300, Swapped(NetworkKind(wild)), _held(_TESTS)),
+    Scenario("swaps: one wording far away", 300, Swapped(NetworkKind(one_far_away)), _held(_TESTS)),
+    Scenario("swaps: loud heads do alike", 300, Swapped(NetworkKind(led_by_loudness)), _held(_TESTS)),
     Scenario("swaps: 4 wordings as 8, undeclared", 100, SIZES["no difference, copies undeclared"], {_TESTS[0]: KNOWN}),
     Scenario("swaps: 4 wordings as 8, declared", 300, SIZES["no difference, copies declared"], _held(_TESTS)),
-    Scenario("swaps: unequal spread", 300, Swapped(Plant(steady)), _held(()) | dict.fromkeys(_TESTS, _WIDE)),
+    Scenario("swaps: unequal spread", 300, Swapped(NetworkKind(steady)), _held(()) | dict.fromkeys(_TESTS, _WIDE)),
     Scenario(
         "swaps: other heads separate than carry",
         300,
-        Swapped(Plant(concept=8.0, follows=False)),
+        Swapped(NetworkKind(concept=8.0, follows=False)),
         _held(_TESTS[2:]) | {_TESTS[0]: Rule("at least", 0.85)},
     ),
     Scenario(
