@@ -74,10 +74,8 @@ def test_heads_that_do_not_follow_move_on_one_half_alone():
 def test_copies_taken_for_wordings_are_seen():
     rules = {"gate: p <= 5%": NOMINAL}
     cases = {"undeclared": None, "declared": swaps.COPIES}
-    rows = {
-        name: run_selftest(scenarios=[Scenario(name, 60, Swapped(NetworkKind(swaps.near_copies), clusters=labels), rules)])[0]
-        for name, labels in cases.items()
-    }
+    made = {name: Swapped(NetworkKind(swaps.near_copies), clusters=labels) for name, labels in cases.items()}
+    rows = {name: run_selftest(scenarios=[Scenario(name, 60, one, rules)])[0] for name, one in made.items()}
     assert not rows["undeclared"].passed
     assert rows["declared"].passed
 

@@ -66,15 +66,15 @@ class AddingNetwork:
         return _sides(self.halves[1][:, heads] @ self.gains[heads])
 
 
-Plan = Callable[[Random], AddingNetwork]
+MakeNetwork = Callable[[Random], AddingNetwork]
 
 
 @dataclass(frozen=True)
 class Swapped:
     """Draws a network and makes the tests of rung 7 on it."""
 
-    plan: Plan
-    untrained: Plan | None = None
+    plan: MakeNetwork
+    untrained: MakeNetwork | None = None
     """What it is ranked among; None: it is not."""
     clusters: Sequence[int] | None = None
     """Labels of the wordings of a half."""
