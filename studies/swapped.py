@@ -81,6 +81,7 @@ CASES = (
     Case(Path("prompts/otherview.yaml"), "titles"),
     Case(Path("prompts/dense.yaml"), "archive"),
     Case(ATTACKS / "meaningless.yaml", "target", independent=True, ranked=True),
+    Case(ATTACKS / "telling.yaml", "target", independent=True),
 )
 DATA_SETS = 400
 RANKED = ("gate: p <= 5%", "donors: p <= 5%", "selection: p <= 5%", "rank: p <= 5%")
@@ -110,7 +111,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Examined:
     """What one network showed; the last is None where it was not asked for."""
 
     given: GateAndDonors
@@ -253,13 +254,13 @@ def locks(params: Params) -> Iterator[tuple[ModelLock, int]]:
 class Judged:
     """One network beside the draws."""
 
-    tested: Tested
+    tested: Examined
     rank: float | None
     """p of the donors' statistic among the draws that it is not; None where there are none."""
     among: int
 
     @classmethod
-    def of(cls, tested: Tested, draws: Sequence[Tested]) -> "Judged":
+    def of(cls, tested: Examined, draws: Sequence[Examined]) -> "Judged":
         """Rank a network among the draws, itself left out."""
         weights, own = tested.given.weights, tested.given.donors
         others = tuple(one.given.donors for one in draws if one.given.weights != weights)
@@ -299,10 +300,10 @@ def _judged(works: Sequence[Work], alpha: float, thorough: bool) -> dict[str, li
     return {name: [Judged.of(one, draws) for one in some] for name, some in tested.items()}
 
 
-def _tested(work: Work, alpha: float, thorough: bool) -> Iterator[Tested]:
+def _tested(work: Work, alpha: float, thorough: bool) -> Iterator[Examined]:
     for draw, given in enumerate(work.given()):
         both = max(given.gate_p, given.donors_p) <= alpha
-        yield Tested(given, work.chosen(draw) if thorough or both else None)
+        yield Examined(given, work.chosen(draw) if thorough or both else None)
 
 
 def truths() -> dict[tuple[str, str], str]:
