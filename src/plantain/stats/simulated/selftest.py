@@ -9,8 +9,9 @@ import numpy as np
 from plantain.stats.simulated.attacks import ATTACKS
 from plantain.stats.simulated.directions import DIRECTIONS
 from plantain.stats.simulated.scenarios import SCENARIOS, Rule, Scenario
+from plantain.stats.simulated.swaps import SWAPS
 
-EVERY = (*SCENARIOS, *ATTACKS, *DIRECTIONS)
+EVERY = (*SCENARIOS, *ATTACKS, *DIRECTIONS, *SWAPS)
 """What `plantain selftest` simulates."""
 REACH = 3.0
 """Standard errors by which a rate may miss its rule by chance."""
