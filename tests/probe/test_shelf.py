@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import snowballstemmer
 
-from plantain.base.params import VerdictParams
+from docs import draw_shelf
 from plantain.model.klein_tokens import klein_counter
 from plantain.model.tiny.tokenizer import build_tokenizer
-from plantain.probe.authoring.check import TokenReader, check_probe
 from plantain.probe.clusters import Scheme, design_of
 from plantain.probe.expand import expand
 from plantain.probe.halves import causal_design
@@ -85,14 +84,17 @@ def paired(probe, contrast):
     return {frame: (sides[0][frame], sides[1][frame]) for frame in sides[0]}
 
 
+def test_the_page_of_the_shelf_is_drawn_from_the_files():
+    assert draw_shelf.PAGE.read_text(encoding="utf-8") == draw_shelf.page(), "python docs/draw_shelf.py"
+
+
 def test_the_shelf_holds_the_twelve():
     assert {path.stem for path in SHELF.glob("*.yaml")} >= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_check_is_clean_and_the_design_reaches_what_the_header_says(name):
-    readers = tuple(TokenReader(model, encode, 96) for model, encode in COUNTERS.items())
-    found = check_probe(SHELF / f"{name}.yaml", ROOT, readers, rules=VerdictParams())
+    found = draw_shelf.checked(SHELF / f"{name}.yaml")
     assert found.ok
     assert found.notes == ()
     assert found.unused == ()
