@@ -3,10 +3,11 @@
 import re
 from collections import Counter, defaultdict
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 from pathlib import Path
 
+import numpy as np
 import pytest
 import snowballstemmer
 
@@ -330,3 +331,59 @@ def test_items_of_image_probes_begin_from_one_picture_that_both_sides_share():
             by_item[record.item].add(record.reference)
         assert {len(found) for found in by_item.values()} == {1}
         assert all(len(reference) == 1 for found in by_item.values() for reference in found)
+
+
+def counted_words(name, conditions):
+    """How often each word is in a wording, averaged over the items; (wordings, words)."""
+    table = prompts(name)
+    counts = [Counter(word for item in table.values() for word in tokens_of(item[one])) for one in conditions]
+    vocabulary = sorted(set().union(*counts))
+    return np.array([[one[word] for word in vocabulary] for one in counts]) / len(table)
+
+
+def share_passed(name, contrast, draws=400, heads=50, *, keyword=False):
+    """How often heads that add up a number of their own for every word tell the sides apart at .05.
+
+    The largest |t| over heads, every exchange of the sides of a frame; of wordings where there are no frames.
+    """
+    rng = np.random.default_rng(0)
+    counts = counted_words(name, (*contrast.a, *contrast.b))
+    size = len(contrast.a)
+    if keyword:
+        counts = np.column_stack([counts, np.arange(2 * size) < size])
+    framed = design_of(contrast).scheme is Scheme.frames
+    if framed:
+        first, second = zip(*paired(shelved(name)[0], contrast).values(), strict=True)
+        places = [(*contrast.a, *contrast.b).index(one) for one in (*first, *second)]
+        counts, signs = counts[places], np.array([(1, *rest) for rest in product((1, -1), repeat=size - 1)])
+    else:
+        chosen = [set(one) for one in combinations(range(2 * size), size) if 0 in one]
+        signs = np.array([[1 if place in one else -1 for place in range(2 * size)] for one in chosen])
+    passed = 0
+    for _ in range(draws):
+        rows = counts @ rng.standard_normal((counts.shape[1], heads))
+        rows = rows[:size] - rows[size:] if framed else rows - rows.mean(axis=0)
+        scale = np.sqrt((rows**2).sum(axis=0)) + 1e-9
+        largest = np.abs(signs @ rows / scale).max(axis=1)
+        observed = largest[0] if framed else largest[chosen.index(set(range(size)))]
+        passed += (largest >= observed - 1e-9).mean() <= 0.05
+    return passed / draws
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_heads_that_add_up_words_pass_the_target_no_more_often_than_chance(name):
+    assert share_passed(name, contrast_of(name, "target")) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_heads_that_add_up_words_do_pass_with_a_keyword_in_every_wording_of_a_side():
+    """What the simulation above can see."""
+    assert share_passed("moral", contrast_of("moral", "target"), draws=100, keyword=True) > 0.9
+
+
+def test_one_descriptor_a_side_differs_in_the_same_words_under_every_sentence():
+    """Why measure names both things: otherwise its frames would agree without any idea of scale."""
+    plain, target = contrast_of("measure", "plain"), contrast_of("measure", "target")
+    for contrast, alike in ((plain, True), (target, False)):
+        counts = counted_words("measure", (*contrast.a, *contrast.b))
+        differences = counts[: len(contrast.a)] - counts[len(contrast.a) :]
+        assert np.allclose(differences, differences[0]) == alike
