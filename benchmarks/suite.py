@@ -27,13 +27,13 @@ from plantain.probe.authoring.shelf import shelf_file, shelved
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("tiny", "tiny-mention", "tiny-untrained")
 MANY = 14
-SAMPLED = 0.25
+SAMPLED = 1.0
 """Seconds between two looks at the memory."""
 WORDS = (
     "today", "tonight", "here", "outside", "again", "indoors", "twice", "alone", "slowly", "quietly", "nearby",
     "upstairs", "downtown", "abroad", "tomorrow", "once",
 )  # fmt: skip
-"""One ends every prompt of a cut probe, so that no two of them share a prompt and what is stored of one helps no other."""
+"""One ends every prompt of a cut probe: no two share a prompt, so what is stored of one helps no other."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def plantain(folder: Path, *arguments: str) -> Cost:
     }
     started, before = time.perf_counter(), _processor_seconds()
     command = [sys.executable, "-m", "plantain.cli", *arguments]
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
-        with watched(process.pid) as most:
-            code = process.wait()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    with watched(process.pid) as most:
+        code = process.wait()
     if code:
         raise SystemExit(f"plantain {' '.join(arguments)} ended with {code}")
     return Cost(time.perf_counter() - started, _processor_seconds() - before, most[0])

@@ -21,7 +21,7 @@ from plantain.probe.authoring.listing import without_probe
 from plantain.probe.authoring.new import new_probe
 from plantain.probe.authoring.rows import Columns
 from plantain.probe.authoring.shelf import take
-from plantain.probe.authoring.shelf_lines import Whereabouts, ProbeLine, probe_lines
+from plantain.probe.authoring.shelf_lines import ProbeLine, Whereabouts, probe_lines
 from plantain.probe.tokens import Encode
 from plantain.report.columns import WIDTH
 from plantain.stages.pipelines import add_pipeline, piped, remove_pipeline
