@@ -33,6 +33,7 @@ COMMANDS = {
     "model": "Show the geometry of a model, or fetch its weights.",
     "published": "Check the figures of the published cards.",
     "cache": "Show and prune the store of shards and embeddings.",
+    "card": "Write a result as a model card.",
     "export": "Write a result as an archive.",
     "version": "Print the version.",
 }
