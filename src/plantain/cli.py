@@ -31,7 +31,7 @@ COMMANDS = {
     "prompts": "Check, show and compare probes.",
     "probe": "List probes, add one from the shelf, begin your own, or take one out.",
     "model": "Show the geometry of a model, or fetch its weights.",
-    "published": "Check the figures of the published cards.",
+    "published": "Check the figures of the published cards, and set them beside ours.",
     "cache": "Show and prune the store of shards and embeddings.",
     "card": "Write a result as a model card.",
     "export": "Write a result as an archive.",
