@@ -85,6 +85,10 @@ def test_a_workspace_can_be_made_and_looked_at(installed, tmp_path):
     installed("-m", "plantain.cli", "init", "mine", cwd=tmp_path)
     said = installed("-m", "plantain.cli", "run", "--dry-run", cwd=tmp_path / "mine" / "prompts")
     assert "colours" in said
+    listed = installed("-m", "plantain.cli", "probe", "list", cwd=tmp_path / "mine")
+    assert all(name in listed for name in ("colours", "otherview", "dense"))
+    installed("-m", "plantain.cli", "probe", "add", "otherview", cwd=tmp_path / "mine" / "prompts")
+    assert (tmp_path / "mine/prompts/otherview.yaml").read_bytes() == (ROOT / "prompts/otherview.yaml").read_bytes()
     assert installed("-m", "dvc", "status", "--json", cwd=tmp_path / "mine").startswith("{")
 
 

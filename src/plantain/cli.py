@@ -18,7 +18,7 @@ from plantain.base.secrets import redacted
 
 COMMANDS = {
     "init": "Make a folder a workspace, ready to run.",
-    "run": "Run the pipeline, or the stages of some probes and models.",
+    "run": "Run the pipeline, the stages of some probes and models, or the whole shelf.",
     "show": "Print verdict, headline numbers and a profile over blocks.",
     "headline": "Print the headline numbers of every cell and where to look.",
     "compare": "Write a page with results side by side.",
@@ -29,10 +29,11 @@ COMMANDS = {
     "doctor": "What is wrong with this checkout, and the fix of each.",
     "selftest": "Compare nominal with observed error rates on simulated data.",
     "prompts": "Check, show and compare probes.",
-    "probe": "Begin a probe of your own, or take one out.",
+    "probe": "List probes, add one from the shelf, begin your own, or take one out.",
     "model": "Show the geometry of a model, or fetch its weights.",
-    "published": "Check the figures of the published cards.",
+    "published": "Check the figures of the published cards, and set them beside ours.",
     "cache": "Show and prune the store of shards and embeddings.",
+    "card": "Write a result as a model card.",
     "export": "Write a result as an archive.",
     "version": "Print the version.",
 }

@@ -1,11 +1,15 @@
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import typer
+from helpers.report_fixture import CARD, Cell, write_cell
 
 from plantain.base import places
 from plantain.base.errors import InputError
+from plantain.base.files import readable_json
 from plantain.commands.published import Answer, agrees, check, findings
 from plantain.report.published import Published, read_cards, read_published
 
@@ -33,6 +37,11 @@ def test_the_shipped_cards():
     assert other["heads_over_t3_fraction"] is other["observed_over_null_p99_t5"] is Answer.agrees
     assert [figure for figure, answer in other.items() if answer is Answer.disagrees] == ["prompts"]
     assert Answer.disagrees not in dense.values()
+    assert [figure for figure, answer in found["ghost-plantain"].items() if answer is Answer.disagrees] == [
+        "heads_over_t5_fraction"
+    ], "2,537 of 16,320 are 15.5%, and the card prints 15.6%"
+    for name in ("counterfact-plantain", "moral-plantain", "measure-plantain", "after-plantain"):
+        assert Answer.disagrees not in found[name].values()
     assert dense["observed_over_null_p99_t3"] is Answer.unchecked
     assert other["null_mean_t3"] is other["max_abs_t"] is Answer.unchecked
 
@@ -111,9 +120,34 @@ def test_the_command_prints_and_exits_with_one(capsys):
     with pytest.raises(typer.Exit) as ended:
         check()
     assert ended.value.exit_code == 1
-    assert "24 agree, 1 disagree, 5 cannot be checked" in capsys.readouterr().out
+    assert re.search(r"^\d+ figures: \d+ agree, 2 disagree, \d+ cannot be checked", capsys.readouterr().out, re.M)
     check(["dense"], as_json=True)
-    assert {row["card"] for row in json.loads(capsys.readouterr().out)} == {"dense-plantain"}
+    assert {row["card"] for row in json.loads(capsys.readouterr().out)["figures"]} == {"dense-plantain"}
+
+
+def test_the_cards_stand_beside_the_results_of_the_last_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_cell(tmp_path, Cell(controls=()))
+    write_cell(tmp_path, Cell(model="tiny-untrained", of="tiny", seed=1, controls=()))
+    cells = [{"probe": "otherview", "model": model} for model in ("tiny", "tiny-untrained", "not-here")]
+    (tmp_path / places.PUBLISHED).mkdir(parents=True)
+    places.CELLS.write_bytes(readable_json({"cells": cells}))
+    (tmp_path / places.PUBLISHED / "otherview.yaml").write_text(CARD)
+    shutil.copy(ROOT / "prompts" / "otherview.yaml", tmp_path / "prompts" / "otherview.yaml")
+    (tmp_path / places.PUBLISHED / "dense.yaml").write_text(CARD.replace("otherview", "dense"))
+    check()
+    said = capsys.readouterr().out
+    models = ("tiny", "tiny-untrained")
+    summaries = [json.loads(places.summary(model, "otherview").read_bytes()) for model in models]
+    metrics = [one["contrasts"]["published"]["card"]["metrics"] for one in summaries]
+    counts = [f"{one['heads_over_t3']} ({one['heads_over_t3_fraction']:.0%})" for one in metrics]
+    row = next(line for line in said.splitlines() if "12,091 (74%)" in line)
+    assert re.split(r" {2,}", row.strip())[1:] == ["12,091 (74%)", *counts]
+    assert "No result here repeats the protocol of dense-plantain" in said
+    check(["otherview"], as_json=True)
+    (beside,) = json.loads(capsys.readouterr().out)["beside"]
+    assert (beside["card"], beside["rows"][0]["metric"]) == ("otherview-plantain", "heads_over_t3")
+    assert beside["rows"][0]["models"] == dict(zip(models, counts, strict=True))
 
 
 def test_a_ratio_of_nothing_and_an_effect_without_pairs_are_no_disagreement():
@@ -131,7 +165,7 @@ def test_a_probe_without_a_card_is_no_success():
     with pytest.raises(InputError, match="'dens'") as caught:
         check(["dens"])
     assert caught.value.exit_code == 2
-    assert caught.value.fix == "use one of: dense, otherview."
+    assert caught.value.fix.startswith("use one of: after, ")
 
 
 DENSE = (ROOT / "reports/published/dense.yaml").read_text()

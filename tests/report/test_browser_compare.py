@@ -4,8 +4,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers.browser import WELL_FORMED, Visit
-from helpers.report_fixture import Cell, write_cell
+from helpers.report_fixture import Cell, write_cell, write_verdict
 
+from plantain.report.compare.effects import effect_at
 from plantain.report.compare.write import write_compare
 from plantain.report.page.write import write_page
 from plantain.report.result import load_result
@@ -66,8 +67,13 @@ def test_a_page_that_knows_the_count_asks_for_no_file(opened, root, tmp_path):
     visit.page.close()
 
 
-def test_every_cell_of_the_first_table_leads_to_a_page(visit, root):
-    assert visit.page.evaluate("document.querySelector('table').className") == "verdicts"
+def test_every_cell_of_the_first_tables_leads_to_a_page(visit, root):
+    names = visit.page.evaluate("[...document.querySelectorAll('table')].slice(0, 2).map((table) => table.className)")
+    assert names == ["grid", "verdicts"]
+    grid = visit.page.eval_on_selector_all("table.grid td", LINKS)
+    assert [path for paths in grid for path in paths] == [
+        f"{cell.model}/{cell.probe}/index.html#ladder" for cell in CELLS
+    ]  # fmt: skip
     cells = visit.page.locator("table.verdicts tbody > tr > *")
     links = visit.page.eval_on_selector_all("table.verdicts tbody > tr > *", LINKS)
     assert len(links) == cells.count() == 4 * 8
@@ -154,6 +160,49 @@ def test_the_filter_hides_what_is_about_no_result_that_was_asked_for(opened, roo
     page.wait_for_selector("html[data-ready='true']")
     assert shown(page)[0] == ["dense@tiny-untrained"]
     page.close()
+
+
+def test_the_rows_are_sorted_by_any_column_and_the_address_remembers(opened, root):
+    write_verdict(root, "otherview", "tiny", rung=3)
+    write_verdict(root, "dense", "tiny", rung=6)
+    page = None
+    try:
+        path = root / "reports" / "sorted.html"
+        write_compare([load_result(root, cell.probe, cell.model) for cell in CELLS], path)
+        page = Visit(opened, path).page
+        in_order = shown(page)[0]
+        assert in_order == [f"{cell.probe}@{cell.model}" for cell in CELLS]
+        page.click("[data-sort=rung] button")
+        first = shown(page)[0]
+        assert first[:2] == ["dense@tiny", "otherview@tiny"], "the untrained ones have no verdict, and go last"
+        assert page.get_attribute("[data-sort=rung]", "aria-sort") == "descending"
+        page.click("[data-sort=rung] button")
+        assert shown(page)[0][:2] == ["otherview@tiny", "dense@tiny"]
+        assert shown(page)[0][2:] == first[2:]
+        page.focus("[data-sort=probe] button")
+        page.keyboard.press("Enter")
+        assert [address.split("@")[0] for address in shown(page)[0]] == ["dense", "dense", "otherview", "otherview"]
+        assert page.get_attribute("[data-sort=rung]", "aria-sort") is None
+        page.select_option("#filter-sort", "-effect")
+        effects = [effect_at(load_result(root, *name.split("@")), 25).value for name in shown(page)[0]]
+        assert effects == sorted(effects, reverse=True)
+        page.select_option("#filter-probe", "dense")
+        address = page.evaluate("location.href")
+        kept = shown(page)[0]
+        page.goto("about:blank")
+        page.goto(address)
+        page.wait_for_selector("html[data-ready='true']")
+        assert (shown(page)[0], page.input_value("#filter-sort")) == (kept, "-effect")
+        assert page.locator("table.grid tbody tr:visible").count() == 1
+        page.select_option("#filter-probe", "")
+        page.select_option("#filter-sort", "")
+        assert shown(page)[0] == in_order
+    finally:
+        for model in ("tiny",):
+            for probe in ("otherview", "dense"):
+                (root / "data" / "verdicts" / model / f"{probe}.json").unlink()
+        if page is not None:
+            page.close()
 
 
 def test_without_script_everything_is_shown_and_no_filter_that_does_nothing(opened, root):

@@ -10,9 +10,11 @@ from helpers.report_fixture import CARD, KLEIN, Cell, write_cell, write_verdict
 from plantain.base import places
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
+from plantain.report.compare.effects import effect_at
 from plantain.report.compare.maps import SHIFT_OF, maps_of, scales
 from plantain.report.compare.plots import write_plots
-from plantain.report.compare.write import write_compare
+from plantain.report.compare.table import write_table
+from plantain.report.compare.write import claims_beside, write_compare
 from plantain.report.page.write import write_page
 from plantain.report.published import abreast
 from plantain.report.result import load_result
@@ -211,13 +213,21 @@ def cells_of(html, address):
     return {name: " ".join(re.sub(r"<[^>]+>", " ", text).split()) for name, text in parts}
 
 
+def effect_said(result):
+    """The median effect of all pairs over heads that differ at all, with the interval as the table has it."""
+    found = effect_at(result, 30)
+    assert found.value == pytest.approx(result.main.table.filter("alive")["mean_difference"].abs().median(), rel=1e-5)
+    return f"{found.value:.3g} [{found.low:.3g} to {found.high:.3g}]"
+
+
 def test_the_page_opens_with_what_every_result_may_claim(tmp_path):
     root = write_cell(tmp_path, Cell(controls=()))
     write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1, controls=()))
     controls = [CONTROL | {"outcome": "differs"},
                 CONTROL | {"contrast": "sketch", "decides": "picture", "outcome": "fails"}]  # fmt: skip
-    write_verdict(root, rung=6, controls=controls)
-    write_verdict(root, model="tiny-untrained", rung=1)
+    holm = {"probes": 14, "p": 0.01, "p_holm": 0.09, "survives": False, "rung": 3}
+    write_verdict(root, rung=6, controls=controls, holm=holm)
+    write_verdict(root, model="tiny-untrained", rung=1, holm=holm)
     results = [get(root), get(root, model="tiny-untrained")]
     bounded = results[0].main.summary.model_copy(
         update={"metrics": results[0].main.summary.metrics | {"selective_heads_lower_bound": 63.0}}
@@ -225,19 +235,21 @@ def test_the_page_opens_with_what_every_result_may_claim(tmp_path):
     results[0].__dict__["main"] = dataclasses.replace(results[0].main, summary=bounded)
     write_compare(results, root / "reports" / "index.html")
     html = (root / "reports" / "index.html").read_text(encoding="utf-8")
-    assert html.index("<table") == html.index('<table class="verdicts"')
+    first = html.index("<table")
+    assert first == html.index('<table class="verdicts"'), "one probe: no table of probes and models"
     assert html.index('id="verdicts"') < html.index('id="overview"') < html.index('id="metrics-title"')
     assert cells_of(html, "otherview@tiny") == {
         "probe": "otherview Perspective-taking versus mention", "model": "tiny",
         "rung reached": "rung 6 every seed and reference", "heads beyond rewording (95%)": "at least 63",
-        "by direction": wording.DASH,
-        "&delta;, SD between wordings": "15.30",
+        "median effect at 30 pairs (95%)": effect_said(results[0]),
         "deciding controls": "decoy: words alone excluded sketch: same picture in other words: fails",
-        "untrained twin": "rung 1 (tiny-untrained)",
+        "Holm over probes": "rung 3 survives: p = 0.09 over 14 probes",
+        "untrained twin": f"rung 1, effect {effect_said(results[1])} (tiny-untrained)",
     }  # fmt: skip
     untrained = cells_of(html, "otherview@tiny-untrained")
     assert (untrained["model"], untrained["untrained twin"]) == ("tiny-untrained untrained", "is untrained tiny")
     assert (untrained["heads beyond rewording (95%)"], untrained["deciding controls"]) == (wording.DASH, "none")
+    assert untrained["Holm over probes"].startswith("nothing claimed")
     row = html.split('<tr data-result="otherview@tiny"')[1].split("</tr>")[0]
     for cell in row.split("</td>")[:-1]:
         assert 'href="tiny/otherview/index.html' in cell or 'href="tiny-untrained/otherview/index.html' in cell
@@ -263,11 +275,12 @@ def test_files_beside_the_index_are_linked_and_those_of_a_page_elsewhere_are_not
     page.parent.mkdir(exist_ok=True)
     write_compare(results, page)
     write_plots(results, root / places.PLOTS)
+    write_table(claims_beside(results, page), results, root / places.TABLE_CSV, root / places.TABLE_JSON)
     (root / places.VERDICTS).write_text("{}")
     for result in results:
         write_page(result, root / places.page(result.model, result.probe))
     hrefs = re.findall(r'<a [^>]*href="([^"#][^"#]*)', page.read_text(encoding="utf-8"))
-    assert {"verdicts.json", "plots/heatmap.csv", "tiny/dense/index.html"} <= set(hrefs)
+    assert {"verdicts.json", "index.csv", "index.json", "plots/heatmap.csv", "tiny/dense/index.html"} <= set(hrefs)
     assert all((page.parent / href).is_file() for href in hrefs)
     write_compare(results, tmp_path / "compare.html")
     assert not re.search(r'<a [^>]*href="[^"#]', (tmp_path / "compare.html").read_text(encoding="utf-8"))
@@ -279,3 +292,27 @@ def test_a_result_whose_wordings_were_not_compared_has_no_map_over_them(tmp_path
     html = (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert 'data-map="otherview@tiny"' not in html
     assert "no map over wordings" in html
+
+
+def test_probes_and_models_stand_in_one_table_of_rungs(tmp_path):
+    root = write_cell(tmp_path, Cell(controls=()))
+    write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1, controls=()))
+    write_cell(root, Cell(probe="dense", items=25, seed=2, controls=()))
+    fails = {"probes": 2, "p": 0.04, "p_holm": 0.08, "survives": False, "rung": 0}
+    write_verdict(root, rung=6)
+    write_verdict(root, model="tiny-untrained", rung=1, holm=fails)
+    write_verdict(root, probe="dense", rung=4, holm=fails)
+    results = [get(root), get(root, model="tiny-untrained"), get(root, "dense")]
+    write_compare(results, root / "reports" / "index.html")
+    html = (root / "reports" / "index.html").read_text(encoding="utf-8")
+    assert html.index('class="grid"') < html.index('<table class="verdicts"')
+    table = html.split('<table class="grid">')[1].split("</table>")[0]
+    cells = [re.split(r"</t[hd]>", row.split(">", 1)[1])[:-1] for row in table.split("<tr")[1:]]
+    rows = [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row] for row in cells]
+    assert [row[-3:] for row in rows[1:]] == [
+        ["otherview", "rung 6", "rung 1"],
+        ["dense", "rung 4 Holm: does not survive", "not run"],
+    ]
+    assert set(re.findall(r'href="([^"#]+)', table)) == {
+        f"{one.model}/{one.probe}/index.html" for one in results
+    }  # fmt: skip

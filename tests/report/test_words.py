@@ -10,9 +10,10 @@ from rich.console import Console
 
 from plantain.base.params import Method, Source
 from plantain.report import words as wording
+from plantain.report.markdown import run_card
 from plantain.report.metric_rows import metric_rows
 from plantain.report.result import load_result
-from plantain.report.text import headlines, run_card, show
+from plantain.report.text import headlines, show
 
 CLAIMS = re.compile(r"\b(axis|operation|representation|understands|encodes)\b", re.IGNORECASE)
 

@@ -29,6 +29,9 @@ CELLS: Final = REPORTS / "cells.json"
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
 INDEX: Final = REPORTS / "index.html"
+TABLE_CSV: Final = INDEX.with_suffix(".csv")
+TABLE_JSON: Final = INDEX.with_suffix(".json")
+"""The table of the index page, for programs."""
 ASKED: Final = REPORTS / "asked.js"
 """How often each model was asked, for the index page. It follows from history: neither git nor DVC holds it."""
 PLOTS: Final = REPORTS / "plots"
@@ -39,7 +42,9 @@ STUDY: Final = REPORTS / "study"
 MARKER: Final = Path("mlflow", "published.json")
 VERDICT_FOLDER: Final = Path("data", "verdicts")
 
-RESERVED: Final = frozenset(path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, ASKED, PLOTS, PUBLISHED, STUDY))
+RESERVED: Final = frozenset(
+    path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, TABLE_CSV, TABLE_JSON, ASKED, PLOTS, PUBLISHED, STUDY)
+)
 """Names under ``reports/`` that no model may have."""
 
 

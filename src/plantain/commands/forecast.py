@@ -13,6 +13,7 @@ from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
 from plantain.capture.plan import Plan, plan
+from plantain.probe.authoring.shelf import source_of
 from plantain.probe.expand import expand
 from plantain.probe.halves import CausalDesign, causal_design
 from plantain.probe.records import Contrasts, Expansion, Record, ReferenceRecord
@@ -194,7 +195,7 @@ def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
 
 
 def _expanded(probe: str) -> Expansion:
-    return expand(read_probe(places.probe_file(probe)), Path())
+    return expand(read_probe(source_of(probe)), Path())
 
 
 def declared_lock(params: Params, model: str) -> ModelLock:

@@ -1,4 +1,4 @@
-"""``plantain published``: do the figures of the public model cards agree with one another?
+"""``plantain published``: do the figures of the public model cards agree with one another, and what are ours?
 
 A figure is read as it is printed: 0.74 stands for anything that rounds to 0.74, so that a derived number agrees if it
 does so too.
@@ -7,15 +7,17 @@ does so too.
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from plantain.base import places
 from plantain.base.errors import CheckFailed, InputError
@@ -23,14 +25,20 @@ from plantain.commands.opening import group
 from plantain.probe.authoring.check import design
 from plantain.probe.authoring.diff import load_expansion, probe_path
 from plantain.probe.records import ExpandedContrast, Expansion
-from plantain.report.columns import wrapped
-from plantain.report.published import Published, read_cards
+from plantain.records.cells import read_cells
+from plantain.report import words as wording
+from plantain.report.columns import WIDTH, wrapped
+from plantain.report.published import Abreast, Published, abreast, read_cards
+from plantain.report.result import Result, load_result
 
 app = group("Look at the figures of the published cards.")
 
 JOINT_UNITS, SINGLE_UNITS = 192, 768
 """16-channel groups of an attention output projection in a joint and in a single block of FLUX.2 Klein 4B."""
 JOINT_BLOCKS, SINGLE_BLOCKS = 5, 20
+UNITS = JOINT_BLOCKS * JOINT_UNITS + SINGLE_BLOCKS * SINGLE_UNITS
+PROBED = "FLUX.2 Klein 4B"
+"""The model of which they are."""
 
 
 class Answer(StrEnum):
@@ -57,14 +65,56 @@ def check(
     probes: Annotated[list[str] | None, typer.Argument(help="Cards of these probes; all where none is named.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Re-derive every percentage and ratio of the published cards; exit 1 if one disagrees with the others."""
-    found = [finding for card in _chosen(probes or []) for finding in findings(card)]
+    """Re-derive every percentage and ratio of the published cards, and set them beside the results of the last run.
+
+    Exit 1 if a figure disagrees with the card's others. That a card's figure is not ours is no disagreement.
+    """
+    cards = _chosen(probes or [])
+    found = [finding for card in cards for finding in findings(card)]
+    ours = abreast([result for result in _results() if result.probe in {card.probe for card in cards}])
     if as_json:
-        print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+        told = {"figures": [asdict(finding) for finding in found], "beside": [_told(one) for one in ours]}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print("\n".join(_lines(found)))
+        _print_beside(cards, ours)
     if any(finding.answer is Answer.disagrees for finding in found):
         raise typer.Exit(CheckFailed.exit_code)
+
+
+def _results() -> list[Result]:
+    """The results of the last run, as far as they are in the workspace."""
+    cells = read_cells(places.CELLS).names if places.CELLS.exists() else []
+    here = [(probe, model) for probe, model in cells if places.summary(model, probe).exists()]
+    return [load_result(Path(), probe, model) for probe, model in here]
+
+
+def _told(one: Abreast) -> dict[str, Any]:
+    models = [result.model for result in one.models]
+    rows = [{"metric": row.name, "card": row.card, "models": dict(zip(models, row.models, strict=True))}
+            for row in one.rows]  # fmt: skip
+    return {"card": one.card.card, "probe": one.probe, "rows": rows}
+
+
+def _print_beside(cards: Sequence[Published], ours: Sequence[Abreast]) -> None:
+    """A table a card, and which cards have none."""
+    console = Console(highlight=False, width=WIDTH)
+    for one in ours:
+        models = [
+            f"{result.model}, untrained" if wording.is_untrained(result.lock) else result.model for result in one.models
+        ]
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column(f"{one.card.card} beside ours")
+        for name in ("card", *models):
+            table.add_column(name, justify="right", overflow="fold")
+        for row in one.rows:
+            table.add_row(row.label, row.card, *row.models)
+        print()
+        console.print(table)
+    missing = [card.card for card in cards if card.card not in {one.card.card for one in ours}]
+    if missing:
+        said = f"No result here repeats the protocol of {', '.join(missing)}: run the probe, or `dvc pull`."
+        print("\n" + "\n".join(wrapped(said)))
 
 
 def _chosen(probes: list[str]) -> list[Published]:
@@ -100,12 +150,15 @@ def agrees(printed: str, derived: float) -> bool:
 
 
 def _fractions(card: Published) -> Iterator[Finding]:
-    """A share is its count over all units."""
-    units = card.number("units")
+    """A share is its count over all units: those that the card prints, else those of the model that it is of."""
+    units = card.number("units") or (UNITS if card.model == PROBED else None)
     for name, printed in card.printed.items():
         count = card.number(name.removesuffix("_fraction"))
         if name.endswith("_fraction") and count is not None and units:
             yield _against(card, name, printed, count / units, f"{count:.0f} / {units:.0f}")
+        elif name.endswith("_fraction"):
+            missing = "the count" if count is None else "the number of units"
+            yield Finding(card.card, name, printed, f"{missing} is not given", Answer.unchecked)
 
 
 def _ratios(card: Published) -> Iterator[Finding]:
@@ -172,10 +225,9 @@ def _reliability(card: Published) -> Iterator[Finding]:
 
 def _blocks(card: Published) -> Iterator[Finding]:
     """What a table of blocks says about itself and about the whole."""
-    units = JOINT_BLOCKS * JOINT_UNITS + SINGLE_BLOCKS * SINGLE_UNITS
     if "units" in card.printed:
         derived = f"{JOINT_BLOCKS} x {JOINT_UNITS} + {SINGLE_BLOCKS} x {SINGLE_UNITS} groups of 16 channels"
-        yield _against(card, "units", card.printed["units"], units, derived)
+        yield _against(card, "units", card.printed["units"], UNITS, derived)
     for row in card.blocks:
         yield from _block(card, row)
 

@@ -1,5 +1,6 @@
 """``plantain run``: a thin call of ``dvc repro`` for some probes and models, ending with ``publish``."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
+from plantain.probe.authoring.shelf import shelved, source_of, take
 from plantain.records import journal
 from plantain.stages.pipelines import follow
 from plantain.stages.rooms import section_version
@@ -29,17 +31,25 @@ Models = Annotated[list[str] | None, typer.Option("--model", help="Only this mod
 Study = Annotated[
     bool, typer.Option("--study", help="Then untrained draws, further seeds, images, noise levels: minutes to hours.")
 ]
+Suite = Annotated[bool, typer.Option("--suite", help="Every probe of the shelf, added to the workspace where missing.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
 Device = Annotated[str | None, typer.Option("--device", help="With --dry-run: as on cpu or cuda, be it here or not.")]
 
 
 def run(
-    probes: Probes = None, model: Models = None, study: Study = False, dry_run: DryRun = False, device: Device = None
+    probes: Probes = None,
+    model: Models = None,
+    study: Study = False,
+    suite: Suite = False,
+    dry_run: DryRun = False,
+    device: Device = None,
 ) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
+    if suite and probes:
+        raise InputError("--suite names every probe of the shelf.", fix="leave out the names, or --suite.")
     _look_at_files()
     params = read_params()
-    cells = _chosen(params, probes, model, planned=dry_run)
+    cells = _chosen(params, shelved() if suite else probes, model, planned=dry_run, suite=suite)
     _refuse_other_versions()
     _refuse_infeasible(params, cells)
     if dry_run:
@@ -52,9 +62,21 @@ def run(
         raise InputError("--device is for a forecast, and goes with --dry-run alone.", fix=fix)
     refuse_unwritable(cells)
     with _alone():
+        params = _with_suite(params) if suite else params
         print(_announced(cells), flush=True)
-        code = _reproduce(params, cells, everything=not probes and not model, study=study)
+        everything = set(cells) >= {*itertools.product(params.run.probes, params.run.models)}
+        code = _reproduce(params, cells, everything=everything, study=study)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
+
+
+def _with_suite(params: Params) -> Params:
+    """The settings with every probe of the shelf in the run, those that were missing copied into the workspace."""
+    missing = [name for name in shelved() if name not in params.run.probes]
+    if not missing:
+        return params
+    take(missing, Path())
+    print(f"plantain: taken from the shelf into {places.PROMPTS}/ and run.probes: {', '.join(missing)}.")
+    return read_params()
 
 
 def _announced(cells: list[tuple[str, str]]) -> str:
@@ -184,19 +206,22 @@ def _refuse_infeasible(params: Params, cells: list[tuple[str, str]]) -> None:
     if always_feasible(params):
         return
     for probe in dict.fromkeys(probe for probe, _ in cells):
-        for error in infeasible(expand(read_probe(places.probe_file(probe)), Path()), params):
+        for error in infeasible(expand(read_probe(source_of(probe)), Path()), params):
             raise error
 
 
 def _chosen(
-    params: Params, probes: list[str] | None, models: list[str] | None, *, planned: bool = False
+    params: Params, probes: list[str] | None, models: list[str] | None, *, planned: bool = False, suite: bool = False
 ) -> list[tuple[str, str]]:
-    """The cells that were asked for; what is only planned may be any declared model."""
+    """The cells that were asked for; what is only planned may be any declared model and any probe of the shelf."""
     ready = [*params.models] if planned else params.run.models
-    for key, wanted, known in (("probes", probes, params.run.probes), ("models", models, ready)):
+    asked = [*params.run.probes, *(shelved() if planned or suite else ())]
+    for key, wanted, known in (("probes", probes, asked), ("models", models, ready)):
         for name in wanted or []:
             if name not in known:
-                fix = f"add it to run.{key}, or use one of: {', '.join(known)}."
+                fix = f"add it to run.{key}, or use one of: {', '.join(dict.fromkeys(known))}."
+                if key == "probes" and name in shelved():
+                    fix = f"take it from the shelf: `plantain probe add {name}`."
                 raise InputError(f"'{name}' is not in run.{key}.", file="params.yaml", fix=fix)
     return [(probe, model) for probe in probes or params.run.probes for model in models or params.run.models]
 

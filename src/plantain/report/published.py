@@ -59,6 +59,7 @@ class Published:
 class BesideRow:
     """One metric: the card's number and that of every model."""
 
+    name: str
     label: str
     card: str
     models: list[str]
@@ -245,7 +246,7 @@ def _shared(card: Published, analyses: Sequence[Analysis]) -> list[str]:
 
 def _row(card: Published, name: str, analyses: Sequence[Analysis]) -> BesideRow:
     labels = [next((row.label for row in metric_rows(one) if row.name == name), "") for one in analyses]
-    return BesideRow(next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
+    return BesideRow(name, next(filter(None, labels)), _said(card, name), [_here(card, name, one) for one in analyses])
 
 
 def _said(card: Published, name: str) -> str:

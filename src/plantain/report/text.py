@@ -1,4 +1,4 @@
-"""A result as text: in the terminal, in the lines that a run ends with, and as the run card in Markdown for MLflow."""
+"""A result as text: in the terminal, and in the lines that a run ends with."""
 
 from collections.abc import Iterator, Sequence
 
@@ -178,78 +178,3 @@ def _sentences(analysis: Analysis, result: Result) -> Iterator[str]:
         yield beyond
     if analysis.label == result.main.label:
         yield from lines(result)
-
-
-_MARKUP = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]#|!~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "})
-
-
-def run_card(result: Result) -> str:
-    """Verdict, headline numbers, controls, what is not shown, and what it rests on."""
-    return "\n".join(_lines(result)) + "\n"
-
-
-def _lines(result: Result) -> Iterator[str]:
-    yield from (f"# {_plain(result.title)}", "", f"`{result.address}`", "")
-    yield from (f"**{_plain(wording.verdict_sentence(result))}**", "")
-    note = wording.weights_note(result.lock)
-    if note:
-        yield from (f"> {_plain(note)}", "")
-    said = f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL} {wording.beyond_wording(result.main)}"
-    yield from (_plain(said.strip()), "")
-    yield from _measure_rows(result)
-    yield from _table(result.main)
-    if result.card and result.card.label != result.main.label:
-        yield from _table(result.card)
-    yield from _control_rows(result)
-    yield from ("## What this does not show", "")
-    yield from (f"- {text}" for text in wording.not_shown(result))
-    yield from ("", "## What it rests on", "")
-    yield from (f"- {name}: `{value}`" for name, value in result.digests.items())
-
-
-def _table(analysis: Analysis) -> Iterator[str]:
-    said = f"{wording.contrast_phrase(analysis)}, {wording.measure_phrase(analysis)}."
-    yield from (f"## {analysis.label}", "", _plain(said), "")
-    yield from ("| metric | value | note |", "|---|---:|---|")
-    for row in metric_rows(analysis):
-        yield f"| {_plain(row.label)} | {row.value} | {_plain(row.note)} |"
-    yield ""
-
-
-def _measure_rows(result: Result) -> Iterator[str]:
-    if alone(result):
-        yield from (_plain(alone(result)), "")
-    shown = by_measure(result)
-    if len(shown) < 2:
-        return
-    yield from (
-        "| over wordings, by | heads beyond rewording | p | δ | nats a head | rung | |",
-        "|---|---:|---:|---:|---:|---|---|",
-    )
-    for one in shown:
-        yield f"| {one.name} | {one.heads} | {one.p} | {one.delta} | {one.information} | {one.rung} | {one.role} |"
-    yield ""
-
-
-def _control_rows(result: Result) -> Iterator[str]:
-    controls = result.controls
-    if not controls:
-        yield from ("No control contrast was measured: nothing here tells this difference from any other.", "")
-        return
-    yield from (
-        "## Controls",
-        "",
-        "| contrast | over \\|t\\| 3 | share | beyond rewording | rung |",
-        "|---|---:|---:|---:|---:|",
-    )
-    for analysis in (result.main, *controls):
-        m = analysis.metrics
-        share, bound = wording.percent(m.get("heads_over_t3_fraction")), m.get("selective_heads_lower_bound")
-        rung = wording.rung_phrase(result.climb(analysis.contrast))
-        over = wording.number(m.get("heads_over_t3"))
-        yield f"| {_plain(analysis.contrast)} | {over} | {share} | {wording.bound_phrase(bound)} | {rung} |"
-    yield ""
-
-
-def _plain(text: str) -> str:
-    return text.translate(_MARKUP)

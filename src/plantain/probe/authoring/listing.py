@@ -19,9 +19,9 @@ _Representer.add_representer(
 )
 
 
-def with_probe(params: Path, name: str) -> bytes:
-    """``params.yaml`` with ``name`` added."""
-    return _changed(params, lambda probes: probes.append(name))
+def with_probes(params: Path, *names: str) -> bytes:
+    """``params.yaml`` with ``names`` added."""
+    return _changed(params, lambda probes: probes.extend(names))
 
 
 def without_probe(params: Path, name: str) -> bytes:

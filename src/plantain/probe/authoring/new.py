@@ -13,7 +13,7 @@ from plantain.base import places
 from plantain.base.config import NAME, read_params
 from plantain.base.errors import InputError
 from plantain.base.files import write_atomic
-from plantain.probe.authoring.listing import with_probe
+from plantain.probe.authoring.listing import with_probes
 from plantain.probe.authoring.rows import Columns, items_of_column, pairs_of
 from plantain.probe.authoring.table import SourceTable, read_table
 from plantain.probe.expand import expand
@@ -44,7 +44,7 @@ def new_probe(
     table = read_table(source) if source else None
     content = _skeleton(name) if table is None else _probe_of(name, table, columns or Columns())
     _check_content(target, content, root)
-    changed = with_probe(params, name)
+    changed = with_probes(params, name)
     write_atomic(target, content)
     try:
         write_atomic(params, changed)

@@ -12,7 +12,7 @@ from plantain.base import places
 from plantain.base.files import write_atomic
 from plantain.report import words as wording
 from plantain.report.compare import contents as comparing
-from plantain.report.compare.contents import EqualN, Overlap, PromptDiff
+from plantain.report.compare.contents import Overlap, PromptDiff
 from plantain.report.compare.maps import (
     CHOICES,
     DIFFERENCE,
@@ -23,7 +23,8 @@ from plantain.report.compare.maps import (
     scales,
     wordings_compared,
 )
-from plantain.report.compare.verdicts import verdict_rows
+from plantain.report.compare.table import ClaimRow, claim_rows
+from plantain.report.compare.verdicts import SORTS, verdict_rows
 from plantain.report.figures.grid import in_depth
 from plantain.report.figures.style import (
     CONTROL,
@@ -59,6 +60,8 @@ class Pair:
 
 
 _FILES = (
+    (places.TABLE_CSV.name, "the table above as CSV: a row a result, a column a number"),
+    (places.TABLE_JSON.name, "the same as JSON, with what makes results hard to compare"),
     (places.VERDICTS.name, "the few numbers that a claim rests on, by probe and model"),
     (f"{places.PLOTS.name}/heatmap.csv", "t over items of every head"),
     (f"{places.PLOTS.name}/block_profile.csv", "a row a block"),
@@ -67,19 +70,32 @@ _FILES = (
 """What stands beside the index, and what it is."""
 
 
-def write_compare(results: Sequence[Result], path: Path, asked: str | None = None) -> None:
+def claims_beside(results: Sequence[Result], path: Path) -> list[ClaimRow]:
+    """The rows of the table of a page at ``path``."""
+    return claim_rows(results, _links(results, path))
+
+
+def write_compare(
+    results: Sequence[Result], path: Path, asked: str | None = None, claims: Sequence[ClaimRow] | None = None
+) -> None:
     """Render ``results`` into ``path``; needs no network to be read.
 
-    ``asked`` says how often the models were asked. Without it the page takes that from ``asked.js`` beside it: it
-    follows from git's history, so no page that DVC tracks may hold it.
+    ``claims`` are the rows of its table, where they are known already. ``asked`` says how often the models were asked.
+    Without it the page takes that from ``asked.js`` beside it: it follows from git's history, so no page that DVC
+    tracks may hold it.
     """
     maps = maps_of(results)
     pairs = [_pair(a, b, maps) for a, b in comparing.pairs(results)]
     probes = list(dict.fromkeys(result.probe for result in results))
     models = list(dict.fromkeys(result.model for result in results))
     links, shown = _links(results, path), scales(maps.values())
+    verdicts = verdict_rows(results, claims or claims_beside(results, path))
     text: str = template("compare.html.j2", ("units.js", "compare.js"), beside=asked is None).render(
-        verdicts=verdict_rows(results),
+        verdicts=verdicts,
+        by_address={row.claim.result: row for row in verdicts},
+        sorts=SORTS,
+        equal_pairs=min((row.claim.pairs for row in verdicts), default=0),
+        units=", ".join(dict.fromkeys(row.claim.effect_unit for row in verdicts)),
         results=results,
         cells=_cells(results),
         probes=probes,
@@ -89,7 +105,10 @@ def write_compare(results: Sequence[Result], path: Path, asked: str | None = Non
         unfair=comparing.unfair_within(results),
         untrained=[result.address for result in results if wording.is_untrained(result.lock)],
         subsets=comparing.SUBSETS,
-        table=_table(results),
+        table=[
+            (result, row.claim.over_t3_at_equal_n, _loudest(result))
+            for result, row in zip(results, verdicts, strict=True)
+        ],
         cards=abreast(_one_each(results)),
         links=links,
         files=_FILES if links and path.parent.name == places.REPORTS.name else (),
@@ -104,6 +123,7 @@ def write_compare(results: Sequence[Result], path: Path, asked: str | None = Non
             "models": models,
             "scales": shown,
             "links": links,
+            "order": {row.claim.result: row.order for row in verdicts},
             "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS},
         },
     )
@@ -159,11 +179,6 @@ def _depths(analysis: Analysis) -> tuple[np.ndarray, list[float]]:
     blocks = sorted(analysis.summary.blocks, key=lambda row: in_depth(row.block_kind, row.block))
     shown = [row for row in blocks if row.part == "attention"]
     return np.linspace(0, 1, len(shown)), [row.over_t3 / max(1, row.units) for row in shown]
-
-
-def _table(results: Sequence[Result]) -> list[tuple[Result, EqualN | None, Analysis | None]]:
-    fewest = min((int(result.main.metrics["pairs"]) for result in results), default=0)
-    return [(result, comparing.equal_n(result.main, fewest), _loudest(result)) for result in results]
 
 
 def _loudest(result: Result) -> Analysis | None:

@@ -78,10 +78,33 @@ function scales() {
   }
 }
 
-const FIELDS = { probe: byId("filter-probe"), model: byId("filter-model"), text: byId("filter-text") };
+const FIELDS = {
+  probe: byId("filter-probe"), model: byId("filter-model"), text: byId("filter-text"), sort: byId("filter-sort"),
+};
+const TABLE = byId("claims-table");
+const ROWS = [...TABLE.tBodies[0].rows];
+
+/* The rows of the first table by a column; a minus turns the order, what has no value comes last, ties as in the run. */
+function sortRows() {
+  const falling = FIELDS.sort.value.startsWith("-");
+  const key = FIELDS.sort.value.slice(falling ? 1 : 0);
+  const value = (row) => DATA.order[row.dataset.result][key] ?? null;
+  const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en") : a - b) * (falling ? -1 : 1);
+  const order = (a, b) => {
+    const [first, second] = [value(a), value(b)];
+    if (first === null || second === null) return (first === null) - (second === null);
+    return compare(first, second);
+  };
+  TABLE.tBodies[0].append(...(key ? [...ROWS].sort(order) : ROWS));
+  for (const head of TABLE.tHead.querySelectorAll("[data-sort]")) {
+    if (head.dataset.sort === key) head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  }
+}
 
 /* Hide every part of the page that is about no result that is like what was asked for. */
 function sift() {
+  sortRows();
   const { probe, model, text } = Object.fromEntries(Object.entries(FIELDS).map(([name, field]) => [name, field.value]));
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = [...document.querySelectorAll("tr[data-text]")];
@@ -99,14 +122,28 @@ function sift() {
 /* The filter as the address says it. */
 function follow() {
   const asked = chosenByAddress();
-  for (const [name, field] of Object.entries(FIELDS)) field.value = asked.get(name) ?? "";
+  for (const [name, field] of Object.entries(FIELDS)) {
+    field.value = asked.get(name) ?? "";
+    if (field.selectedIndex === -1) field.value = "";
+  }
   sift();
 }
 
-for (const field of Object.values(FIELDS)) {
-  field.addEventListener("input", () => {
-    sift();
-    remember(fragment(Object.fromEntries(Object.entries(FIELDS).map(([name, one]) => [name, one.value]))));
+function change() {
+  sift();
+  remember(fragment(Object.fromEntries(Object.entries(FIELDS).map(([name, one]) => [name, one.value]))));
+}
+
+for (const field of Object.values(FIELDS)) field.addEventListener("input", change);
+/* A heading sorts by its column, numbers from the largest; once more turns the order. */
+for (const head of TABLE.tHead.querySelectorAll("[data-sort]")) {
+  head.firstElementChild.addEventListener("click", () => {
+    const key = head.dataset.sort;
+    const text = ["probe", "model"].includes(key);
+    const first = text || key === "holm" ? key : `-${key}`;
+    const other = first.startsWith("-") ? key : `-${key}`;
+    FIELDS.sort.value = FIELDS.sort.value === first ? other : first;
+    change();
   });
 }
 byId("choice")?.addEventListener("change", (event) => compareBy(event.target.value));

@@ -32,6 +32,9 @@ COPIES: Final = {
 They have other names here, since git and DVC read files of such names wherever they lie.
 """
 
+ON_SHELF: Final = {"otherview.yaml": "prompts/otherview.yaml", "dense.yaml": "prompts/dense.yaml"}
+"""File of the shelf to the file of this repository that it is a copy of; the shelf's other probes are there alone."""
+
 _HEAD = """\
 # Public versions of the packages that can change numbers, by the stages that depend on them; `plantain` is the version
 # in which the code of these stages last changed. A stage refuses to run where another version is installed;

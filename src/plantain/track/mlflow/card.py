@@ -3,8 +3,8 @@
 from typing import Final
 
 from plantain.base.errors import InputError
+from plantain.report.markdown import run_card as result_card
 from plantain.report.result import load_result
-from plantain.report.text import run_card as result_card
 from plantain.track.results import Cell, Reader
 
 _LONGEST: Final = 8000
