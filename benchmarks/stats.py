@@ -1,10 +1,10 @@
 """The same paired differences through plantain and its peers, side by side, against the bare matrix product.
 
-    python benchmarks/stats.py               10,000 flips of 30 pairs x 16,320 units
+    python benchmarks/stats.py               10,000 flips of 30 pairs x 16,320 units, one thread each, then all cores
     python benchmarks/stats.py --exact       all flips: 25 pairs x 16,320 units, 30 pairs x 600 units
 
 Every measurement is a fresh process; rounds go through all contestants in turn, so that other load on the machine falls
-on all of them. Peers that keep every flip of every unit run fewer flips, and their times are scaled by the flips.
+on all of them. Every contestant runs all the flips, after a smaller run that loads and compiles what it needs.
 """
 
 import sys
@@ -31,20 +31,24 @@ class Contestant:
 
     name: str
     run: str
-    flips: int
+    precision: str
+    """Of the scores that are compared."""
     gives: str
 
 
 CONTESTANTS = (
-    Contestant("bare matrix product (float32)", "floor", FLIPS, "scores only, nothing counted"),
-    Contestant("plantain", "plantain", FLIPS, "p, step-down max-T, counts, q, effects"),
-    Contestant("plantain, NumPy route", "plantain_numpy", 2_000, "the same"),
-    Contestant("plantain, with bounds", "plantain_bounds", FLIPS, "the same, and simultaneous lower bounds"),
-    Contestant("MNE permutation_t_test", "mne", 2_000, "single-step max-T"),
-    Contestant("nilearn permuted_ols", "nilearn", 1_000, "single-step max-T"),
-    Contestant("SciPy permutation_test", "scipy", 500, "p a unit"),
-    Contestant("sanssouci calibration", "sanssouci", 200, "pivots of the linear family"),
+    Contestant("bare matrix product", "floor", "float32", "scores only, nothing counted"),
+    Contestant("plantain", "plantain", "integers of 2^-30", "p, step-down max-T, counts, q, effects"),
+    Contestant("plantain, NumPy route", "plantain_numpy", "integers of 2^-30", "the same"),
+    Contestant("plantain, bounds alone", "plantain_bounds", "integers of 2^-30", "simultaneous lower bounds"),
+    Contestant("plantain, every flip sorted", "plantain_sorted", "integers of 2^-30", "the same bounds"),
+    Contestant("MNE permutation_t_test", "mne", "float64", "single-step max-T"),
+    Contestant("nilearn permuted_ols", "nilearn", "float64", "single-step max-T"),
+    Contestant("SciPy permutation_test", "scipy", "float64", "p a unit"),
+    Contestant("sanssouci calibration", "sanssouci", "float64", "pivots of the linear family"),
 )
+WARM = 100
+"""Flips of the run before the one that is timed."""
 
 
 def data(pairs: int = PAIRS, units: int = UNITS):
@@ -86,10 +90,17 @@ def plantain_numpy(values, flips: int) -> Callable[[], object]:
 
 
 def plantain_bounds(values, flips: int) -> Callable[[], object]:
-    from plantain.stats import true_discoveries
+    from plantain.stats import item_calibration
 
-    first = plantain(values, flips)
-    return lambda: (first(), true_discoveries(values, unit_sets=[range(values.shape[1])], flips=flips))
+    item_calibration(values[:, :8_000], flips=10_000)
+    return lambda: item_calibration(values, flips=flips)
+
+
+def plantain_sorted(values, flips: int) -> Callable[[], object]:
+    from plantain.stats import bounds, item_calibration
+
+    bounds.repays_kernel = lambda *_: False
+    return lambda: item_calibration(values, flips=flips)
 
 
 def mne(values, flips: int) -> Callable[[], object]:
@@ -138,7 +149,10 @@ def measure(run: Callable[[], object]) -> dict[str, float]:
 
 
 def one(name: str, flips: int, pairs: int, units: int) -> None:
-    print(json.dumps(measure(globals()[name](data(pairs, units), flips))))
+    values = data(pairs, units)
+    if flips:
+        globals()[name](values, WARM)()
+    print(json.dumps(measure(globals()[name](values, flips))))
 
 
 def exact(values, flips: int) -> Callable[[], object]:
@@ -182,21 +196,21 @@ def ask(run: str, flips: int, threads: int, pairs: int = PAIRS, units: int = UNI
 
 
 def compare(threads: int, rounds: int) -> None:
-    """The table of contestants: best of the rounds, scaled to the same flips."""
+    """The table of contestants: best of the rounds."""
     found: dict[str, list[dict[str, float]]] = {entry.name: [] for entry in CONTESTANTS}
     for _ in range(rounds):
         for entry in CONTESTANTS:
-            found[entry.name].append(ask(entry.run, entry.flips, threads))
-    scale = {entry.name: FLIPS / entry.flips for entry in CONTESTANTS}
-    wall = {name: min(row["wall"] for row in rows) * scale[name] for name, rows in found.items()}
-    cpu = {name: min(row["cpu"] for row in rows) * scale[name] for name, rows in found.items()}
-    print("| | s | processor s | times plantain | times the floor | extra MiB (flips run) | gives |")
-    print("|---|---|---|---|---|---|---|")
+            found[entry.name].append(ask(entry.run, FLIPS, threads))
+    wall, cpu = ({name: min(row[key] for row in rows) for name, rows in found.items()} for key in ("wall", "cpu"))
+    ours, floor_cpu = cpu["plantain"], cpu[CONTESTANTS[0].name]
+    print(f"\nThreads: {threads}\n")
+    print("| | scores | wall s | processor s | times plantain | times the floor | extra MiB | gives |")
+    print("|---|---|---|---|---|---|---|---|")
     for entry in CONTESTANTS:
         memory = max(row["mib"] for row in found[entry.name])
-        ratios = f"{cpu[entry.name] / cpu['plantain']:.1f} | {cpu[entry.name] / cpu[CONTESTANTS[0].name]:.1f}"
+        ratios = f"{cpu[entry.name] / ours:.1f} | {cpu[entry.name] / floor_cpu:.2f}"
         times = f"{wall[entry.name]:.2f} | {cpu[entry.name]:.2f}"
-        print(f"| {entry.name} | {times} | {ratios} | {memory:.0f} ({entry.flips:,}) | {entry.gives} |")
+        print(f"| {entry.name} | {entry.precision} | {times} | {ratios} | {memory:.0f} | {entry.gives} |", flush=True)
 
 
 def enumerate_all(threads: int) -> None:
@@ -215,14 +229,17 @@ def main() -> None:
     parser.add_argument("--one", nargs=4, metavar=("NAME", "FLIPS", "PAIRS", "UNITS"), help="measure one, print JSON")
     parser.add_argument("--exact", action="store_true", help="enumerate all flips")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, help="that many alone, where not one and then all cores")
     options = parser.parse_args()
     if options.one:
         one(options.one[0], *(int(word) for word in options.one[1:]))
-    elif options.exact:
-        enumerate_all(options.threads)
-    else:
-        compare(options.threads, options.rounds)
+        return
+    cores = os.cpu_count() or 1
+    if options.exact:
+        enumerate_all(options.threads or cores)
+        return
+    for threads in [options.threads] if options.threads else sorted({1, cores}):
+        compare(threads, options.rounds)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plantain.base.errors import InputError
-from plantain.stats.flips.draw import STORED_FLIPS, draw_flips, spelled
+from plantain.stats.flips.draw import STORED_FLIPS, FlipSet, draw_flips, spelled
+from plantain.stats.flips.engine import repays_kernel
 from plantain.stats.flips.quantise import quantise, t_p_values
+from plantain.stats.sifted import bound_pivots
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups, check_fraction
 
@@ -74,7 +76,8 @@ class Calibration:
     alive: Bools
     """``(units,)``."""
     pivots: Floats
-    """``(flips,)`` psi of every row, the identity first."""
+    """``(flips,)`` psi of every row, the identity first; beyond both lambda and the identity's, a lower bound of it may
+    stand in its place."""
     level: float
     """lambda."""
     family: Curves
@@ -133,17 +136,29 @@ def calibrate(
     p = np.ones(alive.shape)
     if not alive.any():
         return Calibration(p, alive, np.ones(1), 0.0, family, confidence)
+    first = next(iter(rows(1)))[0]
+    p[alive] = t_p_values(np.abs(first).astype(np.int32), freedom)
+    return _calibrated(p, alive, _sorted_pivots(rows, freedom, family), family, confidence)
+
+
+def _sorted_pivots(rows: Callable[[int], Iterator[Floats]], freedom: int, family: Curves) -> Floats:
+    """The pivot of every row, each row sorted."""
     collected: list[Floats] = []
     for scores in rows(max(1, CHUNK_BYTES // (8 * family.units))):
         magnitudes = np.abs(scores).astype(np.int32)  # whole numbers below 2^31; half the bytes sort twice as fast
-        if not collected:
-            p[alive] = t_p_values(magnitudes[0], freedom)
         magnitudes.sort(axis=1)
         collected.append(pivots(magnitudes[:, ::-1], family, freedom))
-    psi = np.concatenate(collected)
-    allowed = int(np.floor(round((1 - confidence) * len(psi), 9)))
-    level = float(np.partition(psi, allowed)[allowed])
+    return np.concatenate(collected)
+
+
+def _calibrated(p: Floats, alive: Bools, psi: Floats, family: Curves, confidence: float) -> Calibration:
+    level = float(np.partition(psi, _allowed(len(psi), confidence))[_allowed(len(psi), confidence)])
     return Calibration(p, alive, psi, level, family, confidence)
+
+
+def _allowed(rows: int, confidence: float) -> int:
+    """Rows whose pivot may be below the level."""
+    return int(np.floor(round((1 - confidence) * rows, 9)))
 
 
 def pivots(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Floats:
@@ -231,19 +246,34 @@ def item_calibration(
     seed: int = 0,
 ) -> Calibration:
     """The calibration behind `true_discoveries`, to ask for further sets later; same arguments."""
+    check_fraction(confidence, "confidence")
     table = as_differences(differences)
     scores = quantise(table, as_groups(blocks, len(table), "block"))
     alive = np.asarray((table != 0).any(axis=0))
-    parts = scores.parts[:, alive].astype(np.float64)
+    parts = np.ascontiguousarray(scores.parts[:, alive])
     wanted = 1 << (len(parts) - 1) if flips == "exact" else flips
     if wanted > STORED_FLIPS:
         raise InputError(
             f"{spelled(wanted)} flips are too many to calibrate.", fix="Ask for at most 1000000.", field="flips"
         )
     drawn = draw_flips(len(parts), wanted, seed=seed)
+    curves = Curves(family, shift, int(alive.sum()))
+    if curves.name != "linear" or shift or not repays_kernel(len(drawn), curves.units):
+        return calibrate(_rows_of(parts, drawn), alive, scores.freedom, curves, confidence)
+    p = np.ones(alive.shape)
+    p[alive] = t_p_values(np.abs(parts.sum(axis=0, dtype=np.int64)).astype(np.int32), scores.freedom)
+    found = bound_pivots(parts, drawn, scores.freedom, curves.level)
+    deciding = found.deciding(_allowed(len(drawn), confidence), TIE)
+    psi = found.low
+    psi[deciding] = _sorted_pivots(_rows_of(parts, drawn.chosen(deciding)), scores.freedom, curves)
+    return _calibrated(p, alive, psi, curves, confidence)
+
+
+def _rows_of(parts: NDArray[np.int32], flips: FlipSet) -> Callable[[int], Iterator[Floats]]:
+    addends = parts.astype(np.float64)
 
     def rows(size: int) -> Iterator[Floats]:
-        for start in range(0, len(drawn), size):
-            yield drawn.signs(start, start + size) @ parts
+        for start in range(0, len(flips), size):
+            yield flips.signs(start, start + size) @ addends
 
-    return calibrate(rows, alive, scores.freedom, Curves(family, shift, int(alive.sum())), confidence)
+    return rows

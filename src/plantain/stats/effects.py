@@ -143,7 +143,8 @@ def symmetry(differences: Floats, level: float = 0.05) -> Symmetry:
 
     items, units = differences.shape
     centred = differences - differences.mean(axis=0)
-    square, cube = np.square(centred).mean(axis=0), (centred**3).mean(axis=0)
+    squared = np.square(centred)
+    square, cube = squared.mean(axis=0), (squared * centred).mean(axis=0)
     varied = np.ptp(differences, axis=0) > 0
     skewness = np.full(units, np.nan)
     if items >= SMALLEST_SAMPLE:

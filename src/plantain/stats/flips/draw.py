@@ -1,6 +1,6 @@
 """Which signs are flipped: sets of sign flips that hold the identity first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,10 @@ class FlipSet:
     def signs(self, start: int = 0, stop: int | None = None) -> Floats:
         """Rows as +1 and -1, ``(rows, blocks)``."""
         return 1.0 - 2.0 * self.bits(start, stop).astype(np.float64)
+
+    def chosen(self, rows: NDArray[np.int64]) -> "FlipSet":
+        """Some of the rows, in their order."""
+        return replace(self, codes=self.codes[rows], exact=False)
 
 
 def spelled(count: int) -> str:

@@ -24,6 +24,8 @@ KERNEL_WORK = 60_000_000
 """Flips times units from which the kernel repays the time that importing Numba takes."""
 KERNEL_FLIPS = 65_536
 """Flips of one kernel call: their codes and counts take a few MiB."""
+NEVER = 2**31 - 1
+"""A limit that no score is over."""
 KERNEL_WORK_LOADED = 10_000_000
 """The same in a process that has imported Numba already."""
 
@@ -74,10 +76,14 @@ def tally(query: Query, flips: FlipSet, *, device: str | None = None, threads: i
         from plantain.stats.flips.device import tally_on_device
 
         return tally_on_device(query, flips, device)
-    work = len(flips) * query.parts.shape[1]
-    if work < (KERNEL_WORK_LOADED if "numba" in sys.modules else KERNEL_WORK):
+    if not repays_kernel(len(flips), query.parts.shape[1]):
         return tally_numpy(query, flips)
     return tally_kernel(query, flips, threads or threads_available())
+
+
+def repays_kernel(flips: int, units: int) -> bool:
+    """Whether the work repays importing Numba."""
+    return flips * units >= (KERNEL_WORK_LOADED if "numba" in sys.modules else KERNEL_WORK)
 
 
 def tally_numpy(query: Query, flips: FlipSet, chunk_bytes: int = CHUNK_BYTES) -> Tally:
@@ -103,8 +109,9 @@ def tally_kernel(query: Query, flips: FlipSet, threads: int) -> Tally:
     """The Numba route: table look-ups of partial sums, compares fused in; threads share the flips."""
     from plantain.stats.flips import kernels
 
-    question = (query.parts, query.reach, query.limits, query.signed)
-    counts = np.zeros((len(flips), len(query.limits)), np.int32)
+    limits = padded_limits(query.limits, 2)
+    question = (query.parts, query.reach, limits, query.signed)
+    counts = np.zeros((len(flips), len(limits)), np.int32)
     size = min(KERNEL_FLIPS, -(-len(flips) // threads))
 
     def share(start: int) -> Ints:
@@ -115,7 +122,14 @@ def tally_kernel(query: Query, flips: FlipSet, threads: int) -> Tally:
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
         hits, steps = sum_of(pool.map(share, range(0, len(flips), size)))
-    return Tally(hits, steps, counts)
+    return Tally(hits, steps, np.ascontiguousarray(counts[:, : len(query.limits)]))
+
+
+def padded_limits(limits: NDArray[np.int32], least: int) -> NDArray[np.int32]:
+    """Limits on the score, at least so many: further ones are over every score."""
+    padded = np.full(max(least, len(limits)), NEVER, np.int32)
+    padded[: len(limits)] = limits
+    return padded
 
 
 def sum_of(arrays: Iterable[Ints]) -> Ints:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
 from plantain.base.threads import threads_available
-from plantain.stats.flips.engine import Query, sum_of
+from plantain.stats.flips.engine import Query, padded_limits, sum_of
 from plantain.stats.validate import Ints
 
 LOW_BITS = 9
@@ -21,8 +21,6 @@ TABLE_BYTES = 40 * 1024 * 1024
 """What the sums of the low half may take; more units get fewer low blocks."""
 MOST_UNITS = 32_767
 """Counts of two thresholds share an integer."""
-NEVER = 2**31 - 1
-"""A limit that no score is over."""
 LARGEST_BITS = 36
 """2^36 flips of 600 units take about an hour on two cores; more is refused."""
 TASKS = 16
@@ -76,9 +74,7 @@ def _checked_bits(query: Query) -> int:
 
 
 def _paired(limits: NDArray[np.int32]) -> NDArray[np.int32]:
-    pairs = np.full((max(1, -(-len(limits) // 2)), 2), NEVER, np.int32)
-    pairs.flat[: len(limits)] = limits
-    return pairs
+    return padded_limits(limits, max(2, len(limits) + len(limits) % 2)).reshape(-1, 2)
 
 
 def low_sums(parts: NDArray[np.int32]) -> NDArray[np.int32]:

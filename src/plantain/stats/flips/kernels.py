@@ -16,8 +16,8 @@ from plantain.stats.validate import Ints
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TILE = 128
-"""Units handled together: their tables stay in the second-level cache."""
+TILE = 512
+"""Units handled together: their tables stay in the second-level cache, and long rows keep the vector units busy."""
 GROUP = 5
 """Blocks whose partial sums are tabled together."""
 PASS = 6
@@ -28,6 +28,7 @@ UNREACHED = np.int32(2**31 - 1)
 Table = NDArray[np.int32]
 Codes = NDArray[np.uint8]
 Question = tuple[Table, Table, Table, bool]
+Compared = tuple[Table, Table, Table, Table]
 
 
 def kernel(function: F) -> F:
@@ -60,22 +61,42 @@ def fill_tables(parts: Table, start: int, tables: Table) -> None:
 
 
 @kernel
-def score(tables: Table, codes: Codes, signed: bool, scores: Table) -> np.int32:
-    """Scores of one flip for a tile of units, and the largest of them."""
+def add_sweep(tables: Table, codes: Codes, first: int, scores: Table) -> None:
+    """Add the partial sums of one sweep of groups, from `first` on, to the scores of a tile of units."""
+    own, digit = tables[first : first + PASS], codes[first : first + PASS]
+    a, b, c = own[0, digit[0]], own[1, digit[1]], own[2, digit[2]]
+    d, e, f = own[3, digit[3]], own[4, digit[4]], own[5, digit[5]]
     for w in range(TILE):
-        scores[w] = 0
-    for g in range(0, len(codes), PASS):
-        a, b, c = tables[g, codes[g]], tables[g + 1, codes[g + 1]], tables[g + 2, codes[g + 2]]
-        d, e, f = tables[g + 3, codes[g + 3]], tables[g + 4, codes[g + 4]], tables[g + 5, codes[g + 5]]
-        for w in range(TILE):
-            scores[w] += np.int32(a[w] + b[w] + c[w] + d[w] + e[w] + f[w])
-    top = LOWEST
+        scores[w] += np.int32(a[w] + b[w] + c[w] + d[w] + e[w] + f[w])
+
+
+@kernel
+def compare_last(tables: Table, codes: Codes, signed: bool, compared: Compared, over: Table) -> np.int32:
+    """Add the last sweep of one flip, compare what comes out while it is at hand, and return the largest score.
+
+    Args:
+        tables: Partial sums.
+        codes: ``(groups,)`` digits of the flip.
+        signed: Scores keep their sign.
+        compared: Scores so far, replaced by the final ones; scores to reach; how often they were; the first limits.
+        over: ``(thresholds,)``: scores over the first two limits, added to.
+    """
+    scores, goal, reached, limits = compared
+    own, digit = tables[-PASS:], codes[-PASS:]
+    a, b, c = own[0, digit[0]], own[1, digit[1]], own[2, digit[2]]
+    d, e, f = own[3, digit[3]], own[4, digit[4]], own[5, digit[5]]
+    top, one, other = LOWEST, np.int32(0), np.int32(0)
     for w in range(TILE):
-        value = scores[w]
+        value = np.int32(scores[w] + np.int32(a[w] + b[w] + c[w] + d[w] + e[w] + f[w]))
         if not signed:
             value = np.int32(abs(value))
         scores[w] = value
         top = max(top, value)
+        one = np.int32(one + np.int32(value > limits[0]))
+        other = np.int32(other + np.int32(value > limits[1]))
+        reached[w] = np.int32(reached[w] + np.int32(value >= goal[w]))
+    over[0] += one
+    over[1] += other
     return top
 
 
@@ -102,7 +123,7 @@ def tally_codes(question: Question, codes: Codes, totals: Ints, counts: Table) -
     """Count flips given as digits.
 
     Args:
-        question: The fields of `plantain.stats.flips.engine.Query`.
+        question: The fields of `plantain.stats.flips.engine.Query`, but with two limits at least.
         codes: ``(flips, groups)`` digits.
         totals: ``(2, units)`` hits and steps, added to.
         counts: ``(flips, thresholds)``, added to.
@@ -121,11 +142,12 @@ def tally_codes(question: Question, codes: Codes, totals: Ints, counts: Table) -
         reached[:] = 0
         whole = 0
         for flip in range(flips):
-            top = score(tables, codes[flip], signed, scores)
-            for k in range(len(limits)):
+            scores[:] = 0
+            for first in range(0, groups - PASS, PASS):
+                add_sweep(tables, codes[flip], first, scores)
+            top = compare_last(tables, codes[flip], signed, (scores, goal, reached, limits), counts[flip])
+            for k in range(2, len(limits)):
                 counts[flip, k] += count_over(scores, limits[k])
-            for w in range(TILE):
-                reached[w] = np.int32(reached[w] + np.int32(scores[w] >= goal[w]))
             before = highest[flip]
             highest[flip] = max(before, top)
             if before >= goal[width - 1]:
@@ -135,6 +157,34 @@ def tally_codes(question: Question, codes: Codes, totals: Ints, counts: Table) -
         for w in range(width):
             totals[0, start + w] += reached[w]
             totals[1, start + w] += whole
+
+
+@kernel
+def bin_codes(parts: Table, codes: Codes, shift: np.int32, bins: Ints) -> None:
+    """Count the absolute scores of flips given as digits by their leading bits.
+
+    Args:
+        parts: ``(blocks, units)`` addends of the score.
+        codes: ``(flips, groups)`` digits.
+        shift: Bits that are dropped.
+        bins: ``(flips, bins)``, added to.
+    """
+    flips, groups = codes.shape
+    units = parts.shape[1]
+    tables = np.zeros((groups, 1 << GROUP, TILE), np.int32)
+    scores = np.zeros(TILE, np.int32)
+    for start in range(0, units, TILE):
+        width = min(TILE, units - start)
+        fill_tables(parts, start, tables)
+        for flip in range(flips):
+            scores[:] = 0
+            for first in range(0, groups, PASS):
+                add_sweep(tables, codes[flip], first, scores)
+            for w in range(TILE):
+                scores[w] = np.int32(np.int32(abs(scores[w])) >> shift)
+            mine = bins[flip]
+            for w in range(width):
+                mine[scores[w]] += 1
 
 
 Tables = tuple[Table, Table, Table]
