@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 from helpers.capture_model import Notes, make_lock, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
+from plantain.capture import cell as cell_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.cluster import Crew, crew_at
+from plantain.capture.devices import Devices, devices_here
 from plantain.capture.hand import Seen, refuse_unlike
 from plantain.records.activations import write_activations
 from plantain.records.grams import write_grams
@@ -222,3 +225,23 @@ def test_a_killed_driver_is_resumed(cluster, folder, tmp_path, monkeypatch):
     told = Notes()
     assert capture(folder, cache, monkeypatch, 2, told=told) == expected
     assert told.passes < 2 * len(MANY)
+
+
+def test_spawned_processes_give_the_bytes_of_one(folder, tmp_path, monkeypatch):
+    """As for two GPUs of one machine, on two processors."""
+    monkeypatch.setattr(cell_module, "crew_for", lambda _: Devices(2, "cpu"))
+    told = Notes()
+    two = capture(folder, tmp_path / "two", monkeypatch, 0, told=told, creatures=MANY[:6])
+    assert told.passes == 12
+    monkeypatch.setattr(cell_module, "crew_for", lambda _: None)
+    assert two == capture(folder, tmp_path / "alone", monkeypatch, 0, creatures=MANY[:6])
+
+
+def test_several_devices_are_used_where_a_model_may_have_them(folder, monkeypatch):
+    lock = make_lock(folder)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    cases = ((4, "auto", 4), (4, "cuda", 4), (4, "cuda:1", None), (4, "cpu", None), (1, "auto", None))
+    for count, declared, found in cases:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        there = devices_here(lock.model_copy(update={"device": declared}))
+        assert (None if there is None else there.count) == found

@@ -12,8 +12,7 @@ from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
 from plantain.capture.assembly import Finished, assemble, enter
-from plantain.capture.cluster import computing_device
-from plantain.capture.cluster import crew as joined
+from plantain.capture.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
 from plantain.capture.memory import fitted_batch_size, remember
@@ -79,7 +78,7 @@ def capture_cell(
         InputError: a prompt that the tokenizer would change, a model that cannot be measured, no memory for one pass.
     """
     _refuse(records, lock, params)
-    crew = joined()
+    crew = crew_for(lock)
     device = computing_device(lock)
     set_threads_for(lock.components["transformer"], device)
     images = reference_images(records, references_folder)
@@ -139,8 +138,8 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
 
 def _at_fitting_size(cell: CellWork, axes: Axes) -> tuple[int, _Found]:
     if cell.crew is not None and cell.params.batch_size == "auto":
-        fix = "set a number, or run without --ray: the memory of another machine's device is not known here."
-        raise InputError("a cluster takes no batch size 'auto'.", field="capture.batch_size", fix=fix)
+        fix = "set a number: the memory of another process's device is not known here."
+        raise InputError("several devices take no batch size 'auto'.", field="capture.batch_size", fix=fix)
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
     while (found := _attempt(cell, axes, size)) is None:
         release(cell.device, cell.lock.components["transformer"])

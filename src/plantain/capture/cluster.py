@@ -13,21 +13,16 @@ from typing import Any, Final
 
 from plantain.base.errors import InputError
 from plantain.capture.grams import Job
-from plantain.capture.hand import Errand, Hand, Outcome, Seen, refuse_unlike, seen
+from plantain.capture.hand import MIXED, TOGETHER, Errand, Hand, Seen, accepted, refuse_unlike, seen
 from plantain.capture.progress import Progress
 from plantain.capture.turns import Turns, grouped
-from plantain.capture.work import CellWork, OutOfMemory
+from plantain.capture.work import CellWork
 from plantain.capture.workers import is_small
-from plantain.model.load import resolve_device
 from plantain.records.lock import ModelLock
 
-VARIABLE: Final = "PLANTAIN_RAY"
-MIXED: Final = "PLANTAIN_MIXED_DEVICES"
 PATIENCE: Final = 60.0
 """Seconds without a word from any actor after which it is said that the cluster is waited for."""
 _LOCAL: Final = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-TOGETHER: Final = 32
-"""Prompts that an actor encodes at a time."""
 
 
 @lru_cache(maxsize=1)
@@ -66,22 +61,6 @@ def _knock(address: str) -> None:
     host, mark, port = address.rpartition(":")
     if mark:
         socket.create_connection((host, int(port)), timeout=5).close()
-
-
-def crew() -> "Crew | None":
-    """The cluster that this process was told to use; None where it is to compute by itself."""
-    address = os.environ.get(VARIABLE, "")
-    return crew_at(address) if address else None
-
-
-def computing_device(lock: ModelLock) -> str:
-    """The device that a model's passes run on: here, or on the cluster.
-
-    Raises:
-        InputError: the declared one is not there.
-    """
-    there = crew()
-    return resolve_device(lock.device) if there is None else there.device(lock)
 
 
 class Crew:
@@ -165,7 +144,7 @@ class Crew:
                 hand.encode.options(max_task_retries=-1).remote(part) for hand, part in zip(hands, some, strict=False)
             ]
             for outcome in self.ray.get(calls):
-                cell.progress.advance(_accepted(outcome))
+                cell.progress.advance(accepted(outcome))
 
 
 class _Pull:
@@ -196,7 +175,7 @@ class _Pull:
             self._missed(hand, index, error)
             return
         if index is not None:
-            count = _accepted(found)
+            count = accepted(found)
             if self._turns.done(index):
                 self._progress.advance(count)
         self._idle.append(hand)
@@ -223,17 +202,3 @@ class _Pull:
         self._draw[hand] = group[0].draw
         self._flying[hand.compute.remote(group)] = hand, index
         return True
-
-
-def _accepted(outcome: Outcome) -> int:
-    """The count of what was done.
-
-    Raises:
-        PlantainError: what the hand refused.
-        OutOfMemory: a batch did not fit.
-    """
-    if outcome.memory:
-        raise OutOfMemory
-    if outcome.refused is not None:
-        raise outcome.refused
-    return outcome.made

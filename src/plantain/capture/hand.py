@@ -25,6 +25,12 @@ from plantain.capture.work import Bench, CellWork, OutOfMemory, Stores, embeddin
 from plantain.capture.workers import set_threads_for
 from plantain.records.keys import CAPTURE_VERSION
 
+MIXED: Final = "PLANTAIN_MIXED_DEVICES"
+"""The variable that allows one cell to be computed on several kinds of device."""
+
+TOGETHER: Final = 32
+"""Prompts that a hand encodes at a time."""
+
 PACKAGES: Final = ("plantain-probes", "torch", "diffusers", "transformers")
 """What must be the same wherever a cell is computed."""
 
@@ -143,6 +149,20 @@ def refuse_unlike(hands: Sequence[Seen], own: Mapping[str, str], *, mixed: bool)
         fix = "start the cluster with one kind, or say `--mixed-devices`, which the receipt then records."
         raise InputError(found, fix=fix)
     return kinds
+
+
+def accepted(outcome: Outcome) -> int:
+    """The count of what was done.
+
+    Raises:
+        PlantainError: what the hand refused.
+        OutOfMemory: a batch did not fit.
+    """
+    if outcome.memory:
+        raise OutOfMemory
+    if outcome.refused is not None:
+        raise outcome.refused
+    return outcome.made
 
 
 def _written(pictures: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
