@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def store(tmp_path) -> Store:
 
 
 def kept(store: Store) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.folder.glob("*/*")}
+    return {path.name: path.read_bytes() for path in Path(str(store)).glob("*/*")}
 
 
 def pairs(stage):

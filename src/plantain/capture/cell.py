@@ -12,6 +12,7 @@ from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
 from plantain.capture.assembly import Finished, assemble, enter
+from plantain.capture.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
 from plantain.capture.memory import fitted_batch_size, remember
@@ -21,7 +22,7 @@ from plantain.capture.shards import Arrays, Store, Vanished
 from plantain.capture.sigma import asked_sigma
 from plantain.capture.work import CellWork, OutOfMemory, Stores, compute
 from plantain.capture.workers import set_threads_for, worker_count
-from plantain.model.load import load_scheduler, resolve_device
+from plantain.model.load import load_scheduler
 from plantain.probe.pictures import cached
 from plantain.probe.records import Record
 from plantain.records.activations import Activations
@@ -77,20 +78,24 @@ def capture_cell(
         InputError: a prompt that the tokenizer would change, a model that cannot be measured, no memory for one pass.
     """
     _refuse(records, lock, params)
-    device = resolve_device(lock.device)
+    crew = crew_for(lock)
+    device = computing_device(lock)
     set_threads_for(lock.components["transformer"], device)
     images = reference_images(records, references_folder)
     digests = image_digests(images)
     ordered = passes(records, params.seeds)
     with shown(progress) as told:
-        cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told)
+        cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told, crew)
         axes = Axes.of(records, params.seeds, subsets)
         size, found = _at_fitting_size(cell, axes)
     header: dict[str, Any] = {"family": lock.family, "group_width": lock.group_width}
     header |= capture_digests(records, digests, lock, params)
     activations = assemble(records, params.seeds, cell.draws, found.finished, header)
     grams = assemble_grams(axes, found.grams, lock.geometry, cell.draws, header)
-    return CaptureResult(activations, grams, device.split(":", maxsplit=1)[0], _notes(cell, size))
+    notes = _notes(cell, size)
+    if crew is not None and len(crew.kinds) > 1:
+        notes["devices"] = sorted(crew.kinds)
+    return CaptureResult(activations, grams, device.split(":", maxsplit=1)[0], notes)
 
 
 class _Found(NamedTuple):
@@ -132,6 +137,9 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
 
 
 def _at_fitting_size(cell: CellWork, axes: Axes) -> tuple[int, _Found]:
+    if cell.crew is not None and cell.params.batch_size == "auto":
+        fix = "set a number: the memory of another process's device is not known here."
+        raise InputError("several devices take no batch size 'auto'.", field="capture.batch_size", fix=fix)
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
     while (found := _attempt(cell, axes, size)) is None:
         release(cell.device, cell.lock.components["transformer"])
@@ -159,7 +167,7 @@ def _attempt(cell: CellWork, axes: Axes, size: int) -> _Found | None:
 
 def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Reduction) -> Finished:
     finished, missing = _look(jobs, stores.shards, reduction)
-    workers = worker_count(cell.lock.components["transformer"], cell.device, len(missing))
+    workers = 1 if cell.crew else worker_count(cell.lock.components["transformer"], cell.device, len(missing))
     # A second round does alone, and with its own errors, what workers left; further ones, what somebody pruned.
     for count in (workers, 1, 1):
         if missing:
@@ -170,7 +178,7 @@ def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Red
             finished, missing = _look(jobs, stores.shards, reduction)
     if missing:
         raise CheckFailed(
-            f"{len(missing)} shards vanished from {stores.shards.folder} after they were written. Fix: run again."
+            f"{len(missing)} shards vanished from {stores.shards} after they were written. Fix: run again."
         )
     return finished
 
@@ -200,7 +208,7 @@ def _timed(cell: CellWork, missing: Sequence[Job], stores: Stores, workers: int,
     watch = Stopwatch(cell.progress)
     compute(replace(cell, progress=watch), missing, stores, workers, reduction.settle)
     # A family makes a transformer between its draws, which is no pass: its rate is better than none, and no more.
-    if len(cell.draws) == 1 or not rates.rate(cell.lock, cell.device).measured:
+    if cell.crew is None and (len(cell.draws) == 1 or not rates.rate(cell.lock, cell.device).measured):
         rates.remember(cell.lock, cell.device, cell.positions(), watch.steps, watch.seconds)
 
 

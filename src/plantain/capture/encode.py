@@ -68,7 +68,7 @@ class Embeddings:
         workers = worker_count(self._lock.components["text_encoder"], self._device, len(missing))
         # A second round does alone, and with its own errors, what workers left.
         for count in dict.fromkeys((workers, 1)):
-            left = [prompt for prompt in missing if not self._store.path(self._key(prompt)).exists()]
+            left = [prompt for prompt in missing if not self._store.holds(self._key(prompt))]
             if left:
                 share(left, count, partial(self._encode, tokenizer), self._progress)
 

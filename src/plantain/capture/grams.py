@@ -111,7 +111,7 @@ class Reduction:
 
     def needs(self, job: Job) -> bool:
         """Whether the vectors of a job have to be computed."""
-        return job.draw in self.lacking and not self._vectors.path(job.key).exists()
+        return job.draw in self.lacking and not self._vectors.holds(job.key)
 
     def settle(self, draw: int) -> None:
         """Make the Gram matrices of a draw, unless they are there or some of its vectors are not, and drop these."""
@@ -142,7 +142,7 @@ class Reduction:
 
     def _drop(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            self._vectors.path(job.key).unlink(missing_ok=True)
+            self._vectors.drop(job.key)
 
 
 def assemble_grams(
@@ -237,7 +237,7 @@ def _gathered(jobs: Sequence[Job], axes: Axes, vectors: Store) -> Iterator[tuple
 def _read(vectors: Store, key: str) -> NDArray[np.float32]:
     entry = vectors.read(key)
     if entry is None:
-        raise Vanished(f"the vectors of a pass vanished from {vectors.folder} before they were used. Fix: run again.")
+        raise Vanished(f"the vectors of a pass vanished from {vectors} before they were used. Fix: run again.")
     return np.asarray(entry["vectors"])
 
 

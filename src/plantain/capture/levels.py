@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from plantain.base.files import write_atomic
+from plantain.capture.crews import computing_device
 from plantain.capture.encode import Embedding
 from plantain.capture.encoded import EncodedPrompt
 from plantain.capture.progress import Progress, shown
 from plantain.capture.work import embeddings_of
-from plantain.model.load import resolve_device
 from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
 
@@ -34,7 +34,7 @@ def prompt_levels(records: Sequence[Record], lock: ModelLock, progress: Progress
     items = list(dict.fromkeys(record.item for record in records))
     conditions = list(dict.fromkeys(record.condition for record in records))
     with shown(progress) as told:
-        embeddings = embeddings_of(lock, resolve_device(lock.device), told)
+        embeddings = embeddings_of(lock, computing_device(lock), told)
         embeddings.ensure(record.prompt for record in records)
         rows = {(one.item, one.condition): _slices(embeddings(one.prompt), lock.geometry.head_width) for one in records}
     return np.array([[rows[item, condition] for condition in conditions] for item in items], dtype=np.float32)

@@ -1,10 +1,11 @@
 """Computing passes: components one at a time, every finished batch a shard in the store, its vectors beside it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath
@@ -25,6 +26,9 @@ from plantain.model.load import load_pipeline, load_transformer
 from plantain.records.keys import Batch, Pass, path_of
 from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
+PromptEmbeddings = Embeddings | EncodedPrompts
+"""By the fast path of FLUX.2 Klein, or by the pipeline of any row."""
+
 
 class OutOfMemory(Exception):
     """A batch did not fit."""
@@ -38,13 +42,13 @@ class Stores(NamedTuple):
 
     def hold(self, job: Job) -> bool:
         """Whether everything of a job is there."""
-        return self.shards.path(job.key).exists() and not (job.vectors and not self.vectors.path(job.key).exists())
+        return self.shards.holds(job.key) and not (job.vectors and not self.vectors.holds(job.key))
 
     def keep(self, job: Job, found: Reduced) -> None:
         """Store what a job gave; a shard that is there stays, since others may have read it."""
         if job.vectors and found.vectors is not None:
             self.vectors.write(job.key, {"vectors": found.vectors})
-        if not self.shards.path(job.key).exists():
+        if not self.shards.holds(job.key):
             self.shards.write(job.key, {"mean_square": found.mean_square, "token_count": found.token_count})
 
 
@@ -66,6 +70,8 @@ class CellWork:
     params: CaptureParams
     device: str
     progress: Progress
+    crew: "Elsewhere | None" = None
+    """Who computes instead of this process."""
 
     @property
     def draws(self) -> tuple[int, ...]:
@@ -92,6 +98,13 @@ class CellWork:
         return self.lock.max_sequence_length + (pixels + self.lock.height * self.lock.width) // area(self.lock)
 
 
+class Elsewhere(Protocol):
+    """Other processes, that put what they compute into the store that all reach."""
+
+    def work(self, cell: CellWork, jobs: Sequence[Job], prompts: Sequence[str]) -> None:
+        """Compute jobs into the store, prompts encoded first."""
+
+
 def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, settle: Settle) -> None:
     """Run ``jobs`` and store what they give; with several workers, what one of them fails to do is left undone.
 
@@ -102,8 +115,11 @@ def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, s
         OutOfMemory: a batch did not fit.
         Vanished: an embedding was removed while it was needed.
     """
+    if cell.crew is not None:
+        cell.crew.work(cell, jobs, sorted(prompts_of(cell.lock, jobs)))
+        return
     embeddings = embeddings_of(cell.lock, cell.device, cell.progress)
-    embeddings.ensure(one.prompt for job in jobs for one in job.batch if not reads_image(cell.lock, one))
+    embeddings.ensure(prompts_of(cell.lock, jobs))
     total = sum(len(job.batch) for job in jobs)
     cell.progress.phase(f"{cell.lock.name}: capture", total, "passes")
     try:
@@ -115,43 +131,77 @@ def compute(cell: CellWork, jobs: Sequence[Job], stores: Stores, workers: int, s
         raise
 
 
+def prompts_of(lock: ModelLock, jobs: Sequence[Job]) -> set[str]:
+    """The prompts of some jobs that are encoded without their image."""
+    return {one.prompt for job in jobs for one in job.batch if not reads_image(lock, one)}
+
+
 def _run(
     cell: CellWork,
     stores: Stores,
-    embeddings: Embeddings | EncodedPrompts,
+    embeddings: PromptEmbeddings,
     settle: Settle | None,
     jobs: Sequence[Job],
     progress: Progress,
 ) -> None:
     used = {one.reference for job in jobs for one in job.batch}
     images = {name: path for name, path in cell.images.items() if name in used}
-    called = cell.any and cell.plain
-    scene = None if called else prepare_scene(images, cell.lock, cell.params.sigma, cell.device)
+    bench = Bench(replace(cell, images=images), stores, embeddings)
     for draw in sorted({job.draw for job in jobs}):
-        mine = [job for job in jobs if job.draw == draw]
-        for job, found in zip(mine, _measured(cell, draw, mine, scene, embeddings), strict=True):
-            stores.keep(job, found)
-            progress.advance(len(job.batch))
+        for job in jobs:
+            if job.draw == draw:
+                bench.do(job)
+                progress.advance(len(job.batch))
+        bench.clear()
         if settle is not None:
             settle(draw)
 
 
-def _measured(
-    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene | None, embeddings: Embeddings | EncodedPrompts
-) -> Iterator[Reduced]:
-    try:
-        run = _runner(cell, draw, jobs, scene, embeddings)
-        for job in jobs:
-            yield _finite(cell, draw, run, job.batch)
-        del run
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise OutOfMemory from None
-        if is_missing_kernel(error):
-            found = f"torch has no attention kernel '{cell.params.attention}' for this model on {cell.device}."
-            raise InputError(found, field="capture.attention", fix="set capture.attention: native.") from None
-        raise
-    release(cell.device, cell.lock.components["transformer"])
+class Bench:
+    """Where one process computes passes: images, and the transformer of one draw at a time, stay at hand."""
+
+    def __init__(self, cell: CellWork, stores: Stores, embeddings: PromptEmbeddings) -> None:
+        """Prepare the images of ``cell``; a transformer is loaded with the first job."""
+        self._cell, self._stores, self._embeddings = cell, stores, embeddings
+        called = cell.any and cell.plain
+        self._scene = None if called else prepare_scene(cell.images, cell.lock, cell.params.sigma, cell.device)
+        self._loaded: tuple[int, Runner] | None = None
+
+    def do(self, job: Job) -> None:
+        """Compute one job and store what it gives.
+
+        Raises:
+            InputError: its values are not finite, or torch has no kernel for it.
+            OutOfMemory: it did not fit.
+        """
+        with self._explained():
+            self._stores.keep(job, _finite(self._cell, job.draw, self._runner(job.draw), job.batch))
+
+    def clear(self) -> None:
+        """Give the memory of the transformer back."""
+        self._loaded = None
+        release(self._cell.device, self._cell.lock.components["transformer"])
+
+    def _runner(self, draw: int) -> Runner:
+        if self._loaded is None or self._loaded[0] != draw:
+            if self._loaded is not None:
+                self.clear()
+            self._loaded = draw, _runner(self._cell, draw, self._scene, self._embeddings)
+        return self._loaded[1]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                self._loaded = None
+                raise OutOfMemory from None
+            if is_missing_kernel(error):
+                cell = self._cell
+                found = f"torch has no attention kernel '{cell.params.attention}' for this model on {cell.device}."
+                raise InputError(found, field="capture.attention", fix="set capture.attention: native.") from None
+            raise
 
 
 def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> Reduced:
@@ -168,11 +218,9 @@ def _finite(cell: CellWork, draw: int, run: Runner, batch: Batch) -> Reduced:
         ) from None
 
 
-def _runner(
-    cell: CellWork, draw: int, jobs: Sequence[Job], scene: Scene | None, embeddings: Embeddings | EncodedPrompts
-) -> Runner:
+def _runner(cell: CellWork, draw: int, scene: Scene | None, embeddings: PromptEmbeddings) -> Runner:
     if isinstance(embeddings, EncodedPrompts) and scene is None:
-        whole = any(reads_image(cell.lock, one) for job in jobs for one in job.batch)
+        whole = any(reads_image(cell.lock, one) for one in cell.ordered)
         pipeline = load_for_passes(cell.lock, cell.device, draw, whole=whole)
         return any_runner(pipeline, embeddings, cell.images, cell.lock, cell.params)
     assert scene is not None  # made wherever the pipeline of the row is not called
@@ -187,6 +235,6 @@ def _runner(
     return fast_runner(transformer, scene, embeddings, cell.params)
 
 
-def embeddings_of(lock: ModelLock, device: str, progress: Progress) -> Embeddings | EncodedPrompts:
+def embeddings_of(lock: ModelLock, device: str, progress: Progress) -> PromptEmbeddings:
     """The prompt embeddings of a model, by the way that its passes are run."""
     return (Embeddings if lock.pipeline == KLEIN_PIPELINE else EncodedPrompts)(lock, device, progress)

@@ -174,12 +174,12 @@ class _Work:
         return {job.key: self._stored(job.key) for job in jobs}
 
     def _left(self, jobs: Sequence[_Job]) -> list[_Job]:
-        return [job for job in jobs if not self.store.path(job.key).exists()]
+        return [job for job in jobs if not self.store.holds(job.key)]
 
     def _stored(self, key: str) -> Arrays:
         entry = self.store.read(key)
         if entry is None:
-            raise CheckFailed(f"a result vanished from {self.store.folder} after it was written. Fix: run again.")
+            raise CheckFailed(f"a result vanished from {self.store} after it was written. Fix: run again.")
         return entry
 
     def of(self, pair: SwapPair, advance: Callable[[int], None]) -> Arrays:

@@ -1,0 +1,204 @@
+"""Passes on a Ray cluster: an actor a GPU, or a core for a small model, that pulls whole items.
+
+Ray places the actors, restarts those that die and takes up machines that join. The process here hands out items, counts
+what comes back, and alone assembles what the store then holds.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+from plantain.base.errors import InputError
+from plantain.capture.grams import Job
+from plantain.capture.hand import MIXED, TOGETHER, Errand, Hand, Seen, accepted, refuse_unlike, seen
+from plantain.capture.progress import Progress
+from plantain.capture.turns import Turns, grouped
+from plantain.capture.work import CellWork
+from plantain.capture.workers import is_small
+from plantain.records.lock import ModelLock
+
+PATIENCE: Final = 60.0
+"""Seconds without a word from any actor after which it is said that the cluster is waited for."""
+_LOCAL: Final = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+
+
+@lru_cache(maxsize=1)
+def crew_at(address: str) -> "Crew":
+    """The cluster at an address, joined once a process.
+
+    Args:
+        address: of a running cluster, ``auto`` for the one that this machine belongs to, ``local`` for a new one here.
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster there.
+    """
+    try:
+        import ray
+    except ImportError:
+        fix = "install it with `pip install 'plantain-probes[ray]'`."
+        raise InputError("Ray is not installed here.", field="--ray", fix=fix) from None
+    options: dict[str, Any] = {"namespace": "plantain", "log_to_driver": False, "ignore_reinit_error": True}
+    try:
+        _knock(address)
+        ray.init(**options, **(_LOCAL if address == "local" else {"address": address}))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        fix = "start one with `ray start --head`, give its address, or say `--ray local`."
+        raise InputError(f"no Ray cluster at '{address}' ({reason}).", field="--ray", fix=fix) from None
+    return Crew(ray)
+
+
+def _knock(address: str) -> None:
+    """Whether anybody listens: Ray itself would wait long, and then end the process.
+
+    Raises:
+        OSError: nobody does.
+        ValueError: the address names no port.
+    """
+    host, mark, port = address.rpartition(":")
+    if mark:
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
+class Crew:
+    """A cluster that was joined."""
+
+    def __init__(self, ray: Any) -> None:
+        self.ray = ray
+        self.kinds: set[str] = set()
+        """Kinds of device that computed for this process."""
+
+    def device(self, lock: ModelLock) -> str:
+        """The kind of device that a model is computed on there.
+
+        Raises:
+            InputError: the declared one is not there.
+        """
+        gpus = int(self.ray.cluster_resources().get("GPU", 0))
+        wanted = lock.device.split(":", maxsplit=1)[0]
+        if wanted == "cuda" and not gpus:
+            raise InputError("the cluster has no GPU, and the model declares one.", fix="set `device: auto` or cpu.")
+        if wanted == "mps":
+            raise InputError("a cluster has no device 'mps'.", field=f"models.{lock.name}.device", fix="use auto.")
+        return "cuda" if gpus and wanted != "cpu" else "cpu"
+
+    def work(self, cell: CellWork, jobs: Sequence[Job], prompts: Sequence[str]) -> None:
+        """Compute jobs into the store.
+
+        Args:
+            cell: whose jobs they are.
+            jobs: what the store lacks.
+            prompts: that are to be encoded first.
+
+        Raises:
+            InputError: as :class:`plantain.capture.work.Bench`; hands of unlike kinds or versions.
+            OutOfMemory: a batch did not fit.
+            CheckFailed: one item lost too many actors.
+        """
+        turns = Turns(grouped(jobs))
+        with self._hired(cell, len(turns.groups)) as hands:
+            looks: list[Seen] = self.ray.get([hand.look.options(max_task_retries=-1).remote() for hand in hands])
+            self.kinds |= set(refuse_unlike(looks, seen("cpu").versions, mixed=bool(os.environ.get(MIXED))))
+            cell.progress.note(
+                f"{cell.lock.name}: {len(hands)} actors on {len({one.where for one in looks})} machines."
+            )
+            self._encode(cell, hands, prompts)
+            cell.progress.phase(f"{cell.lock.name}: capture", sum(len(job.batch) for job in jobs), "passes")
+            _Pull(self.ray, hands, turns, cell.progress).run()
+
+    @contextmanager
+    def _hired(self, cell: CellWork, groups: int) -> Iterator[list[Any]]:
+        count = min(groups, self._places(cell))
+        needs = {"num_gpus": 1} if cell.device == "cuda" else {"num_cpus": 1}
+        actor = self.ray.remote(Hand).options(max_restarts=-1, max_task_retries=0, **needs)
+        errand = self.ray.put(Errand.of(cell))
+        hands = [actor.remote(errand) for _ in range(count)]
+        try:
+            yield hands
+        finally:
+            for hand in hands:
+                self.ray.kill(hand)
+
+    def _places(self, cell: CellWork) -> int:
+        """How many actors there is room for: GPUs, cores for a small model, machines for a large one on processors."""
+        there = self.ray.cluster_resources()
+        if cell.device == "cuda":
+            return max(1, int(there.get("GPU", 0)))
+        small = is_small(cell.lock.components["transformer"], cell.device)
+        machines = sum(1 for node in self.ray.nodes() if node["Alive"])
+        room = max(1, int(there.get("CPU", 1)) if small else machines)
+        declared = os.environ.get("PLANTAIN_WORKERS", "")
+        return min(room, int(declared)) if declared.isdigit() and int(declared) else room
+
+    def _encode(self, cell: CellWork, hands: Sequence[Any], prompts: Sequence[str]) -> None:
+        if not prompts:
+            return
+        parts = [prompts[first : first + TOGETHER] for first in range(0, len(prompts), TOGETHER)]
+        cell.progress.phase(f"{cell.lock.name}: encode", len(prompts), "prompts")
+        for first in range(0, len(parts), len(hands)):
+            some = parts[first : first + len(hands)]
+            calls = [
+                hand.encode.options(max_task_retries=-1).remote(part) for hand, part in zip(hands, some, strict=False)
+            ]
+            for outcome in self.ray.get(calls):
+                cell.progress.advance(accepted(outcome))
+
+
+class _Pull:
+    """Items handed out one by one to whoever is idle."""
+
+    def __init__(self, ray: Any, hands: Sequence[Any], turns: Turns, progress: Progress) -> None:
+        self._ray, self._turns, self._progress = ray, turns, progress
+        self._flying: dict[Any, tuple[Any, int | None]] = {}
+        """Call to its actor and the group that it computes; none where it only answers that it is back."""
+        self._draw: dict[Any, int] = {}
+        self._idle = list(hands)
+        self._give_all()
+
+    def run(self) -> None:
+        """Until every group is done."""
+        while not self._turns.finished:
+            ready, _ = self._ray.wait(list(self._flying), timeout=PATIENCE)
+            if not ready:
+                self._progress.note("no actor has answered for a minute: the cluster is waited for.")
+            for call in ready:
+                self._take(call)
+
+    def _take(self, call: Any) -> None:
+        hand, index = self._flying.pop(call)
+        try:
+            found = self._ray.get(call)
+        except self._ray.exceptions.RayActorError as error:
+            self._missed(hand, index, error)
+            return
+        if index is not None:
+            count = accepted(found)
+            if self._turns.done(index):
+                self._progress.advance(count)
+        self._idle.append(hand)
+        self._give_all()
+
+    def _missed(self, hand: Any, index: int | None, error: Exception) -> None:
+        """Ray starts a lost actor anew; it gets work once it answers."""
+        self._progress.note(f"an actor was lost ({type(error).__name__}); what it held is done by others.")
+        if index is not None:
+            self._turns.lost(index)
+        self._draw.pop(hand, None)
+        self._flying[hand.look.options(max_task_retries=-1).remote()] = hand, None
+        self._give_all()
+
+    def _give_all(self) -> None:
+        """Work for whoever has none; who gets none may get some when another is lost."""
+        self._idle = [hand for hand in self._idle if not self._gave(hand)]
+
+    def _gave(self, hand: Any) -> bool:
+        index = self._turns.next(self._draw.get(hand))
+        if index is None:
+            return False
+        group = self._turns.groups[index]
+        self._draw[hand] = group[0].draw
+        self._flying[hand.compute.remote(group)] = hand, index
+        return True

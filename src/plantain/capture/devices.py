@@ -1,0 +1,115 @@
+"""Passes on several devices of one machine: a fresh process a device, that takes item after item.
+
+Processes are spawned: a fork after CUDA has started cannot use it. Each sees one device, and so calls it by the name
+that it has where it is alone.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any, Final
+
+import torch
+
+from plantain.base.errors import CheckFailed
+from plantain.capture.grams import Job
+from plantain.capture.hand import MIXED, TOGETHER, Errand, Hand, Outcome, accepted, refuse_unlike, seen
+from plantain.capture.turns import Group, grouped
+from plantain.capture.work import CellWork
+from plantain.records.lock import ModelLock
+
+_SEES: Final = "CUDA_VISIBLE_DEVICES"
+
+_hand: Hand | None = None
+"""The one of this process, where it is one of several."""
+
+
+class Devices:
+    """The devices of this machine."""
+
+    def __init__(self, count: int, kind: str = "cuda") -> None:
+        """So many devices of a kind."""
+        self.count, self.kind = count, kind
+        self.kinds: set[str] = set()
+        """Kinds of device that computed for this process."""
+
+    def device(self, _: ModelLock) -> str:
+        """What each process calls its own."""
+        return self.kind
+
+    def work(self, cell: CellWork, jobs: Sequence[Job], prompts: Sequence[str]) -> None:
+        """Compute jobs into the store, prompts encoded first.
+
+        Raises:
+            InputError: what a process refused; or devices of several kinds.
+            OutOfMemory: a batch did not fit.
+            CheckFailed: a process died.
+        """
+        groups = sorted(grouped(jobs), key=lambda group: group[0].draw)
+        parts = [prompts[first : first + TOGETHER] for first in range(0, len(prompts), TOGETHER)]
+        count, name, told = min(self.count, len(groups)), cell.lock.name, cell.progress
+        looks = [seen(f"{self.kind}:{place}" if self.kind == "cuda" else self.kind) for place in range(count)]
+        self.kinds |= set(refuse_unlike(looks, looks[0].versions, mixed=bool(os.environ.get(MIXED))))
+        with _processes(count, Errand.of(cell)) as pool:
+            for label, total, unit, task, pieces in (
+                ("encode", len(prompts), "prompts", _encode, parts),
+                ("capture", sum(len(job.batch) for job in jobs), "passes", _compute, groups),
+            ):
+                if pieces:
+                    told.phase(f"{name}: {label}", total, unit)
+                    for outcome in _done(pool, task, pieces):
+                        told.advance(accepted(outcome))
+
+
+def devices_here(lock: ModelLock) -> Devices | None:
+    """The devices that a model is computed on, where there are several; None where one process does it."""
+    wanted, mark, _ = lock.device.partition(":")
+    if mark or wanted not in ("auto", "cuda") or not torch.cuda.is_available():
+        return None
+    count = torch.cuda.device_count()
+    return Devices(count) if count > 1 else None
+
+
+@contextmanager
+def _processes(count: int, errand: Errand) -> Iterator[ProcessPoolExecutor]:
+    context = get_context("spawn")
+    names = context.SimpleQueue()
+    for name in _visible(count):
+        names.put(name)
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(errand, names))
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise CheckFailed("a process that computed died. Fix: run again; what it finished is kept.") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _done(pool: ProcessPoolExecutor, task: Callable[[Any], Outcome], pieces: Sequence[Any]) -> Iterator[Outcome]:
+    for future in as_completed([pool.submit(task, piece) for piece in pieces]):
+        yield future.result()
+
+
+def _visible(count: int) -> list[str]:
+    """What the devices are called: those that this process was given, or their numbers."""
+    given = [name for name in os.environ.get(_SEES, "").split(",") if name]
+    return (given or [str(place) for place in range(count)])[:count]
+
+
+def _begin(errand: Errand, names: Any) -> None:
+    global _hand  # noqa: PLW0603 - a process of a pool keeps what it loaded
+    os.environ[_SEES] = names.get()
+    _hand = Hand(errand)
+
+
+def _encode(prompts: Sequence[str]) -> Outcome:
+    assert _hand is not None  # `_begin` made it
+    return _hand.encode(prompts)
+
+
+def _compute(group: Group) -> Outcome:
+    assert _hand is not None  # `_begin` made it
+    return _hand.compute(group)
