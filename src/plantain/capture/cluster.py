@@ -71,6 +71,11 @@ class Crew:
         self.kinds: set[str] = set()
         """Kinds of device that computed for this process."""
 
+    def leave(self) -> None:
+        """Part from the cluster; a later process may join again."""
+        self.ray.shutdown()
+        crew_at.cache_clear()
+
     def device(self, lock: ModelLock) -> str:
         """The kind of device that a model is computed on there.
 

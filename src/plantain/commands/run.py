@@ -1,6 +1,7 @@
 """``plantain run``: a thin call of ``dvc repro`` for some probes and models, ending with ``publish``."""
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,13 @@ Suite = Annotated[bool, typer.Option("--suite", help="Every probe of the shelf, 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
 Device = Annotated[str | None, typer.Option("--device", help="With --dry-run: as on cpu or cuda, be it here or not.")]
 
+Ray = Annotated[
+    str | None, typer.Option("--ray", help="Passes on a Ray cluster: auto, HOST:PORT or local.")
+]
+Mixed = Annotated[
+    bool, typer.Option("--mixed-devices", help="A cell may meet several kinds of device; receipts say so.")
+]
+
 
 def run(
     probes: Probes = None,
@@ -43,6 +51,8 @@ def run(
     suite: Suite = False,
     dry_run: DryRun = False,
     device: Device = None,
+    ray: Ray = None,
+    mixed_devices: Mixed = False,
 ) -> None:
     """Run the pipeline: everything, or the stages of some probes and models and then publish."""
     if suite and probes:
@@ -61,12 +71,28 @@ def run(
         fix = "leave it out, or set `device:` of the model in params.yaml."
         raise InputError("--device is for a forecast, and goes with --dry-run alone.", fix=fix)
     refuse_unwritable(cells)
+    _share_out(ray, mixed=mixed_devices)
     with _alone():
         params = _with_suite(params) if suite else params
         print(_announced(cells), flush=True)
         everything = set(cells) >= {*itertools.product(params.run.probes, params.run.models)}
         code = _reproduce(params, cells, everything=everything, study=study)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
+
+
+def _share_out(ray: str | None, *, mixed: bool) -> None:
+    """Tell the stages who computes, by variables of their environment: it is no setting that a result depends on.
+
+    Raises:
+        InputError: there is no such cluster.
+    """
+    if mixed:
+        os.environ["PLANTAIN_MIXED_DEVICES"] = "1"
+    if ray is not None:
+        from plantain.capture.cluster import crew_at
+
+        crew_at(ray).leave()
+        os.environ["PLANTAIN_RAY"] = ray
 
 
 def _with_suite(params: Params) -> Params:
