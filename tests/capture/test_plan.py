@@ -60,6 +60,8 @@ class Klein:
     )
     dtype = "bfloat16"
     group_width = 16
+    architecture = "FLUX.2"
+    max_sequence_length = 512
 
 
 def test_operations_of_the_full_size_model():

@@ -9,7 +9,8 @@ import pytest
 from helpers.model_sources import local
 
 from plantain.base import places
-from plantain.base.params import Params, RunParams
+from plantain.base.errors import InputError
+from plantain.base.params import Params, RunParams, Source
 from plantain.capture.plan import remember
 from plantain.cli import main
 from plantain.commands.forecast import declared_lock, print_forecast
@@ -168,6 +169,26 @@ def test_a_published_model_is_forecast_before_it_is_fetched(monkeypatch, capsys,
         "klein-base-4b is not on this machine: its sizes are those that black-forest-labs/FLUX.2-klein-base-4B is "
         "published with. `plantain model fetch klein-base-4b` brings it, about 16 GB."
     ]
+
+
+def test_any_published_model_is_forecast_and_another_says_what_is_needed(resolved, capsys, monkeypatch, tmp_path):
+    """Not one of FLUX: its kinds of blocks, its own pixels a position; never a rate that was not measured."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    entry = resolved.models["mine"].model_copy(
+        update={
+            "source": Source.hub, "path": None, "repo": "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "revision": "main",
+            "height": 1024, "width": 1024, "max_sequence_length": 300, "device": "cuda",
+            "text_encoder_out_layers": None,
+        }
+    )  # fmt: skip
+    params = resolved.model_copy(update={"models": {"mine": entry}})
+    said = printed(capsys, params)
+    assert "Some times rest on an assumed rate" in said
+    assert "its sizes are those that PixArt-alpha/PixArt-Sigma-XL-2-1024-MS is published with" in said
+    assert "GB" not in said.split("published with")[1], "nobody measured that download"
+    unknown = entry.model_copy(update={"repo": "someone/else"})
+    with pytest.raises(InputError, match=r"someone/else cannot be forecast.*`plantain model show mine`, which brings"):
+        printed(capsys, resolved.model_copy(update={"models": {"mine": unknown}}))
 
 
 @pytest.mark.parametrize(

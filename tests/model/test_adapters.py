@@ -202,7 +202,7 @@ def test_another_version_of_what_quantises_is_refused(saved, home, monkeypatch):
 def test_blocks_that_wait_elsewhere_compute_the_same_and_are_seen_by_hooks():
     """Group by group, from one name of the CPU to another: there is no accelerator in the tests."""
     plain, moved = build_pipeline(0).transformer, build_pipeline(0).transformer
-    moved = adapters.placed(moved, SimpleNamespace(offload=True), "cpu:0")
+    moved = adapters.settled_on(moved, SimpleNamespace(offload=True), "cpu:0")
     names = [one.name for one in projections(moved)]
     generator = torch.Generator().manual_seed(0)
     arguments = {

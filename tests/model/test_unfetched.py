@@ -8,13 +8,16 @@ import torch
 import transformers
 from diffusers import Flux2Transformer2DModel
 from helpers.model_sources import hub, hub_cache
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
+from plantain.capture.plan import pass_flops, pass_positions
 from plantain.commands.forecast import declared_lock
 from plantain.model import known
 from plantain.model.architectures import architecture_calling
+from plantain.model.describe import empty_of
 from plantain.model.known import KLEIN_4B, PUBLISHED
 from plantain.model.resolve import resolve
 from plantain.model.unfetched import unfetched_lock
@@ -143,6 +146,65 @@ def test_a_published_model_has_its_geometry_and_its_parts(params, repo):
     row = architecture_calling(lock.pipeline)
     assert lock.architecture == row.name
     assert set(row.encoders) <= lock.components.keys()
+
+
+def empty(*shape):
+    return torch.empty(*shape, device="meta")
+
+
+def latents(channels, side, text, width, **rest):
+    """Arguments of a transformer that takes a grid of 1024 x 1024 pixels."""
+    prompt = {"encoder_hidden_states": empty(1, text, width), "timestep": empty(1)}
+    return text, {"hidden_states": empty(1, channels, side, side), **prompt, **rest}
+
+
+def packed(channels, text, width, **rest):
+    """The same of one that takes packed latents."""
+    prompt = {"encoder_hidden_states": empty(1, text, width), "timestep": empty(1)}
+    return text, {"hidden_states": empty(1, 4096, channels), **prompt, **rest}
+
+
+SIZES = {"original_size": empty(1, 2), "target_size": empty(1, 2), "crop_coords": empty(1, 2)}
+FORWARDS = {
+    "black-forest-labs/FLUX.2-klein-base-4B": packed(
+        128, 512, 7680, img_ids=empty(1, 4096, 4), txt_ids=empty(1, 512, 4)
+    ),
+    "black-forest-labs/FLUX.1-dev": packed(
+        64,
+        512,
+        4096,
+        pooled_projections=empty(1, 768),
+        guidance=empty(1),
+        img_ids=empty(4096, 3),
+        txt_ids=empty(512, 3),
+    ),
+    "Qwen/Qwen-Image": packed(64, 512, 3584, encoder_hidden_states_mask=None, img_shapes=[[(1, 64, 64)]]),
+    "stabilityai/stable-diffusion-3.5-medium": latents(16, 128, 333, 4096, pooled_projections=empty(1, 2048)),
+    "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": latents(
+        4, 128, 300, 4096, added_cond_kwargs={"resolution": None, "aspect_ratio": None}
+    ),
+    "Efficient-Large-Model/Sana_1600M_1024px_diffusers": latents(32, 32, 300, 2304),
+    "fal/AuraFlow": latents(4, 128, 256, 2048),
+    "THUDM/CogView4-6B": latents(16, 128, 224, 4096, **SIZES),
+}  # fmt: skip
+"""Text positions, and what the transformer is called with."""
+
+FEW_LAYERS = ("black-forest-labs/FLUX.2-klein-base-4B", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "fal/AuraFlow")
+COUNTED = [pytest.param(repo, marks=() if repo in FEW_LAYERS else pytest.mark.long) for repo in FORWARDS]
+
+
+@pytest.mark.parametrize("repo", COUNTED)
+def test_the_operations_of_a_pass_are_those_that_torch_counts(params, repo):
+    """At 1024 x 1024 pixels, on the meta device: everything but modulation and embeddings, which meet one position."""
+    length, arguments = FORWARDS[repo]
+    changed = {"repo": repo, "max_sequence_length": length, "text_encoder_out_layers": None}
+    entry = params.models["klein-base-4b"].model_copy(update=changed)
+    lock = unfetched_lock("it", params.model_copy(update={"models": {"it": entry}}))
+    transformer = empty_of(PUBLISHED[repo].transformer, PUBLISHED[repo].config, repo).eval()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        transformer(**arguments)
+    forecast = pass_flops(lock, pass_positions(lock, False))
+    assert forecast == pytest.approx(counter.get_total_flops(), rel=0.04 if "Sana" in repo else 0.01)
 
 
 def test_geometry_is_read_from_the_published_configuration(params):

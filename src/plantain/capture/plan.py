@@ -18,7 +18,7 @@ from plantain.probe.records import Record, ReferenceRecord
 from plantain.records.activations import TOKENS
 from plantain.records.grams import profiled, views_of
 from plantain.records.keys import passes, path_of
-from plantain.records.lock import ModelLock
+from plantain.records.lock import HeadCount, ModelLock
 
 _ASSUMED: Final = {"cpu": 1.0e11, "cuda": 1.5e14, "mps": 3.0e12}
 """Floating-point operations a second where nothing was measured: a few cores, one data-centre or desktop GPU."""
@@ -37,18 +37,51 @@ class Rate:
 
 
 def pass_flops(lock: ModelLock, positions: int) -> float:
-    """Floating-point operations of one transformer forward over ``positions``.
+    """Floating-point operations of one transformer forward over ``positions``, text and images together.
 
-    Per block and position 4 i² + 3 i m multiply-adds in projections and gated MLP (inner width i, MLP width m), and
-    2 i for every pair of positions in the attention.
+    Per position that a block's weights meet 4 i² multiply-adds in the attention's projections (inner width i) and 3 i m
+    in FLUX.2's gated MLP of width m, 8 i² in the MLP of any other (4 i wide, or gated and 8/3 i wide); 2 i for every
+    pair of positions that an attention relates. What meets one position alone, modulation and embeddings, is left out.
     """
-    geometry = lock.geometry
-    inner = geometry.heads * geometry.head_width
-    blocks = sum(one.blocks for one in geometry.kinds if one.stream != "text")
-    dense = 2 * (4 * inner * inner + 3 * inner * geometry.mlp_width) * positions
-    if not geometry.mlp_width:  # the MLP's width is not seen where it is projected apart; every weight meets a position
-        dense = 2 * geometry.parameters * positions // blocks
-    return float(blocks * (dense + 4 * inner * positions * positions))
+    text = min(lock.max_sequence_length, positions)
+    image = positions - text
+    seen = {"image": image, "text": text, "all": positions}
+    total = 0.0
+    for one in lock.geometry.kinds:
+        inner = one.heads * one.head_width
+        # A cross attention projects queries and outputs of the image, keys and values of the text.
+        met = (image + text) / 2 if one.block_kind == "cross" else seen[one.stream]
+        weights = 4 * inner * inner + (_mlp_weights(lock, inner) if _has_mlp(lock, one.block_kind) else 0)
+        total += one.blocks * (2 * weights * met + 4 * inner * _pairs(lock, one, text, image))
+    return total
+
+
+def _mlp_weights(lock: ModelLock, inner: int) -> int:
+    return 3 * inner * lock.geometry.mlp_width if lock.architecture == _GATED else 8 * inner * inner
+
+
+_GATED: Final = "FLUX.2"
+"""The architecture whose MLP's width stands in the lock for all of its blocks."""
+
+_LINEAR: Final = "Sana"
+"""The architecture whose image attention is linear: it relates each position with a matrix as wide as a head."""
+
+
+def _has_mlp(lock: ModelLock, kind: str) -> bool:
+    """Whether an MLP belongs to an attention of this kind: a block with two attentions has one MLP all the same."""
+    kinds = {one.block_kind for one in lock.geometry.kinds}
+    return kind != "cross" and not (kind == "image" and "joint" in kinds)
+
+
+def _pairs(lock: ModelLock, one: HeadCount, text: int, image: int) -> int:
+    """Pairs of positions that the attention of a block relates; those of a joint block count once, at its image."""
+    if one.block_kind == "image" and lock.architecture == _LINEAR:
+        return image * one.head_width
+    if one.block_kind == "joint":
+        return (text + image) ** 2 if one.stream == "image" else 0
+    if one.block_kind == "cross":
+        return image * text
+    return {"image": image, "text": text, "all": text + image}[one.stream] ** 2
 
 
 def rate(lock: ModelLock, device: str) -> Rate:

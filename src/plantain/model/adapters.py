@@ -153,7 +153,7 @@ def _in_a_block(module: nn.Module, name: str) -> bool:
     return isinstance(module, nn.Linear) and any(piece.isdigit() for piece in name.split("."))
 
 
-def placed(transformer: nn.Module, lock: ModelLock, device: str) -> nn.Module:
+def settled_on(transformer: nn.Module, lock: ModelLock, device: str) -> nn.Module:
     """The transformer on ``device``; block by block where ``offload`` is declared and there is another device."""
     if not lock.offload or device == "cpu":
         return transformer.to(device)

@@ -79,7 +79,7 @@ class Description:
             "guidance": self.guidance,
             "predicts": str(row.predicts),
             "clock": str(row.clock),
-            "paths": ["fast", "pipeline"] if row.fast and self.pipeline in (PIPELINE, None) else ["pipeline"],
+            "paths": ["fast", "pipeline"] if row.fast else ["pipeline"],
         }
 
     def record(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 from plantain.base.errors import InputError
 from plantain.base.files import digest
 from plantain.base.params import Method
-from plantain.model.adapters import lora_file, merge_lora, placed, quantized
+from plantain.model.adapters import lora_file, merge_lora, quantized, settled_on
 from plantain.model.layout import PIPELINE, part_role, read_index
 from plantain.model.materialise import in_memory, materialise, transformer_seed
 from plantain.model.untrained import reinitialise, shuffle
@@ -141,7 +141,7 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     transformer = make_transformer(folder, lock.dtype, *seeds, lora_file(lock), lock.lora.scale if lock.lora else 1.0)
     if in_memory(lock):
         _check_digest(lock, draw, transformer)
-    return placed(quantized(transformer, lock), lock, device)
+    return settled_on(quantized(transformer, lock), lock, device)
 
 
 def load_pipeline(lock: ModelLock, device: str, draw: int = 0) -> Any:

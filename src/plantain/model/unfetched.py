@@ -16,7 +16,7 @@ from plantain.model.describe import cached_configurations, empty_of
 from plantain.model.geometry import geometry, projections, stored_width
 from plantain.model.hub import Hub
 from plantain.model.known import PUBLISHED, PublishedModel
-from plantain.model.layout import PIPELINE, has_weights, read_index, read_json
+from plantain.model.layout import has_weights, read_index, read_json
 from plantain.model.opening import AGAIN, empty_part
 from plantain.model.resolve import OUT_LAYERS, pixels_a_position
 from plantain.records.lock import NOT_FETCHED, Component, ModelLock
@@ -87,7 +87,7 @@ def unfetched_lock(name: str, params: Params) -> ModelLock | None:
         architecture=row.name,
         guidance=str(guidance),
         guidance_scale=row.guidance if guidance is Guidance.embedded else None,
-        fast=row.fast and found.pipeline == PIPELINE,
+        fast=row.fast,
         takes_image=found.pipeline in row.edits,
         pooled_text=row.pooled_text,
         group_width=stored_width(projections(found.transformer), width),
