@@ -33,7 +33,40 @@ JUDGED = {
     for model, metrics in models.items()
     for metric, value in metrics.items()
 }
-RECORDED = MEASURED | JUDGED
+SHARES = {"sufficiency", "necessity", "redundancy", "random", "into_a", "into_b", "mediation"}
+"""Numbers of swapped heads that may be said in per cent, besides p."""
+
+
+def swapped(table):
+    """Name to value of everything in a table of interventions, by its JSON alone."""
+    yield from ((name, table[name]) for name in ("output_change", "additivity"))
+    yield from (table.get("areas") or {}).items()
+    yield from ((f"{one['name']}.{part}", one[part]) for one in table["tests"] for part in ("statistic", "p"))
+    for one in table["curve"]:
+        yield from ((f"first_{one['heads']}.{part}", one[part]) for part in ("sufficiency", "necessity", "random"))
+    for one in table["heads"]:
+        yield f"{one['block_kind']}_{one['block']}.head_{one['head']}.mediation", one["mediation"]
+    seen = []
+    for one in table.get("sets", []):
+        seen.append(one["how"])
+        name = "set" if one["how"] == "chosen" else f"{one['how']}.{one['of'] or seen.count(one['how'])}"
+        parts = (*SHARES - {"random", "mediation"}, "off_axis", "dose")
+        yield from ((f"{name}.{part}", one[part]) for part in parts if one[part] is not None)
+    for one in table.get("donors", []):
+        name = f"donors.{one['kind']}" + (f".{one['contrast']}" if one["kind"] == "decoy" else "")
+        yield from ((f"{name}.{part}", one[part]) for part in ("statistic", "p", "apart"))
+    for one in table.get("routes", []):
+        yield from ((f"{who}.at_{one['tokens']}", one[key]) for who, key in (("all", "all_heads"), ("set", "chosen")))
+
+
+SWAPPED = {
+    (probe, model, "target", "swaps", name): float(value)
+    for probe, models in json.loads((REPORTS / "verdicts.json").read_text()).items()
+    for model in models
+    if (path := REPORTS / "study" / "causal" / model / f"{probe}.json").exists()
+    for name, value in swapped(json.loads(path.read_text()))
+}
+RECORDED = MEASURED | JUDGED | SWAPPED
 TARGET = {place[4]: value for place, value in RECORDED.items() if place[:4] == ("otherview", "tiny", "target", "heads")}
 """Numbers to ask about; whatever they are, the scan above says who reports them."""
 R, SHARE, MANY, DELTA = (TARGET[name] for name in ("split_half_r", "heads_over_t3_fraction", "heads_over_t3", "delta"))
@@ -96,6 +129,7 @@ def test_a_whole_number_matches_itself_alone(recorded, text):
 def test_a_percentage_matches_shares_and_probabilities(recorded, text, step):
     wanted = Decimal(text.rstrip("% ")) / 100
     p = {name for *_, name in RECORDED if name.endswith("_p") or name.startswith(("count_p", "p_holm"))}
+    p |= {name for *_, name in SWAPPED if name.rpartition(".")[2] in {"p", *SHARES} or ".at_" in name}
     expected = where(lambda name, value: (name in p or name.endswith("_fraction")) and to(value, step) == wanted)
     assert expected
     assert found(text) == expected

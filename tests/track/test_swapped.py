@@ -113,6 +113,16 @@ def test_numbers_of_a_table_are_found_again(tables):
         by_value(tables, "swaps.nothing=1")
 
 
+def test_numbers_of_a_table_that_was_replaced_are_found_in_history(tables, git):
+    git("add", "-A")
+    git("commit", "-qm", "a study")
+    study(tables, gate=0.0571429)
+    (found,) = by_value(tables, "additivity=1.47").now
+    assert not by_value(tables, "gate.p=0.0285714").now
+    (found,) = by_value(tables, "gate.p=0.0285714").earlier
+    assert (found.result, found.analysis, found.where) == ("otherview@tiny", "swaps", git("rev-parse", "HEAD"))
+
+
 def test_pictures_that_are_not_those_of_the_receipt_are_a_broken_link(tables):
     assert list(broken_tables(FolderReader(tables))) == []
     path = tables / places.causal_pictures(*CELL)

@@ -216,7 +216,7 @@ class CausalTable(Frozen):
             name = f"donors.{donor.kind}" + (f".{donor.contrast}" if donor.kind == "decoy" else "")
             found |= {f"{name}.{part}": getattr(donor, part) for part in ("statistic", "p", "apart")}
         for route in self.routes:
-            found |= {f"{route.tokens}.all_heads": route.all_heads, f"{route.tokens}.set": route.chosen}
+            found |= {f"all.at_{route.tokens}": route.all_heads, f"set.at_{route.tokens}": route.chosen}
         for size in self.curve:
             parts = size.model_dump(exclude={"heads"})
             found |= {f"first_{size.heads}.{part}": value for part, value in parts.items()}

@@ -127,13 +127,21 @@ def current(root: Path) -> Iterator[Number]:
 
 
 def earlier(root: Path) -> Iterator[Number]:
-    """The numbers of every ledger and of every table of verdicts that git ever held, oldest first."""
+    """The numbers of every ledger, table of verdicts and of interventions that git ever held, oldest first."""
     for ledger in earlier_ledgers(root):
         yield from ledger.numbers()
     for commit, day, content in _history(root, VERDICTS):
         for probe, models in _parsed(content).items():
             for model, metrics in models.items():
                 yield from _of_verdict(probe, model, metrics, {}, commit, day)
+    for probe, model in _cells(root):
+        path = places.causal(model, probe)
+        for commit, day, content in _history(root, path.as_posix()):
+            try:
+                table = read_causal(content, path)
+            except InputError:
+                continue
+            yield from _numbers((probe, model, table.contrast, SWAPS), table.numbers(), commit, day)
 
 
 def of_cards(root: Path) -> Iterator[Number]:
@@ -190,7 +198,7 @@ def _of_verdict(
 
 
 def _of_swaps(root: Path, probe: str, model: str) -> Iterator[Number]:
-    """The numbers of a table of interventions; those of an earlier one are in the history of its file alone."""
+    """The numbers of a table of interventions."""
     path = root / places.causal(model, probe)
     if not path.is_file():
         return

@@ -82,6 +82,10 @@ class TypedNumber:
         return is_count(number.metric) and number.of == self.of and exact(number.value) == self.value
 
 
+_SHARES: Final = ("p", "sufficiency", "necessity", "redundancy", "random", "into_a", "into_b", "mediation")
+"""Last parts of the names of numbers of swapped heads that are probabilities, or shares of a change."""
+
+
 def exact(value: float) -> Decimal:
     """A float as its shortest decimal, which is how files hold it."""
     return Decimal(repr(float(value)))
@@ -94,7 +98,9 @@ def rounded(value: float, step: Decimal) -> Decimal:
 
 def is_proportion(metric: str) -> bool:
     """Whether a metric lies between 0 and 1 as a share or a probability, so that it may be said in per cent."""
-    return metric.endswith(("_fraction", "_p")) or metric.startswith(("count_p_", "p_holm"))
+    part = metric.rpartition(".")[2]
+    share = "." in metric and (part in _SHARES or part.startswith("at_"))
+    return share or metric.endswith(("_fraction", "_p")) or metric.startswith(("count_p_", "p_holm"))
 
 
 def is_count(metric: str) -> bool:
