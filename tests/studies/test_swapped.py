@@ -11,7 +11,7 @@ from plantain.probe.expand import expand
 from plantain.probe.halves import CausalDesign, Half
 from plantain.probe.spec import read_probe
 from studies import swapped
-from studies.swapped import CASES, Asked, Chosen, GateAndDonors, Judged, Examined, table
+from studies.swapped import CASES, Asked, Chosen, Examined, GateAndDonors, Judged, table
 from studies.swapped_pictures import Flips, Poses, Rooms, pictures, side_of
 from training import behaviour, figures, world
 from training.creatures import BY_ID
