@@ -1,8 +1,8 @@
 """Rung 7 where the truth is known, simulated and on networks, and what it cannot tell: tables of docs/verdict.md.
 
-python -m studies.swapped simulated     how often each test passes (4 minutes of one core)
-python -m studies.swapped tests         the tests on trained and untrained networks (40 minutes)
-python -m studies.swapped pictures      how many pictures of one step change with the heads (5 minutes)
+python -m studies.swapped simulated     how often each test passes (3 minutes of one core)
+python -m studies.swapped tests         the tests on trained and untrained networks (15 minutes)
+python -m studies.swapped pictures      how many pictures of one step change with the heads (6 minutes)
 
 The last two need `prompts/` alone. What is finished stays in `.plantain/swapped` and is not computed again.
 """
@@ -65,7 +65,7 @@ class Case:
     ranked: bool = False
     """Whether untrained draws are looked at as well."""
     thorough: bool = False
-    """Whether every network's selection is tested, and not only that of those that pass the gate and the donors."""
+    """Whether the selection is tested of networks that do not pass the gate and the donors as well; of draws never."""
     pictured: bool = False
     """Whether its pictures can be read."""
 
@@ -80,8 +80,9 @@ CASES = (
     Case(Path("prompts/dense.yaml"), "target", ranked=True, pictured=True),
     Case(Path("prompts/otherview.yaml"), "titles"),
     Case(Path("prompts/dense.yaml"), "archive"),
-    Case(ATTACKS / "meaningless.yaml", "target", independent=True, ranked=True),
+    Case(ATTACKS / "meaningless.yaml", "target", independent=True),
     Case(ATTACKS / "telling.yaml", "target", independent=True),
+    Case(ATTACKS / "copied.yaml", "target", independent=True),
 )
 DATA_SETS = 400
 RANKED = ("gate: p <= 5%", "donors: p <= 5%", "selection: p <= 5%", "rank: p <= 5%")
@@ -295,7 +296,7 @@ def tests(cases: Sequence[Case]) -> Found:
 
 
 def _judged(works: Sequence[Work], alpha: float, thorough: bool) -> dict[str, list[Judged]]:
-    tested = {work.lock.name: list(_tested(work, alpha, thorough)) for work in works}
+    tested = {work.lock.name: list(_tested(work, alpha, thorough and work.lock.name != FAMILY)) for work in works}
     draws = tested.get(FAMILY, [])
     return {name: [Judged.of(one, draws) for one in some] for name, some in tested.items()}
 
