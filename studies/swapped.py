@@ -27,7 +27,8 @@ from plantain.base.yaml import read_yaml
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.capture.references import generate
-from plantain.causal.examine import donate, single_mediation, swap_pairs
+from plantain.causal.donors import kept_products, label_test
+from plantain.causal.examine import choose, donate, single_mediation, swap_pairs
 from plantain.causal.theatre import Theatre
 from plantain.ladder.evidence import Family
 from plantain.ladder.rungs import rank_p
@@ -40,7 +41,7 @@ from plantain.probe.records import Expansion, Record
 from plantain.probe.spec import read_probe
 from plantain.records.keys import CAUSAL_VERSION, Pass, passes, reference_images
 from plantain.records.lock import ModelLock
-from plantain.stats.selection import donor_test, selection_test
+from plantain.stats.selection import selection_test
 from plantain.stats.simulated.swaps import EVERY_TEST, POWERS, SIZES
 from plantain.stats.validate import Floats
 from studies.attacked import percent
@@ -205,14 +206,15 @@ class Work:
 
     def _given(self, draw: int) -> GateAndDonors:
         design, pass_of = self.asked.design, self.asked.pass_of
-        found = donate(self._theatre(draw), design, pass_of, self.asked.params.verdict.swapped)
-        gate = donor_test(*found.plain, clusters=design.test.clusters, **self._how)
-        donors = donor_test(*found.patched, clusters=design.test.clusters, **self._how)
+        theatre, rules = self._theatre(draw), self.asked.params.verdict
+        chosen = choose(theatre, design.selection, pass_of, rules.swapped)
+        found = donate(theatre, replace(design, decoys={}), pass_of, [chosen.heads])
+        gate, donors = (label_test(kept_products(one), design.test, rules) for one in (found.plain, found.patched[0]))
         return GateAndDonors(self._weights(draw), found.change, gate.statistic, gate.p, donors.statistic, donors.p)
 
     def _chosen(self, draw: int) -> Chosen:
         design = self.asked.design
-        mediation = single_mediation(self._theatre(draw), swap_pairs(design, self.asked.pass_of))
+        mediation = single_mediation(self._theatre(draw), swap_pairs(design, self.asked.pass_of)).mean_m()
         found = selection_test(*self._maps[draw], mediation, clusters=design.selection.clusters, **self._how)
         return Chosen(found.statistic, found.p)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from plantain.base.params import CaptureParams
 from plantain.capture.progress import Silent
 from plantain.causal.clean import CleanPass
-from plantain.causal.examine import donate, swap_pairs
+from plantain.causal.examine import choose, swap_pairs
 from plantain.causal.heads import HeadSet
 from plantain.causal.pictures import Darkroom
 from plantain.causal.sets import dose_matched
@@ -220,7 +220,7 @@ class Pictures:
     def _sets(self) -> tuple[dict[str, list[HeadSet]], float]:
         """All heads, those of the largest dose on the selection half, random ones of like doses, and how like."""
         every, geometry = self.theatre.heads(), self.theatre.lock.geometry
-        found = donate(self.theatre, self.design, self._asked, self.share)
+        found = choose(self.theatre, self.design.selection, self._asked, self.share)
         drawn = [dose_matched(every, found.doses, found.heads, geometry, seed) for seed in range(MATCHED)]
         named = {"all": [every], "chosen": [found.heads], "matched": [one.heads for one in drawn]}
         return named, float(np.mean([one.dose for one in drawn]))
