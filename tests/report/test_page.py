@@ -203,11 +203,13 @@ def test_every_way_to_compare_is_said(tmp_path, scheme):
     write_cell(tmp_path, Cell(controls=()))
     told = BESIDE["design"] | {"scheme": scheme, "rows": [4, 5], "ties": []} | more
     write_verdict(tmp_path, design=told)
-    assert said in ladder.design(load_result(tmp_path, "otherview", "tiny"))[0]
+    assert said in ladder.design_sentences(load_result(tmp_path, "otherview", "tiny"))[0]
     write_verdict(tmp_path, design=told | {"problem": "4 independent wordings a side are needed", "floor": None})
-    assert ladder.design(load_result(tmp_path, "otherview", "tiny"))[0].startswith("Nothing could be compared: 4 ind")
+    assert ladder.design_sentences(load_result(tmp_path, "otherview", "tiny"))[0].startswith(
+        "Nothing could be compared: 4 ind"
+    )
     write_verdict(tmp_path)
-    assert ladder.design(load_result(tmp_path, "otherview", "tiny")) == []
+    assert ladder.design_sentences(load_result(tmp_path, "otherview", "tiny")) == []
 
 
 def test_large_reference_images_are_made_small_enough_to_travel(result, tmp_path):

@@ -20,7 +20,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Reduced
-from plantain.capture.encoded import EncodedPrompts, Mask, moved_to, runs_of
+from plantain.capture.encoded import EncodedPrompts, Mask, on_device, runs_of
 from plantain.capture.forward import Runner, reduced
 from plantain.capture.hooks import Capture, Layout, Taps
 from plantain.capture.noise import gaussian
@@ -209,7 +209,7 @@ def any_runner(
         text = None
         if not reads_image(lock, one):
             found = prompts(one.prompt)
-            text, outputs = found.text, moved_to(found.outputs, pipeline.transformer.device)
+            text, outputs = found.text, on_device(found.outputs, pipeline.transformer.device)
             pipeline.encode_prompt = lambda *_, **__: outputs
         forward.expect(text, positions, told)
         pipeline(**{name: value for name, value in (still | given).items() if name in wanted})

@@ -16,7 +16,7 @@ import torch
 
 from plantain.base.errors import CheckFailed
 from plantain.capture.grams import Job
-from plantain.capture.hand import MIXED, TOGETHER, Errand, Hand, Outcome, accepted, refuse_unlike, seen
+from plantain.capture.hand import MIXED, TOGETHER, Delivery, Errand, Hand, accepted, refuse_unlike, seen
 from plantain.capture.turns import Group, grouped
 from plantain.capture.work import CellWork
 from plantain.records.lock import ModelLock
@@ -88,7 +88,7 @@ def _processes(count: int, errand: Errand) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _done(pool: ProcessPoolExecutor, task: Callable[[Any], Outcome], pieces: Sequence[Any]) -> Iterator[Outcome]:
+def _done(pool: ProcessPoolExecutor, task: Callable[[Any], Delivery], pieces: Sequence[Any]) -> Iterator[Delivery]:
     for future in as_completed([pool.submit(task, piece) for piece in pieces]):
         yield future.result()
 
@@ -105,11 +105,11 @@ def _begin(errand: Errand, names: Any) -> None:
     _hand = Hand(errand)
 
 
-def _encode(prompts: Sequence[str]) -> Outcome:
+def _encode(prompts: Sequence[str]) -> Delivery:
     assert _hand is not None  # `_begin` made it
     return _hand.encode(prompts)
 
 
-def _compute(group: Group) -> Outcome:
+def _compute(group: Group) -> Delivery:
     assert _hand is not None  # `_begin` made it
     return _hand.compute(group)

@@ -250,14 +250,14 @@ def _refuse_control(prompt: str, tokenizer: Any) -> None:
 
 
 def _on_cpu(value: Any) -> Any:
-    return moved_to(value, torch.device("cpu"))
+    return on_device(value, torch.device("cpu"))
 
 
-def moved_to(value: Any, device: torch.device) -> Any:
+def on_device(value: Any, device: torch.device) -> Any:
     """Tensors, and what holds them, on ``device``."""
     if isinstance(value, torch.Tensor):
         return value.to(device)
-    return type(value)(moved_to(one, device) for one in value) if isinstance(value, list | tuple) else value
+    return type(value)(on_device(one, device) for one in value) if isinstance(value, list | tuple) else value
 
 
 _LIST, _NOTHING = "list", "none"

@@ -66,7 +66,7 @@ class Seen(NamedTuple):
     """Name of the machine."""
 
 
-class Outcome(NamedTuple):
+class Delivery(NamedTuple):
     """What became of a piece of work."""
 
     made: int = 0
@@ -92,15 +92,15 @@ class Hand:
         """What is here."""
         return seen(self._cell.device)
 
-    def encode(self, prompts: Sequence[str]) -> Outcome:
+    def encode(self, prompts: Sequence[str]) -> Delivery:
         """Encode what the store lacks of some prompts."""
         try:
             embeddings_of(self._cell.lock, self._cell.device, Silent()).ensure(prompts)
         except PlantainError as error:
-            return Outcome(refused=error)
-        return Outcome(len(prompts))
+            return Delivery(refused=error)
+        return Delivery(len(prompts))
 
-    def compute(self, group: Group) -> Outcome:
+    def compute(self, group: Group) -> Delivery:
         """Compute what the store lacks of a group."""
         try:
             bench = self._bench or self._made()
@@ -108,10 +108,10 @@ class Hand:
                 if not self._stores.hold(job):
                     bench.do(job)
         except OutOfMemory:
-            return Outcome(memory=True)
+            return Delivery(memory=True)
         except PlantainError as error:
-            return Outcome(refused=error)
-        return Outcome(sum(len(job.batch) for job in group))
+            return Delivery(refused=error)
+        return Delivery(sum(len(job.batch) for job in group))
 
     def _made(self) -> Bench:
         quiet = Silent()
@@ -151,7 +151,7 @@ def refuse_unlike(hands: Sequence[Seen], own: Mapping[str, str], *, mixed: bool)
     return kinds
 
 
-def accepted(outcome: Outcome) -> int:
+def accepted(outcome: Delivery) -> int:
     """The count of what was done.
 
     Raises:

@@ -56,7 +56,7 @@ class Store:
         """
         shared = os.environ.get("PLANTAIN_STORE", "") if folder is None else ""
         local = folder or state_dir() / kind
-        self._held: Held = SharedFolder(f"{shared.rstrip('/')}/{kind}") if shared else LocalFolder(local)
+        self._held: Keeping = SharedFolder(f"{shared.rstrip('/')}/{kind}") if shared else LocalFolder(local)
         self._report = report
 
     def path(self, key: str) -> Path:
@@ -92,7 +92,7 @@ class Store:
         return self._held.where("")
 
 
-class Held(Protocol):
+class Keeping(Protocol):
     """Where a store keeps its entries."""
 
     def where(self, key: str) -> str:

@@ -36,9 +36,7 @@ Suite = Annotated[bool, typer.Option("--suite", help="Every probe of the shelf, 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Predict passes, hours, disk and memory; run nothing.")]
 Device = Annotated[str | None, typer.Option("--device", help="With --dry-run: as on cpu or cuda, be it here or not.")]
 
-Ray = Annotated[
-    str | None, typer.Option("--ray", help="Passes on a Ray cluster: auto, HOST:PORT or local.")
-]
+Ray = Annotated[str | None, typer.Option("--ray", help="Passes on a Ray cluster: auto, HOST:PORT or local.")]
 Mixed = Annotated[
     bool, typer.Option("--mixed-devices", help="A cell may meet several kinds of device; receipts say so.")
 ]

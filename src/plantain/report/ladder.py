@@ -59,7 +59,7 @@ def information(result: Result) -> list[Amount]:
     return [Amount(said, wording.number(value)) for said, value in rows if value is not None]
 
 
-def design(result: Result) -> list[str]:
+def design_sentences(result: Result) -> list[str]:
     """What was compared from rung 3 on, in sentences; empty where it is not written down."""
     told = result.standing.design if result.standing else None
     if told is None:

@@ -16,13 +16,13 @@ def run_card(result: Result) -> str:
 
 
 def _run_lines(result: Result) -> Iterator[str]:
-    yield from (f"# {plain(result.title)}", "", f"`{result.address}`", "")
-    yield from (f"**{plain(wording.verdict_sentence(result))}**", "")
+    yield from (f"# {bare(result.title)}", "", f"`{result.address}`", "")
+    yield from (f"**{bare(wording.verdict_sentence(result))}**", "")
     note = wording.weights_note(result.lock)
     if note:
-        yield from (f"> {plain(note)}", "")
+        yield from (f"> {bare(note)}", "")
     said = f"{wording.count_sentence(result.main)} {wording.ITEM_LEVEL} {wording.beyond_wording(result.main)}"
-    yield from (plain(said.strip()), "")
+    yield from (bare(said.strip()), "")
     yield from measure_rows(result)
     yield from _table(result.main)
     if result.card and result.card.label != result.main.label:
@@ -36,17 +36,17 @@ def _run_lines(result: Result) -> Iterator[str]:
 
 def _table(analysis: Analysis) -> Iterator[str]:
     said = f"{wording.contrast_phrase(analysis)}, {wording.measure_phrase(analysis)}."
-    yield from (f"## {analysis.label}", "", plain(said), "")
+    yield from (f"## {analysis.label}", "", bare(said), "")
     yield from ("| metric | value | note |", "|---|---:|---|")
     for row in metric_rows(analysis):
-        yield f"| {plain(row.label)} | {row.value} | {plain(row.note)} |"
+        yield f"| {bare(row.label)} | {row.value} | {bare(row.note)} |"
     yield ""
 
 
 def measure_rows(result: Result) -> Iterator[str]:
     """A table of what wordings show by each measure; one sentence where there is magnitude alone."""
     if alone(result):
-        yield from (plain(alone(result)), "")
+        yield from (bare(alone(result)), "")
     shown = by_measure(result)
     if len(shown) < 2:
         return
@@ -76,10 +76,10 @@ def control_rows(result: Result) -> Iterator[str]:
         share, bound = wording.percent(m.get("heads_over_t3_fraction")), m.get("selective_heads_lower_bound")
         rung = wording.rung_phrase(result.climb(analysis.contrast))
         over = wording.number(m.get("heads_over_t3"))
-        yield f"| {plain(analysis.contrast)} | {over} | {share} | {wording.bound_phrase(bound)} | {rung} |"
+        yield f"| {bare(analysis.contrast)} | {over} | {share} | {wording.bound_phrase(bound)} | {rung} |"
     yield ""
 
 
-def plain(text: str) -> str:
+def bare(text: str) -> str:
     """``text`` without what Markdown or HTML would read as markup."""
     return text.translate(_MARKUP)

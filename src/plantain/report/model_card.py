@@ -15,7 +15,7 @@ from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.chance import chance
 from plantain.report.columns import GLUE
-from plantain.report.markdown import control_rows, measure_rows, plain
+from plantain.report.markdown import bare, control_rows, measure_rows
 from plantain.report.metric_rows import metric_rows
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
@@ -78,13 +78,13 @@ def _evaluated(result: Result, task: str) -> Iterator["EvalResult"]:
 
 
 def _body(result: Result, licence: str) -> Iterator[str]:
-    yield from (f"# {plain(result.title)}", "")
+    yield from (f"# {bare(result.title)}", "")
     yield from (f"A per-head attention probe of {_named(result.lock)}, `{result.address}`.", "")
-    yield from (f"**{plain(wording.verdict_sentence(result))}**", "")
+    yield from (f"**{bare(wording.verdict_sentence(result))}**", "")
     note = wording.weights_note(result.lock)
-    yield from (f"> {plain(note)}", "") if note else ()
+    yield from (f"> {bare(note)}", "") if note else ()
     hypothesis = result.declared.get("hypothesis")
-    yield from ("## Question", "", plain(str(hypothesis)), "") if hypothesis else ()
+    yield from ("## Question", "", bare(str(hypothesis)), "") if hypothesis else ()
     yield from ("## Method", "", *_method(result), "")
     yield from ("## Results", "", *_results(result))
     yield from ("## What may be claimed", "", *_claimed(result))
@@ -119,7 +119,7 @@ def _method(result: Result) -> Iterator[str]:
     )
     yield (
         f"{result.records['item'].n_unique()} items, each put to the model in {len(main.summary.a)} wordings of one "
-        f"side and {len(main.summary.b)} of the other ({plain(wording.contrast_phrase(main))}){seen}. One forward pass "
+        f"side and {len(main.summary.b)} of the other ({bare(wording.contrast_phrase(main))}){seen}. One forward pass "
         f"a prompt, {lock.dtype}, {lock.height} by {lock.width} pixels. What the attention output projections see is "
         f"reduced to {wording.measure_phrase(main)}: {wording.number(main.metrics.get('units'))} "
         f"{wording.units_noun(main)}."
@@ -127,7 +127,7 @@ def _method(result: Result) -> Iterator[str]:
     yield ""
     first = str(result.records["item"][0])
     for name, sides in (("First side", main.summary.a), ("Second side", main.summary.b)):
-        yield f"- {name}, for {plain(first)}: {_quoted(result, first, sides)}"
+        yield f"- {name}, for {bare(first)}: {_quoted(result, first, sides)}"
     yield ""
     yield (
         "Over items, whole pairs change their sign, and the count of heads is read against that null. From rung 3 on a "
@@ -140,7 +140,7 @@ def _quoted(result: Result, item: str, conditions: list[str]) -> str:
     rows = {
         name: text for at, name, text in result.records.select("item", "condition", "prompt").iter_rows() if at == item
     }
-    return "; ".join(f"\N{LEFT DOUBLE QUOTATION MARK}{plain(rows[name])}\N{RIGHT DOUBLE QUOTATION MARK}"
+    return "; ".join(f"\N{LEFT DOUBLE QUOTATION MARK}{bare(rows[name])}\N{RIGHT DOUBLE QUOTATION MARK}"
                      for name in conditions if name in rows)  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _results(result: Result) -> Iterator[str]:
     card = [result.card] if result.card and result.card.label != result.main.label else []
     for analysis in (*card, result.main):
         role = "the published protocol" if analysis.name == "card" else "true heads"
-        said = f"{plain(wording.contrast_phrase(analysis))}, {wording.measure_phrase(analysis)}"
+        said = f"{bare(wording.contrast_phrase(analysis))}, {wording.measure_phrase(analysis)}"
         yield from (f"`{analysis.label}`, {role}: {said}.", "")
         yield from ("| metric | value | by chance |", "|---|---:|---|")
         for row in metric_rows(analysis):
@@ -159,7 +159,7 @@ def _results(result: Result) -> Iterator[str]:
                     else ""
                 )
                 by_chance = chance(row.name, analysis, result).replace(GLUE, " ")
-                yield f"| {plain(row.label)} | {row.value}{share} | {plain(by_chance)} |"
+                yield f"| {bare(row.label)} | {row.value}{share} | {bare(by_chance)} |"
         yield from ("", *_blocks(analysis), "")
     yield from (wording.ITEM_LEVEL, "")
 
@@ -190,13 +190,13 @@ def _claimed(result: Result) -> Iterator[str]:
     """The ladder as a table, then what stands beside it."""
     yield from ("| rung | says | became of it | number | p | smallest p possible |", "|---:|---|---|---|---:|---:|")
     for rung, said in zip(ladder.ladder(result), ladder.SAID, strict=True):
-        number = "" if rung.number is None else f"{wording.number(rung.number)} {plain(rung.measures)}".strip()
+        number = "" if rung.number is None else f"{wording.number(rung.number)} {bare(rung.measures)}".strip()
         p, floor = wording.number(rung.p, 2), wording.number(rung.floor, 2)
-        yield f"| {rung.rung} | {said} | {plain(rung.status.value)} | {number} | {p} | {floor} |"
+        yield f"| {rung.rung} | {said} | {bare(rung.status.value)} | {number} | {p} | {floor} |"
     yield ""
     yield from measure_rows(result)
     told = ladder.beside(result)
-    yield from (f"- {plain(text)}" for text in told)
+    yield from (f"- {bare(text)}" for text in told)
     yield from ("",) if told else ()
 
 
@@ -204,23 +204,23 @@ def _published(result: Result) -> Iterator[str]:
     """The published card of the same question beside this result and its untrained versions."""
     for card, _, rows in beside(result):
         names = [result.model, *untrained_names(result)]
-        yield from (f"## Beside the card {plain(card.card)}", "")
-        yield from (f"Its numbers are of {plain(card.model)}. {plain(card.prompts)}".strip(), "")
-        yield f"| metric | {plain(card.card)} | {' | '.join(map(plain, names))} |"
+        yield from (f"## Beside the card {bare(card.card)}", "")
+        yield from (f"Its numbers are of {bare(card.model)}. {bare(card.prompts)}".strip(), "")
+        yield f"| metric | {bare(card.card)} | {' | '.join(map(bare, names))} |"
         yield f"|---|{'---:|' * (1 + len(names))}"
-        yield from (f"| {plain(row.label)} | {row.card} | {' | '.join(row.models)} |" for row in rows)
+        yield from (f"| {bare(row.label)} | {row.card} | {' | '.join(row.models)} |" for row in rows)
         yield ""
 
 
 def _not_claimed(result: Result) -> Iterator[str]:
-    yield from (f"- {plain(text)}" for text in wording.not_shown(result))
+    yield from (f"- {bare(text)}" for text in wording.not_shown(result))
     climb = result.standing
     reached = [rung for rung in climb.rungs if rung.rung == climb.rung] if climb else []
-    yield from (f"- By rung {rung.rung}: {plain(rung.not_claimed)}" for rung in reached if rung.not_claimed)
+    yield from (f"- By rung {rung.rung}: {bare(rung.not_claimed)}" for rung in reached if rung.not_claimed)
 
 
 def _limits(result: Result) -> Iterator[str]:
-    told = [*ladder.design(result), *result.main.summary.warnings]
+    told = [*ladder.design_sentences(result), *result.main.summary.warnings]
     stopped = next((rung for rung in ladder.ladder(result) if rung.reason), None)
     told += [f"Rung {stopped.rung} was {stopped.status.value}: {stopped.reason}."] if stopped else []
     if not untrained_names(result) and not wording.is_untrained(result.lock):
@@ -228,5 +228,5 @@ def _limits(result: Result) -> Iterator[str]:
             "No untrained version of this model was asked the same: what a network that knows nothing scores is open."
         )
     yield from (
-        f"- {plain(text)}" for text in told or ["Those of the question and its wordings; none was found in the design."]
+        f"- {bare(text)}" for text in told or ["Those of the question and its wordings; none was found in the design."]
     )

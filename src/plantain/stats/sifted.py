@@ -26,7 +26,7 @@ CHUNK_FLIPS: Final = 2_048
 ROWS: Final = 256
 """Flips bounded together."""
 
-Level = Callable[[Floats, Ints], Floats]
+LevelAt = Callable[[Floats, Ints], Floats]
 """From p-values and ranks to the level of the curve through them; grows with p, falls with the rank."""
 
 
@@ -48,7 +48,7 @@ class Bounded:
         return np.flatnonzero(self.low <= largest * (1 + 2 * tie)).astype(np.int64)
 
 
-def bound_pivots(parts: NDArray[np.int32], flips: FlipSet, freedom: int, level: Level) -> Bounded:
+def bound_pivots(parts: NDArray[np.int32], flips: FlipSet, freedom: int, level: LevelAt) -> Bounded:
     """Bounds on the pivot of every flip.
 
     Args:
@@ -80,7 +80,7 @@ def _binned(parts: NDArray[np.int32], flips: FlipSet, start: int) -> NDArray[np.
     return found
 
 
-def _bounds(binned: NDArray[np.integer], freedom: int, level: Level) -> tuple[Floats, Floats]:
+def _bounds(binned: NDArray[np.integer], freedom: int, level: LevelAt) -> tuple[Floats, Floats]:
     """Lower and upper bound of the smallest level through any unit, per row.
 
     The units of a bin have at most the rank of its last one. The level through any of them is at least that of the

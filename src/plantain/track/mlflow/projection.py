@@ -19,7 +19,7 @@ from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
 from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
-from plantain.track.mlflow.swapped import SWAPS, Swapped, swapped_of
+from plantain.track.mlflow.swapped import SWAPS, SwappedRun, swapped_of
 from plantain.track.mlflow.sweeps import ABOUT, Swept, sweep_of
 from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
 
@@ -300,7 +300,7 @@ def _sweep(cell: Cell, levels: Swept, times: Times) -> RunSpec:
     return replace(run, series=levels.series, tags=run.tags | remark, files=files)
 
 
-def _swaps(cell: Cell, swaps: Swapped, times: Times) -> RunSpec:
+def _swaps(cell: Cell, swaps: SwappedRun, times: Times) -> RunSpec:
     """Swapped heads, from the study: the numbers of the table and its pictures, or why they are not shown."""
     run = _stage(cell, swaps.held, times)
     files = {swaps.table: "study", swaps.held.path: "receipts"}
@@ -308,7 +308,7 @@ def _swaps(cell: Cell, swaps: Swapped, times: Times) -> RunSpec:
     return _with_pictures(replace(run, metrics=run.metrics | swaps.numbers, tags=tags, files=files), swaps)
 
 
-def _with_pictures(run: RunSpec, swaps: Swapped | None) -> RunSpec:
+def _with_pictures(run: RunSpec, swaps: SwappedRun | None) -> RunSpec:
     """``run`` with the pictures of swapped heads, where there are any."""
     if swaps is None or swaps.pictures is None:
         return run

@@ -21,7 +21,7 @@ SAID: Final = (
 
 
 @dataclass(frozen=True)
-class Swapped:
+class SwappedRun:
     """The interventions of a cell: their receipt, and the numbers where the verdict found them to be the cell's own."""
 
     held: Held
@@ -33,7 +33,7 @@ class Swapped:
     remark: str = SAID
 
 
-def swapped_of(cell: Cell, results: Results, reader: Reader) -> Swapped | None:
+def swapped_of(cell: Cell, results: Results, reader: Reader) -> SwappedRun | None:
     """What stands of a cell's interventions; None where there are none, or the table is not what its receipt says.
 
     None before a verdict too: a stage that logs itself as it ends cannot say whether the table is the cell's own.
@@ -51,9 +51,9 @@ def swapped_of(cell: Cell, results: Results, reader: Reader) -> Swapped | None:
         return None
     problem = _problem(cell, results, reader, table)
     if problem:
-        return Swapped(held, path.as_posix(), remark=problem)
+        return SwappedRun(held, path.as_posix(), remark=problem)
     numbers = {f"{SWAPS}/{name}": value for name, value in table.numbers().items()}
-    return Swapped(held, path.as_posix(), _pictures(cell, reader, table), numbers)
+    return SwappedRun(held, path.as_posix(), _pictures(cell, reader, table), numbers)
 
 
 def _problem(cell: Cell, results: Results, reader: Reader, table: CausalTable) -> str:
