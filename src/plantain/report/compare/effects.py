@@ -36,7 +36,7 @@ def effect_at(result: Result, count: int) -> EqualEffect | None:
 
     The interval is the jackknife's over items, or over flip blocks where the contrast has them: items of one block are
     no independent draws. It says how much other items like these would change the number; other wordings, seeds and
-    images are not among them. Its coverage is simulated in ``tests/report/test_effects.py``.
+    images are not among them. Its coverage is simulated in ``studies/halved.py``.
     """
     frame = result.main.differences
     if frame is None:
