@@ -93,6 +93,13 @@ def test_what_the_models_way_does_not_allow_is_refused_before_any_pass(home, pix
         captured(home, lock, group_width=4)
 
 
+def test_more_text_than_a_pipeline_takes_is_refused_where_the_model_is_declared(home, sd3):
+    with pytest.raises(InputError, match=r"models\.mine\.max_sequence_length: 600 text positions .* take 512"):
+        resolve("mine", declare(home / "sd3", max_sequence_length=600))
+    with pytest.raises(InputError, match=r"models\.mine\.width: width 72 does not fit the latent.*multiple of 16"):
+        resolve("mine", declare(home / "sd3", width=72))
+
+
 def test_a_prompt_that_may_be_cut_or_means_something_else_is_refused(home, pixart):
     lock, _ = pixart
     prompts = EncodedPrompts(lock, "cpu", Silent())

@@ -96,14 +96,18 @@ def test_prompts_are_checked_before_any_pass(folder, monkeypatch):
 def test_refusals_say_what_is_wrong(folder):
     lock = make_lock(folder)
     put = records(creatures=("a dog",))
-    with pytest.raises(InputError, match="distilled"):
-        capture(folder, put, lock.model_copy(update={"is_distilled": True}))
     with pytest.raises(InputError, match="16 channels, not 8"):
         capture(folder, put, lock, group_width=8)
     with pytest.raises(InputError, match="one prompt at a time"):
         capture(folder, put, lock, path=CapturePath.pipeline, batch_size=2)
     with pytest.raises(InputError, match="'garden' is missing"):
         capture(folder, records("garden"))
+
+
+def test_a_distilled_model_is_measured_as_what_it_is(folder):
+    put, lock = records(creatures=("a dog",)), make_lock(folder)
+    plain, distilled = (capture(folder, put, lock.model_copy(update={"is_distilled": one})) for one in (False, True))
+    assert plain.activations.mean_square.tobytes() == distilled.activations.mean_square.tobytes()
 
 
 def test_the_capture_key_names_what_was_captured(folder):

@@ -8,7 +8,7 @@ import functools
 
 import pytest
 import torch
-from helpers.families import FAMILIES, SIZE, call
+from helpers.families import EACH, FAMILIES, SIZE, call
 from helpers.families.qwen import affordable
 from helpers.families.watch import watching
 from PIL import Image
@@ -20,7 +20,7 @@ FIRST, SECOND = "A photo of a red cube", "A kitchen seen by two small dogs at du
 POOLED = {"flux1-dev", "flux1-schnell", "flux1-kontext", "sd35-medium", "sd35-large"}
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=EACH)
 def family(request):
     with affordable(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -55,10 +55,10 @@ class Workspace:
         binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.environment = inherited | GIT_IDENTITY | {"PATH": binaries, "OMP_NUM_THREADS": "1"}
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, timeout: float = 500) -> str:
         """Output of a command, standard error included."""
         done = subprocess.run(
-            command, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=500
+            command, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=timeout
         )
         output = done.stdout + done.stderr
         assert not check or done.returncode == 0, f"{command} gave {done.returncode}:\n{output}"

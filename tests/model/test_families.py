@@ -3,7 +3,7 @@
 import pytest
 import torch
 from diffusers import DiffusionPipeline
-from helpers.families import FAMILIES, SIZE, build, call
+from helpers.families import EACH, FAMILIES, SIZE, build, call
 from helpers.families.qwen import affordable
 from helpers.families.watch import watching
 from PIL import Image
@@ -75,7 +75,7 @@ DEAD = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=EACH)
 def family(request, tmp_path_factory):
     with affordable():
         yield Loaded(request.param, build(request.param, tmp_path_factory.mktemp("family") / request.param))

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from pathlib import Path
 
 import diffusers
@@ -235,8 +236,12 @@ def test_every_row_is_read_from_its_modules(name, changes, counts):
     with torch.device("meta"):
         transformer = getattr(diffusers, name)(**changes)
     read = geometry(transformer, 16)
-    found = [(c.block_kind, c.stream, c.blocks, c.heads, c.head_width, c.mlp_width, c.dead) for c in read.counts]
-    assert sorted(found) == sorted(counts)
+    found = Counter()
+    for one in read.counts:
+        found[one.block_kind, one.stream, one.heads, one.head_width, one.mlp_width, one.dead] += one.blocks
+    assert found == {(kind, stream, *rest): blocks for kind, stream, blocks, *rest in counts}
+    in_order = [(one.block_kind, one.stream, one.heads, one.dead) for one in read.in_order]
+    assert in_order == [(one.block_kind, one.stream, one.heads, one.dead) for one in projections(transformer)]
     units = group_table(transformer, 16)
     assert len(units) == read.groups
     assert read.dead_heads == sum(c[2] * c[3] for c in counts if c[6])

@@ -136,6 +136,8 @@ class Architecture:
     order: tuple[str, str] = ("text", "image")
     """Of the tokens in a single block; a reference stands behind the image that is denoised."""
     text: TextSpan = TextSpan.encoder
+    longest: int | None = None
+    """Most text positions that the pipeline takes."""
     ahead: int = 0
     """Positions before the text that hold none, such as registers; they belong to no token set."""
     multiple: int = 1
@@ -194,6 +196,7 @@ ARCHITECTURES: Final = (
         pooled_text=True,
         picture=ImageInput.tokens,
         edits=("FluxKontextPipeline",),
+        longest=512,
         call={"true_cfg_scale": 1.0},
         guidance=3.5,
         unguided=Guidance.distilled,
@@ -203,6 +206,7 @@ ARCHITECTURES: Final = (
         transformer="ChromaTransformer2DModel",
         pipelines=("ChromaPipeline",),
         lists=(_JOINT, _FUSED),
+        longest=512,
         call={"guidance_scale": 1.0},
     ),
     Architecture(
@@ -213,6 +217,7 @@ ARCHITECTURES: Final = (
         text=TextSpan.whole,
         picture=ImageInput.vlm,
         edits=("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),
+        longest=1024,
         call={"true_cfg_scale": 1.0},
         guided_by="true_cfg_scale",
         guidance=1.0,
@@ -250,6 +255,7 @@ ARCHITECTURES: Final = (
         predicts=Predicts.negated,
         clock=Clock.reversed,
         latents=LatentForm.grid,
+        longest=512,
         call={"guidance_scale": 1.0},
     ),
     Architecture(
@@ -262,6 +268,7 @@ ARCHITECTURES: Final = (
         pooled_text=True,
         clock=Clock.thousand,
         latents=LatentForm.grid,
+        longest=512,
         call={"guidance_scale": 1.0},
     ),
     Architecture(

@@ -59,6 +59,7 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     row = architecture_of(empty)
     pixels = pixels_a_position(row, vae.config, empty.config)
     _check_size(name, settings, pixels)
+    _check_length(name, settings["max_sequence_length"], row)
     is_distilled, guidance = _guided(row, index, empty.config)
     seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
@@ -176,6 +177,14 @@ def _check_size(name: str, settings: dict[str, Any], step: int) -> None:
             fix = f"use a multiple of {step}."
             problem = f"{key} {settings[key]} does not fit the latent."
             raise InputError(problem, field=f"models.{name}.{key}", fix=fix)
+
+
+def _check_length(name: str, length: int, row: Architecture) -> None:
+    """Refuse more text positions than the pipeline takes."""
+    if row.longest is not None and length > row.longest:
+        what = f"{length} text positions are declared, and the pipelines of {row.name} take {row.longest}."
+        fix = f"use {row.longest} or fewer."
+        raise InputError(what, field=f"models.{name}.max_sequence_length", fix=fix)
 
 
 def _check_layers(name: str, layers: list[int], encoder: Qwen3Config, joint_width: int) -> None:

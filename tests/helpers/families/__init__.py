@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from helpers.families import auraflow, chroma, cogview4, flux1, flux2, lumina2, pixart, qwen, sana, sd3, zimage
 from helpers.families.family import Family
 
-__all__ = ["FAMILIES", "SIZE", "Family", "build", "call"]
+__all__ = ["EACH", "FAMILIES", "SIZE", "Family", "build", "call"]
 
 SIZE = 64
 """Pixels along each side of what they draw."""
@@ -17,6 +18,12 @@ SIZE = 64
 _MODULES = (flux2, flux1, chroma, qwen, zimage, lumina2, sd3, pixart, sana, auraflow, cogview4)
 
 FAMILIES: Mapping[str, Family] = {family.name: family for module in _MODULES for family in module.FAMILIES}
+
+_ALIKE = ("flux2-klein-distilled", "flux1-schnell", "sd35-large")
+"""Of the same classes and the same row as another, with other settings."""
+
+EACH = [pytest.param(name, marks=[pytest.mark.long] if name in _ALIKE else []) for name in sorted(FAMILIES)]
+"""Every family, to be a parameter of tests."""
 
 
 def build(family: str, folder: Path) -> Path:
