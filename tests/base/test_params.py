@@ -248,7 +248,7 @@ def numbers(kind, keys=()):
 def test_every_number_has_its_interval_and_a_usual_value_inside():
     schema = TypeAdapter(Params).json_schema()
     found = dict(numbers(Params))
-    assert len(found) == 40
+    assert len(found) == 41
     for keys, kind in found.items():
         node = Place.at(schema, keys)
         assert type(node.usual) is kind, keys

@@ -183,8 +183,11 @@ def _in_folder(folder: Path) -> _Read:
     index = folder / _INDEX
     if not index.exists():
         return _Read(_config(folder / "config.json"), str(folder / "config.json"), None)
-    data, config = read_json(index), folder / "transformer" / "config.json"
-    return _Read(_config(config), str(config), str(data.get("_class_name")), bool(data.get("is_distilled", False)))
+    data, path = read_json(index), folder / "transformer" / "config.json"
+    config, listed = _config(path), data.get("transformer")
+    if isinstance(listed, list) and len(listed) == 2:  # the index decides which class is loaded
+        config |= {"_class_name": listed[1]}
+    return _Read(config, str(path), str(data.get("_class_name")), bool(data.get("is_distilled", False)))
 
 
 def _config(path: Path) -> dict[str, Any]:
