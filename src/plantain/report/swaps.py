@@ -104,7 +104,7 @@ _TESTS: Final = {
 }
 
 
-def test_lines(result: Result) -> list[SwapTestLine]:
+def tests_said(result: Result) -> list[SwapTestLine]:
     """The tests in the order in which they count; empty where no head was swapped."""
     found, table = swaps_of(result), swap_table(result)
     if found is None or table is None:
@@ -138,7 +138,7 @@ def rung_line(result: Result) -> str:
 
 def swaps_lines(result: Result) -> list[str]:
     """The tests in a line or two, for the terminal."""
-    found = test_lines(result)
+    found = tests_said(result)
     if not found:
         return [f"swapped heads: {untested(result)[0].lower()}{untested(result)[1:]}"]
     held = "; ".join(f"{one.name.lower()} {'held' if one.passed else 'not shown'} (p = {one.p})" for one in found)
