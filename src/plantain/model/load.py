@@ -231,7 +231,7 @@ def _diffusers(kind: Any, folder: Path, dtype: str) -> Any:
 
 
 def _cast_parameters(module: nn.Module, dtype: torch.dtype) -> None:
-    """Bring to ``dtype`` what diffusers left as the file has it, which it does where the first tensor is in that anyway."""
+    """Bring to ``dtype`` what was left as the file has it: diffusers looks at the first tensor, maybe a table."""
     for parameter in module.parameters():
         if parameter.dtype != dtype:
             parameter.data = parameter.data.to(dtype)
