@@ -27,7 +27,7 @@ FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def write_activation_file(root, cell):
     """Mean squares that tell items, conditions, tokens and groups apart; joint blocks see no text."""
-    groups = group_units(cell.geometry).select(pl.exclude("unit", "index_in_block"))
+    groups = group_units(cell.geometry).select(pl.exclude("unit", "index_in_block")).with_columns(dead=False)
     groups.cast(dict(SCHEMA)).select(list(SCHEMA)).write_parquet(root / "models" / cell.model / "units.parquet")
     rng = np.random.default_rng(1)
     values = rng.gamma(4.0, size=(1, cell.items, len(CONDITIONS), 1, 2, 4, groups.height)).astype(np.float32)

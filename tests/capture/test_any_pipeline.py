@@ -166,6 +166,30 @@ def test_schedulers_say_the_level_that_was_asked_for():
         scheduler_at(pixart, DDIMScheduler(beta_start=0.1, beta_end=0.1), 0.05)
 
 
+LEVELS = {"flux1-dev": 0.25, "z-image": 0.75, "sd35-medium": 250.0, "cogview4": 250.0, "sana": 250.0}
+"""Family to what its transformer is told at a noise level of a quarter."""
+
+
+@pytest.mark.parametrize("family", LEVELS)
+def test_every_clock_tells_the_level_in_every_precision(home, family):
+    """That of the declared precision is what the weights are in, whatever the files hold."""
+    folder = build(family, home / f"timed-{family}")
+    for dtype in ("float32", "bfloat16"):
+        lock, _ = resolve("mine", declare(folder, dtype=dtype))
+        prompts = EncodedPrompts(lock, "cpu", Silent())
+        prompts.ensure([FIRST])
+        pipeline = load_for_passes(lock, "cpu", 0, whole=False)
+        assert {one.dtype for one in pipeline.transformer.parameters()} == {getattr(torch, dtype)}
+        told = []
+
+        def keep(_, args, kwargs, told=told):
+            told.append(float(torch.as_tensor(kwargs.get("timestep", args[1] if len(args) > 1 else None)).flatten()[0]))
+
+        pipeline.transformer.register_forward_pre_hook(keep, with_kwargs=True)
+        any_runner(pipeline, prompts, {}, lock, CaptureParams(sigma=0.25))((Pass("one", "a", 0, 0, FIRST, None),))
+        assert told == [pytest.approx(LEVELS[family], rel=5e-3)]
+
+
 def test_a_pipeline_that_calls_its_transformer_twice_is_refused(home, pixart):
     lock, _ = pixart
     prompts = EncodedPrompts(lock, "cpu", Silent())

@@ -453,6 +453,7 @@ def test_a_disk_that_is_too_small_is_known_before(desk, hub, heavy, small_disk, 
     assert not any(one["port"] == hub.files_port for one in hub.asked())
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_meanwhile_is_named(desk, hub, heavy, small_disk):
     hub.publish(REPO, FIRST, heavy)
     process = desk.start("-c", PROGRAM.format(limit=0, model=MODEL), HF_HUB_CACHE=str(small_disk))

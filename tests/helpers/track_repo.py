@@ -38,7 +38,7 @@ def model(name):
         lock.write_text('{"name": "%s"}' % name)
         current.model_lock_sha256 = sha256_file(lock)
         blocks = range(GROUPS)
-        rows = [("single", one // 6, "all", "attention", one % 6 // 2, one % 6 * 16, 16) for one in blocks]
+        rows = [("single", one // 6, "all", "attention", one % 6 // 2, one % 6 * 16, 16, False) for one in blocks]
         units = pl.DataFrame(rows, schema=SCHEMA, orient="row")
         units.write_parquet(current.out(places.units(name)))
 

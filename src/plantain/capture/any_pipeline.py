@@ -255,7 +255,8 @@ def scheduler_at(row: Architecture, scheduler: Any, sigma: float) -> tuple[Any, 
     if sigma == 1.0 and not (flow and scheduler.config.get("shift_terminal")):
         return scheduler, {"sigmas": [1.0]} if flow else {}, row.clock.told(1.0)
     plain = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
-    return plain, {"sigmas": [sigma]}, row.clock.told(sigma)
+    steps = {"timesteps": [1000.0 * sigma]} if row.dated else {}
+    return plain, {"sigmas": [sigma]} | steps, row.clock.told(sigma)
 
 
 def expect_any_levels(lock: ModelLock, sigmas: Collection[float]) -> None:

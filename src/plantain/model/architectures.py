@@ -152,6 +152,8 @@ class Architecture:
     predicts: Predicts = Predicts.velocity
     clock: Clock = Clock.sigma
     latents: LatentForm = LatentForm.packed
+    dated: bool = False
+    """Whether the call makes its own steps where it is told noise levels alone, and has to be told both."""
     call: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the pipeline call by which a pass is one forward of one row, without changes to prompt or size."""
     guided_by: str = "guidance_scale"
@@ -314,6 +316,7 @@ ARCHITECTURES: Final = (
         text_width="text_embed_dim",
         clock=Clock.thousand,
         latents=LatentForm.grid,
+        dated=True,
         call={"guidance_scale": 1.0},
     ),
 )

@@ -11,9 +11,9 @@ from plantain.base.errors import InputError, refuse_pointer_at
 from plantain.base.files import digest, sha256_bytes, sha256_file
 from plantain.model.architectures import Architecture, architecture_calling
 from plantain.model.weights import shapes
-from plantain.records.lock import Component
+from plantain.records.lock import KLEIN_PIPELINE, Component
 
-PIPELINE = "Flux2KleinPipeline"
+PIPELINE = KLEIN_PIPELINE
 PARTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
 """What every pipeline has; some have more encoders."""
 

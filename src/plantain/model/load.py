@@ -231,7 +231,16 @@ def _diffusers(kind: Any, folder: Path, dtype: str) -> Any:
     options = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
     made, found = kind.from_pretrained(folder, dtype=resolve_dtype(dtype), output_loading_info=True, **options)
     _refuse_missing(folder, found)
+    if not made._keep_in_fp32_modules:
+        _cast_parameters(made, resolve_dtype(dtype))
     return made.eval()
+
+
+def _cast_parameters(module: nn.Module, dtype: torch.dtype) -> None:
+    """Bring to ``dtype`` what was left as the file has it: diffusers looks at the first tensor, maybe a table."""
+    for parameter in module.parameters():
+        if parameter.dtype != dtype:
+            parameter.data = parameter.data.to(dtype)
 
 
 def _refuse_missing(folder: Path, found: Mapping[str, Any]) -> None:
