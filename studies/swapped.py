@@ -327,7 +327,7 @@ def table(found: Found, alpha: float) -> Iterator[str]:
     for case, shown in found.items():
         for name in NETWORKS:
             (one,) = shown[name]
-            truth = known.get((name, case), "null" if name == "tiny-untrained" else "lexical")
+            truth = known.get((name, case), "null" if name == "tiny-untrained" else "a word")
             yield f"| {case} | `{name}` | {truth} | {_cells(one, alpha)} |"
         if FAMILY in shown:
             yield f"| {case} | {DRAWS} draws | null | {_counts(shown[FAMILY], alpha)} |"
