@@ -279,3 +279,13 @@ def test_the_row_that_the_documentation_shows_is_the_one_in_the_table():
 def test_the_table_of_architectures_is_that_of_the_code():
     made = draw_models.TABLE.search(draw_models.PAGE.read_text()).group(1)
     assert made == draw_models.markdown(), "run `python docs/draw_models.py`"
+
+
+def test_how_a_checkpoint_is_guided_follows_from_its_files():
+    flux, flux2, sd3 = (architecture_of(name) for name in ("FluxTransformer2DModel", "Flux2Transformer2DModel",
+                                                           "SD3Transformer2DModel"))  # fmt: skip
+    assert flux.guidance_of({"guidance_embeds": True}, False) == "embedded"
+    assert flux.guidance_of({"guidance_embeds": False}, False) == "distilled"
+    assert flux2.guidance_of({"guidance_embeds": False}, False) == "none"
+    assert flux2.guidance_of({"guidance_embeds": False}, True) == "distilled"
+    assert sd3.guidance_of({}, False) == "none"

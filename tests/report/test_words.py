@@ -2,6 +2,7 @@ import dataclasses
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from helpers.report_fixture import NASTY, Cell, write_cell, write_verdict
@@ -118,3 +119,18 @@ def test_how_many_heads_differ_beyond_wording_stands_beside_the_count(root):
 )
 def test_numbers_read_like_numbers(value, text):
     assert wording.number(value) == text
+
+
+def test_a_page_says_how_a_model_is_guided_and_which_heads_cannot_respond():
+    def note(guidance, scale, dead):
+        geometry = SimpleNamespace(dead_heads=dead)
+        return wording.model_note(
+            SimpleNamespace(name="mine", guidance=guidance, guidance_scale=scale, geometry=geometry)
+        )
+
+    assert note("none", None, 0) == ""
+    assert note("embedded", 3.5, 0) == "mine is guided by a number that it is told (3.5 here)."
+    assert note("distilled", None, 16) == (
+        "mine was distilled to few steps: it is measured as it is run, without guidance. "
+        "16 heads are dead by design, since no text reaches them: they are units of no test."
+    )

@@ -32,13 +32,15 @@ function number(value, digits = 3) {
   return text.replaceAll("-", MINUS);
 }
 
-/* Where every unit sits: a row a block, a gap wherever the kind of block or the stream changes. */
+/* Where every unit sits: a row a block, a gap where one kind of block or stream ends and another begins. Kinds that take
+   turns, as in PixArt's blocks, have none between them. */
 function places(entry) {
   if (entry.places) return entry.places;
   let unit = 0;
+  const kinds = entry.rows.map((block) => `${block.kind} ${block.stream}`);
   const rows = entry.rows.map((block, index) => ({
     ...block, index, first: (unit += block.units) - block.units,
-    opens: index > 0 && (entry.rows[index - 1].kind !== block.kind || entry.rows[index - 1].stream !== block.stream),
+    opens: index > 0 && !kinds.slice(0, index).some((kind) => kinds.includes(kind, index)),
   }));
   const across = Math.max(...rows.map((row) => row.units));
   const mlp = rows.map((row) => row.mlp).find((value) => value !== null) ?? null;
