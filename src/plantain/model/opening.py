@@ -1,6 +1,8 @@
 """Every part of a pipeline folder opened once, where a model is declared: hours before something else would need it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def open_named(folder: Path, classes: Mapping[str, str], transformer: nn.Module 
         InputError: a part cannot be read, or the transformer's weight files lack tensors.
     """
     for part, name in classes.items():
-        with reading(folder / part, f"a {name}", AGAIN):
+        with _with_its_library(folder / part, name), reading(folder / part, f"a {name}", AGAIN):
             if part_role(part) in ("tokenizer", "processor"):
                 getattr(transformers, name).from_pretrained(folder / part, local_files_only=True)
             elif part_role(part) == "text_encoder":
@@ -71,6 +73,18 @@ def open_named(folder: Path, classes: Mapping[str, str], transformer: nn.Module 
         _compare(folder / "transformer", transformer)
     with reading(folder / "vae", "an autoencoder", AGAIN):
         return empty_part(folder / "vae", classes["vae"])
+
+
+@contextmanager
+def _with_its_library(folder: Path, name: str) -> Iterator[None]:
+    """Say of a processor of images that what it lacks is a library, where that is so."""
+    try:
+        yield
+    except InputError:
+        if name.endswith("Processor") and find_spec("torchvision") is None:
+            fix = "`pip install torchvision`, in the version that belongs to the installed torch."
+            raise InputError(f"a {name} needs torchvision, which is not installed.", file=folder, fix=fix) from None
+        raise
 
 
 def empty_part(folder: Path, name: str) -> Any:
