@@ -123,7 +123,8 @@ class Result:
         It is one about undistilled FLUX.2 Klein: none of another model.
         """
         repeated = repeating(self.summary.contrasts)
-        return self.analysis(repeated, "card") if repeated and self.lock.klein else None
+        other = self.lock_path.exists() and not self.lock.klein
+        return self.analysis(repeated, "card") if repeated and not other else None
 
     @cached_property
     def lock(self) -> ModelLock:
