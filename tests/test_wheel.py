@@ -63,7 +63,7 @@ def test_the_distribution_has_its_own_name_and_the_command_is_plantain(wheel):
         assert {name.split("/")[0] for name in archive.namelist()} == {"plantain", folder}
     assert metadata["Name"] == "plantain-probes"
     assert "plantain = plantain.cli:main" in entries
-    assert "plantain-probes[archive,bench]" in str(metadata)
+    assert "plantain-probes[archive,bench,ray]" in str(metadata)
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):

@@ -441,13 +441,25 @@ def _refuse_unseen(projections: Sequence[Projection], capture: Capture) -> None:
         raise InputError(f"{some if capture.fired else seen}.", fix=fix)
 
 
+def use_kernel(transformer: Any, kernel: AttentionKernel) -> None:
+    """Let the transformer compute its attention by another kernel of torch than torch's own choice.
+
+    diffusers makes it the choice of every model of the process too, which is put back.
+    """
+    if kernel is AttentionKernel.native:
+        return
+    from diffusers.models.attention_dispatch import attention_backend
+
+    with attention_backend():
+        transformer.set_attention_backend(f"_native_{kernel}")
+
+
 Watch = Callable[[Layout], AbstractContextManager[Capture]]
 
 
 def watcher(transformer: Any, params: CaptureParams) -> Watch:
     """Set the transformer up as ``params`` say; a context manager that sees one forward of it."""
-    if params.attention is not AttentionKernel.native:
-        transformer.set_attention_backend(f"_native_{params.attention}")
+    use_kernel(transformer, params.attention)
     hooked = projections(transformer)
     if not params.compile:
         return partial(_alone, hooked, params)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from plantain.base.errors import InputError
-from plantain.base.params import AttentionKernel, CaptureParams
+from plantain.base.params import CaptureParams
 from plantain.capture.encode import Embedding, Embeddings
 from plantain.capture.forward import Scene, Target, assemble, prepare_scene
-from plantain.capture.hooks import is_missing_kernel
+from plantain.capture.hooks import is_missing_kernel, use_kernel
 from plantain.capture.memory import fitted_batch_size, is_out_of_memory
 from plantain.capture.plan import pass_positions
 from plantain.capture.progress import Progress, shown
@@ -211,8 +211,7 @@ class Theatre:
 
 
 def _with_kernel(transformer: Any, params: CaptureParams) -> Any:
-    if params.attention is not AttentionKernel.native:
-        transformer.set_attention_backend(f"_native_{params.attention}")
+    use_kernel(transformer, params.attention)
     return transformer
 
 
