@@ -224,6 +224,7 @@ def test_a_killed_driver_is_resumed(cluster, folder, tmp_path, monkeypatch):
     assert told.passes < 2 * len(MANY)
 
 
+@pytest.mark.long
 def test_spawned_processes_give_the_bytes_of_one(folder, tmp_path, monkeypatch):
     """As for two GPUs of one machine, on two processors."""
     monkeypatch.setattr(cell_module, "crew_for", lambda _: Devices(2, "cpu"))
