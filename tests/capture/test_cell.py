@@ -104,6 +104,17 @@ def test_refusals_say_what_is_wrong(folder):
         capture(folder, records("garden"))
 
 
+def test_both_paths_store_groups_as_wide_as_the_lock_says_where_the_declared_width_divides_nothing(folder):
+    lock = make_lock(folder, group_width=24)
+    assert lock.group_width == 16
+    fast, plain = (
+        capture(folder, records("kitchen", creatures=("a dog",)), lock, group_width=24, path=path).activations
+        for path in ("fast", "pipeline")
+    )
+    assert fast.mean_square.shape[-1] == lock.geometry.groups
+    np.testing.assert_array_equal(fast.mean_square, plain.mean_square)
+
+
 def test_a_distilled_model_is_measured_as_what_it_is(folder):
     put, lock = records(creatures=("a dog",)), make_lock(folder)
     plain, distilled = (capture(folder, put, lock.model_copy(update={"is_distilled": one})) for one in (False, True))

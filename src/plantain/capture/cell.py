@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import gcd
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +36,7 @@ from plantain.records.keys import (
     shard_frame,
     shard_key,
 )
-from plantain.records.lock import KLEIN_PIPELINE, ModelLock
+from plantain.records.lock import KLEIN_PIPELINE, ModelLock, stored_width
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,7 @@ def _refuse(records: Sequence[Record], lock: ModelLock, params: CaptureParams) -
 
 def fits(lock: ModelLock, group_width: int) -> bool:
     """Whether the groups of a lock are the widest up to ``group_width`` that divide its heads and MLPs."""
-    common = gcd(*(width for one in lock.geometry.kinds for width in (one.head_width, one.mlp_width)))
-    return lock.group_width == max(width for width in range(1, group_width + 1) if common % width == 0)
+    return lock.group_width == stored_width(lock.geometry.kinds, group_width)
 
 
 def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:

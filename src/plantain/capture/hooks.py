@@ -19,6 +19,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import AttentionKernel, CaptureParams
 from plantain.model.geometry import Projection, projections
 from plantain.records.activations import TOKENS
+from plantain.records.lock import stored_width
 
 _CHUNK = 1 << 22
 """Values taken to float32 at a time (16 MiB), so that a hook needs no copy of a whole activation."""
@@ -461,9 +462,10 @@ def watcher(transformer: Any, params: CaptureParams) -> Watch:
     """Set the transformer up as ``params`` say; a context manager that sees one forward of it."""
     use_kernel(transformer, params.attention)
     hooked = projections(transformer)
+    width = stored_width(hooked, params.group_width)
     if not params.compile:
-        return partial(_alone, hooked, params)
-    taps = Taps(hooked, params.group_width, compiled=True, vectors=params.grams)
+        return partial(reducing, hooked, group_width=width, stop=True, vectors=params.grams)
+    taps = Taps(hooked, width, compiled=True, vectors=params.grams)
     transformer.compile_repeated_blocks()
     return partial(taps.watch, stop=True)
 
@@ -472,7 +474,3 @@ def is_missing_kernel(error: BaseException) -> bool:
     """Whether torch has no attention kernel of the wanted kind for these tensors."""
     text = str(error).lower()
     return isinstance(error, RuntimeError) and ("no available kernel" in text or "no viable backend" in text)
-
-
-def _alone(hooked: Any, params: CaptureParams, layout: Layout) -> AbstractContextManager[Capture]:
-    return reducing(hooked, layout, params.group_width, stop=True, vectors=params.grams)

@@ -171,6 +171,20 @@ class Architecture:
             return Guidance.distilled
         return Guidance.embedded if config.get("guidance_embeds") else self.unguided
 
+    def facts(self, pipeline: str, config: Mapping[str, Any], is_distilled: bool) -> dict[str, Any]:
+        """What a lock records of the row, for one checkpoint: fields of :class:`plantain.records.lock.ModelLock`."""
+        guidance = self.guidance_of(config, is_distilled)
+        return {
+            "is_distilled": guidance is Guidance.distilled,
+            "pipeline": pipeline,
+            "architecture": self.name,
+            "guidance": str(guidance),
+            "guidance_scale": self.guidance if guidance is Guidance.embedded else None,
+            "fast": self.fast,
+            "takes_image": pipeline in self.edits,
+            "pooled_text": self.pooled_text,
+        }
+
 
 _JOINT: Final = BlockList("transformer_blocks", {"attn": BlockKind.joint})
 _FUSED: Final = BlockList("single_transformer_blocks", {"attn": BlockKind.single}, fused=True)

@@ -18,13 +18,13 @@ from plantain.model.architectures import Architecture, architecture_of
 from plantain.model.declared import declared
 from plantain.model.embedded import transformer_seed
 from plantain.model.fetching import fetch_configurations
-from plantain.model.geometry import geometry, group_table, projections, stored_width
+from plantain.model.geometry import geometry, group_table, projections
 from plantain.model.hub import Hub, misnamed
 from plantain.model.known import KLEIN_4B, PUBLISHED, PublishedModel
 from plantain.model.layout import PIPELINE, read_json
 from plantain.model.materialise import find_embedded
 from plantain.model.opening import AGAIN
-from plantain.records.lock import Geometry
+from plantain.records.lock import Geometry, stored_width
 
 _INDEX = "model_index.json"
 

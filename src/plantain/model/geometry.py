@@ -9,7 +9,6 @@ not say, a row of :mod:`plantain.model.architectures` does.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import gcd
 from typing import Any, NamedTuple, cast
 
 import polars as pl
@@ -23,7 +22,7 @@ from plantain.model.architectures import (
     BlockList,
     architecture_of,
 )
-from plantain.records.lock import Geometry, HeadCount
+from plantain.records.lock import Geometry, HeadCount, stored_width
 from plantain.records.units import SCHEMA
 
 _COUNTS = ("heads", "num_heads", "n_heads", "num_attention_heads")
@@ -119,12 +118,6 @@ def geometry(transformer: nn.Module, group_width: int) -> Geometry:
 def _text_width(config: Mapping[str, Any], row: Architecture) -> int:
     """PixArt leaves it out where it is that of the keys."""
     return int(config.get(row.text_width) or config.get("cross_attention_dim") or 0)
-
-
-def stored_width(found: Sequence[Projection], most: int) -> int:
-    """Channels of a stored group: the largest divisor of every head's and MLP's width that is at most ``most``."""
-    common = gcd(*(width for one in found for width in (one.head_width, one.mlp_width)))
-    return max(width for width in range(1, most + 1) if common % width == 0)
 
 
 def _counted(found: Sequence[Projection]) -> list[HeadCount]:

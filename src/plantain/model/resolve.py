@@ -14,15 +14,15 @@ from plantain.base.files import digest
 from plantain.base.params import Method, ModelParams, Params, Source
 from plantain.model import embedded, hub
 from plantain.model.adapters import find_lora, locked_file, quantized_as
-from plantain.model.architectures import Architecture, Guidance, LatentForm, architecture_of
+from plantain.model.architectures import Architecture, LatentForm, architecture_of
 from plantain.model.declared import declared
-from plantain.model.geometry import geometry, group_table, projections, stored_width
-from plantain.model.layout import PIPELINE, Index, read_index
+from plantain.model.geometry import geometry, group_table
+from plantain.model.layout import PIPELINE, read_index
 from plantain.model.load import empty_transformer, make_transformer, tensors_digest, weights_digest
 from plantain.model.materialise import Files, find_embedded, find_hub, find_local
 from plantain.model.opening import AGAIN, open_named, open_parts
 from plantain.model.untrained import reinitialised_tensors
-from plantain.records.lock import Component, LoraLock, ModelLock
+from plantain.records.lock import Component, LoraLock, ModelLock, stored_width
 
 OUT_LAYERS: Final = {"Flux2KleinPipeline": [9, 18, 27], "Flux2Pipeline": [10, 20, 30]}
 """Encoder layers that a pipeline reads unless told otherwise; the others have no choice."""
@@ -60,10 +60,10 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
     pixels = pixels_a_position(row, vae.config, empty.config)
     _check_size(name, settings, pixels)
     _check_length(name, settings["max_sequence_length"], row)
-    is_distilled, guidance = _guided(row, index, empty.config)
     seeds = entry.draws()
     draws = [maker.digest(seed) for seed in seeds]
     width = params.capture.group_width
+    shape = geometry(empty, width)
     lock = ModelLock(
         name=name,
         source=entry.source,
@@ -76,22 +76,15 @@ def resolve(name: str, params: Params) -> tuple[ModelLock, pl.DataFrame]:
         seeds=seeds,
         trained=not seeds and maker.start is None,
         family=entry.seeds is not None,
-        is_distilled=is_distilled,
-        pipeline=index.pipeline,
-        architecture=row.name,
-        guidance=str(guidance),
-        guidance_scale=row.guidance if guidance is Guidance.embedded else None,
-        fast=row.fast,
         position_pixels=pixels,
-        takes_image=index.pipeline in row.edits,
-        pooled_text=row.pooled_text,
         lora=lora,
         quantized=quantized_as(base),
-        group_width=stored_width(projections(empty), width),
+        group_width=stored_width(shape.kinds, width),
         components=files.components | {"transformer": _transformer(files, maker, draws)},
         files_sha256=files.sha256,
         draws=draws,
-        geometry=geometry(empty, width),
+        geometry=shape,
+        **row.facts(index.pipeline, empty.config, index.is_distilled),
         **settings,
     )
     return lock, group_table(empty, width)
@@ -144,11 +137,6 @@ def _transformer(files: Files, maker: _Maker, draws: list[str]) -> Component:
         return found
     size = sum(parameter.numel() * parameter.element_size() for parameter in maker.empty.parameters())
     return found.model_copy(update={"weights_sha256": weights, "bytes": size})
-
-
-def _guided(row: Architecture, index: Index, config: Mapping[str, Any]) -> tuple[bool, Guidance]:
-    found = row.guidance_of(config, index.is_distilled)
-    return found is Guidance.distilled, found
 
 
 def pixels_a_position(row: Architecture, vae: Mapping[str, Any], config: Mapping[str, Any]) -> int:

@@ -10,16 +10,16 @@ import transformers
 
 from plantain.base.errors import reading
 from plantain.base.params import Params, Source
-from plantain.model.architectures import Guidance, architecture_of
+from plantain.model.architectures import architecture_of
 from plantain.model.declared import declared
 from plantain.model.describe import cached_configurations, empty_of
-from plantain.model.geometry import geometry, projections, stored_width
+from plantain.model.geometry import geometry
 from plantain.model.hub import Hub
 from plantain.model.known import PUBLISHED, PublishedModel
 from plantain.model.layout import has_weights, read_index, read_json
 from plantain.model.opening import AGAIN, empty_part
 from plantain.model.resolve import OUT_LAYERS, pixels_a_position
-from plantain.records.lock import NOT_FETCHED, Component, ModelLock
+from plantain.records.lock import NOT_FETCHED, Component, ModelLock, stored_width
 
 _PUBLISHED_ITEM = 2
 """Bytes a parameter that is reckoned with; a forecast goes by the declared dtype, and by nothing of the files."""
@@ -64,7 +64,6 @@ def unfetched_lock(name: str, params: Params) -> ModelLock | None:
     if found is None:
         return None
     row = architecture_of(found.transformer)
-    guidance = row.guidance_of(found.transformer.config, found.is_distilled)
     width = params.capture.group_width
     shape = geometry(found.transformer, width)
     settings = entry.settings(base) | {"position_pixels": found.pixels}
@@ -82,18 +81,11 @@ def unfetched_lock(name: str, params: Params) -> ModelLock | None:
         seeds=entry.draws(),
         trained=not entry.draws(),
         family=entry.seeds is not None,
-        is_distilled=guidance is Guidance.distilled,
-        pipeline=found.pipeline,
-        architecture=row.name,
-        guidance=str(guidance),
-        guidance_scale=row.guidance if guidance is Guidance.embedded else None,
-        fast=row.fast,
-        takes_image=found.pipeline in row.edits,
-        pooled_text=row.pooled_text,
-        group_width=stored_width(projections(found.transformer), width),
+        group_width=stored_width(shape.kinds, width),
         components={part: _component(sizes[part]) for part in sorted(sizes)},
         files_sha256=NOT_FETCHED,
         geometry=shape,
+        **row.facts(found.pipeline, found.transformer.config, found.is_distilled),
         **settings,
     )
 

@@ -1,7 +1,9 @@
 """The model lock: everything needed to bring back the weights that made a number (needs no torch)."""
 
+from collections.abc import Iterable
+from math import gcd
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import Field
 
@@ -52,6 +54,24 @@ class HeadCount(Frozen):
     def places(self) -> range:
         """Where they stand among all projections."""
         return range(self.first, self.first + self.blocks * self.step, self.step)
+
+
+class Widths(Protocol):
+    """What a projection reads."""
+
+    @property
+    def head_width(self) -> int:
+        """Channels of a head."""
+
+    @property
+    def mlp_width(self) -> int:
+        """Channels of an MLP beside the heads."""
+
+
+def stored_width(found: Iterable[Widths], most: int) -> int:
+    """Channels of a stored group: the largest divisor of every head's and MLP's width that is at most ``most``."""
+    common = gcd(*(width for one in found for width in (one.head_width, one.mlp_width)))
+    return max(width for width in range(1, most + 1) if common % width == 0)
 
 
 class Geometry(Frozen):

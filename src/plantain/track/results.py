@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from plantain.base import places
+from plantain.base.errors import InputError
 from plantain.base.files import digest, sha256_bytes
 from plantain.records.cells import read_cells
 from plantain.records.receipt import PromptSet, Receipt, read_receipt
@@ -169,6 +170,31 @@ def parse_receipt(path: str, content: bytes) -> Held:
         InputError: it is no receipt of this version; names the field.
     """
     return Held(path, sha256_bytes(content), read_receipt(content, path))
+
+
+def written(held: Held, path: str) -> str | None:
+    """Digest of ``path`` as a stage wrote it."""
+    return next((record.sha256 for record in held.receipt.writes if record.path == path), None)
+
+
+def as_written(held: Held, path: str, reader: Reader) -> bytes | None:
+    """The bytes of ``path``; None where it is not here, or is not what the receipt says was written."""
+    content = reader.read(path)
+    return content if content is not None and sha256_bytes(content) == written(held, path) else None
+
+
+def held_table(table: Path, reader: Reader) -> tuple[Held, bytes] | None:
+    """A table of the study with the receipt beside it; None where one is missing, damaged or not of the other."""
+    path = table.with_suffix(".receipt.json").as_posix()
+    receipt = reader.read(path)
+    if receipt is None:
+        return None
+    try:
+        held = parse_receipt(path, receipt)
+    except InputError:  # which the audit says
+        return None
+    content = as_written(held, table.as_posix(), reader)
+    return None if content is None else (held, content)
 
 
 def read_cell(reader: Reader, probe: str, model: str) -> Cell:

@@ -5,9 +5,9 @@ from typing import Final
 
 from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.files import digest, sha256_bytes
+from plantain.base.files import digest
 from plantain.records.summary import BlockRow, read_summary
-from plantain.track.results import Cell, Held, Reader
+from plantain.track.results import Cell, Reader, as_written
 
 Series = dict[str, tuple[tuple[int, float], ...]]
 """Metric name to (step, value); the step is the depth of the block, joint blocks first."""
@@ -42,15 +42,8 @@ def summary_of(cell: Cell) -> str:
     return places.summary(cell.model, cell.probe).as_posix()
 
 
-def written(held: Held, path: str) -> str | None:
-    """Digest of ``path`` as a stage wrote it."""
-    return next((record.sha256 for record in held.receipt.writes if record.path == path), None)
-
-
 def _summary(cell: Cell, reader: Reader) -> bytes | None:
-    wanted = written(cell.held["analyze"], summary_of(cell)) if "analyze" in cell.held else None
-    content = reader.read(summary_of(cell)) if wanted else None
-    return content if content is not None and sha256_bytes(content) == wanted else None
+    return as_written(cell.held["analyze"], summary_of(cell), reader) if "analyze" in cell.held else None
 
 
 def _series(rows: Iterable[BlockRow]) -> Series:

@@ -18,10 +18,10 @@ from plantain.track.asked import Asked
 from plantain.track.history import Revision, Times
 from plantain.track.mlflow.card import run_description
 from plantain.track.mlflow.headline import chosen, figures_of_row, profiles_of_row, run_color
-from plantain.track.mlflow.profiles import Series, profiles, summary_of, written
+from plantain.track.mlflow.profiles import Series, profiles, summary_of
 from plantain.track.mlflow.swapped import SWAPS, SwappedRun, swapped_of
 from plantain.track.mlflow.sweeps import ABOUT, Swept, sweep_of
-from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results
+from plantain.track.results import CELL_STAGES, MODEL_STAGES, PROBE_STAGES, Cell, Held, Reader, Results, written
 
 _FOREIGN: Final = re.compile(r"[^\w\-. /]")
 _LONGEST: Final = 6000

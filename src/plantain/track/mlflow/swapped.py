@@ -5,11 +5,9 @@ from typing import Final
 
 from plantain.base import places
 from plantain.base.errors import InputError
-from plantain.base.files import sha256_bytes
 from plantain.records.causal import CausalTable, read_causal
 from plantain.records.verdict import read_verdict
-from plantain.track.mlflow.profiles import written
-from plantain.track.results import Cell, Held, Reader, Results, parse_receipt
+from plantain.track.results import Cell, Held, Reader, Results, as_written, held_table
 
 SWAPS: Final = "swaps"
 """What names of numbers begin with, and what the pictures are called."""
@@ -39,15 +37,13 @@ def swapped_of(cell: Cell, results: Results, reader: Reader) -> SwappedRun | Non
     None before a verdict too: a stage that logs itself as it ends cannot say whether the table is the cell's own.
     """
     path = places.causal(cell.model, cell.probe)
-    receipt = path.with_suffix(".receipt.json").as_posix()
-    content, kept = reader.read(path.as_posix()), reader.read(receipt)
-    if content is None or kept is None or "verdict" not in results.singles:
+    found = held_table(path, reader)
+    if found is None or "verdict" not in results.singles:
         return None
+    held, content = found
     try:
-        held, table = parse_receipt(receipt, kept), read_causal(content, path)
+        table = read_causal(content, path)
     except InputError:  # damaged, which the audit says
-        return None
-    if written(held, path.as_posix()) != sha256_bytes(content):
         return None
     problem = _problem(cell, results, reader, table)
     if problem:
@@ -58,9 +54,9 @@ def swapped_of(cell: Cell, results: Results, reader: Reader) -> SwappedRun | Non
 
 def _problem(cell: Cell, results: Results, reader: Reader, table: CausalTable) -> str:
     """Why a table is not shown; empty where the verdict that its receipt names holds this very table."""
-    path, verdict = places.verdict(cell.model, cell.probe), results.singles["verdict"]
-    content = reader.read(path.as_posix())
-    if content is None or written(verdict, path.as_posix()) != sha256_bytes(content):
+    path = places.verdict(cell.model, cell.probe)
+    content = as_written(results.singles["verdict"], path.as_posix(), reader)
+    if content is None:
         return "The verdict is not here, or is another one than its receipt names: run `dvc repro`."
     try:
         found = read_verdict(content, path).swaps

@@ -8,8 +8,8 @@ from plantain.base.errors import InputError
 from plantain.base.files import sha256_bytes
 from plantain.records.sweep import Levels, LevelTest
 from plantain.records.verdict import read_verdict
-from plantain.track.mlflow.profiles import Series, written
-from plantain.track.results import Cell, Held, Reader, Results, parse_receipt
+from plantain.track.mlflow.profiles import Series
+from plantain.track.results import Cell, Held, Reader, Results, as_written, held_table
 
 STEPS: Final = 1000
 """Steps from no noise to pure noise: MLflow's steps are whole numbers."""
@@ -40,18 +40,11 @@ def sweep_of(cell: Cell, results: Results, reader: Reader) -> Swept | None:
     None before a verdict too: a stage that logs itself as it ends cannot say whether the table is the cell's own.
     """
     table = places.sweep(cell.model, cell.probe)
-    path = table.with_suffix(".receipt.json").as_posix()
-    content, receipt = reader.read(table.as_posix()), reader.read(path)
-    if content is None or receipt is None or "verdict" not in results.singles:
+    kept = held_table(table, reader)
+    if kept is None or "verdict" not in results.singles:
         return None
-    try:
-        held = parse_receipt(path, receipt)
-    except InputError:  # damaged, which the audit says
-        return None
-    sha256 = sha256_bytes(content)
-    if written(held, table.as_posix()) != sha256:
-        return None
-    found = _shown(cell, results, reader, table.as_posix(), sha256)
+    held, content = kept
+    found = _shown(cell, results, reader, table.as_posix(), sha256_bytes(content))
     if found is None:
         return Swept(held, table.as_posix(), remark="The verdict has not looked at this sweep yet: run `dvc repro`.")
     remark = "; ".join(f"{name}: {why}" for name, why in sorted(found.problems.items()))
@@ -63,8 +56,8 @@ def _shown(cell: Cell, results: Results, reader: Reader, table: str, sha256: str
     held, path = results.singles.get("verdict"), places.verdict(cell.model, cell.probe)
     if held is None or not any(record.path == table and record.sha256 == sha256 for record in held.receipt.reads):
         return None
-    content = reader.read(path.as_posix())
-    if content is None or written(held, path.as_posix()) != sha256_bytes(content):
+    content = as_written(held, path.as_posix(), reader)
+    if content is None:
         return None
     try:
         return read_verdict(content, path).levels
