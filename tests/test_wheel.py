@@ -81,6 +81,7 @@ def test_it_says_the_same_of_its_code_as_this_repository(installed, tmp_path):
     assert versions.split() == [section_version(section) for section in SECTIONS]
 
 
+@pytest.mark.long
 def test_a_workspace_can_be_made_and_looked_at(installed, tmp_path):
     installed("-m", "plantain.cli", "init", "mine", cwd=tmp_path)
     said = installed("-m", "plantain.cli", "run", "--dry-run", cwd=tmp_path / "mine" / "prompts")

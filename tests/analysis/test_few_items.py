@@ -132,6 +132,7 @@ def test_halves_that_blocks_leave_too_small_are_not_tested():
     assert told(result)["heads"]["split_half"]["r"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("items", "space"), [(2, 2.0), (12, 2048.0), (1024, 2.0**1023), (1025, "2^1024"), (1500, "2^1499")]
 )

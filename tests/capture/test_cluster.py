@@ -90,6 +90,7 @@ class Killer(Notes):
             self.killed.append(one.pid)
 
 
+@pytest.mark.long
 def test_two_actors_give_the_bytes_of_one_process_although_one_is_killed(cluster, folder, tmp_path, monkeypatch):
     """The other may finish all before the loss is even noticed."""
     told = Killer(passes=4)

@@ -284,6 +284,7 @@ def test_matrices_without_a_shard_run_its_pass_alone(folder, cache):
     assert kept(cache, "vectors") == []
 
 
+@pytest.mark.long
 def test_kill_9_and_resume_gives_the_same_bytes(folder, tmp_path, monkeypatch):
     whole = written(capture(folder), tmp_path / "whole")
     monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "killed"))

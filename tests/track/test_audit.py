@@ -225,6 +225,7 @@ def test_an_input_that_dvc_credits_after_an_edit_while_the_stage_ran_is_caught(r
     assert "edited while the stage ran" in broken["problem"]
 
 
+@pytest.mark.long
 def test_a_kill_in_mid_stage_leaves_no_receipt_and_the_next_repro_all_of_it(edited):
     workspace, (had_receipt, said) = edited
     assert not had_receipt
@@ -341,6 +342,7 @@ def parents(repository):
     return {run.data.tags.get("experiment", ""): run for run in found}
 
 
+@pytest.mark.long
 def test_no_experiment_takes_the_row_of_the_workspace(repository):
     before = parents(repository)[""]
     repository.dvc("exp", "run", "--temp", "--name", "other-measure", "-S", "analyses.heads.measure=rms")
@@ -399,6 +401,7 @@ def test_prompts_saved_with_other_line_ends_are_the_same_set(repository):
     assert {one["where"] for one in numbers(repository, "--prompts", "prompts/mini.yaml")} == {"workspace"}
 
 
+@pytest.mark.long
 def test_a_run_makes_damaged_records_anew_and_puts_a_damaged_lock_down_to_its_copy(repository):
     records = ("receipts/analyze/tiny/mini.json", "reports/cells.json", "reports/ledger.json")
     whole = {name: (repository.path / name).read_bytes() for name in (*records, "dvc.lock")}

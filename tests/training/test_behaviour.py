@@ -11,6 +11,8 @@ from training.creatures import CREATURES
 from training.examination import MENTION, VIEWPOINT, examine, examine_poses, pose_questions, questions, set_scene
 from training.lessons import read_lessons
 
+pytestmark = pytest.mark.long
+
 PROMPTS = Path(__file__).parents[2] / "prompts"
 LESSONS = read_lessons(PROMPTS)
 ASKED = ("viewpoint", "mention", "title", "neutral")
