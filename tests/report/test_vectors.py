@@ -206,6 +206,7 @@ def test_the_figure_shows_sizes_of_every_measure_on_one_scale(result):
     assert {"j0", "j4", "j0t", "j4t"} <= set(labels)
 
 
+@pytest.mark.long
 def test_equal_inputs_give_equal_pictures(result, tmp_path):
     for name in ("one", "two"):
         write_figures(result, tmp_path / name, 60)

@@ -373,6 +373,7 @@ def test_no_experiment_takes_the_row_of_the_workspace(repository):
     assert set(parents(repository)) == {"", "other-measure", "queued"}
 
 
+@pytest.mark.long
 def test_a_clone_answers_from_the_ledger_and_verifies_after_a_pull(repository, tmp_path):
     repository.dvc("remote", "add", "--local", "--default", "shelf", str(tmp_path / "shelf"))
     repository.dvc("push")

@@ -194,6 +194,7 @@ except PlantainError as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 @pytest.mark.parametrize("whose", ["folder", "database", "lock"])
 def test_a_store_that_another_user_owns_is_named_with_who_may_write(tracked, python, whose):
