@@ -12,15 +12,16 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from helpers.capture_model import Notes, make_lock, records
+from helpers.capture_model import Notes, make_lock, prompted, records
 
 from plantain.base.errors import InputError
-from plantain.base.params import CaptureParams
+from plantain.base.params import CaptureParams, ReferenceParams
 from plantain.capture import cell as cell_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.cluster import Crew, crew_at
 from plantain.capture.devices import Devices, devices_here
 from plantain.capture.hand import Seen, refuse_unlike
+from plantain.capture.references import generate
 from plantain.records.activations import write_activations
 from plantain.records.grams import write_grams
 
@@ -74,16 +75,17 @@ def actors() -> list[psutil.Process]:
 
 
 class Killer(Notes):
-    """Kills an actor whenever so many more passes are done, while others wait for one."""
+    """Kills an actor whenever so many more passes (or images) are done, while others wait for one."""
 
-    def __init__(self, passes: int, most: int = 1) -> None:
+    def __init__(self, passes: int, most: int = 1, unit: str = "passes") -> None:
         super().__init__()
-        self._every, self._most = passes, most
+        self._every, self._most, self._of, self._done = passes, most, unit, 0
         self.killed: list[int] = []
 
     def advance(self, steps: int = 1) -> None:
         super().advance(steps)
-        if len(self.killed) < self._most and self.passes >= self._every * (len(self.killed) + 1):
+        self._done += steps if self._unit == self._of else 0
+        if len(self.killed) < self._most and self._done >= self._every * (len(self.killed) + 1):
             one = actors()[-1]
             one.send_signal(signal.SIGKILL)
             one.wait(30)
@@ -107,6 +109,21 @@ def test_the_only_actor_is_started_again_where_it_is_killed(cluster, folder, tmp
     assert told.killed
     assert any("an actor was lost" in sentence for sentence in told.said)
     assert one == capture(folder, tmp_path / "alone", monkeypatch, 0, creatures=MANY[:6])
+
+
+@pytest.mark.long
+def test_actors_draw_what_one_process_draws_although_one_is_killed(cluster, folder, tmp_path, monkeypatch):
+    asked = [prompted(f"room{number}", f"A kitchen with {number} chairs") for number in range(12)]
+    found, told = {}, Killer(passes=1, unit="images")
+    for name, address, progress in (("alone", "", Notes()), ("actors", "auto", told)):
+        monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / f"cache-{name}"))
+        monkeypatch.setenv("PLANTAIN_WORKERS", "1")
+        monkeypatch.setenv("PLANTAIN_RAY", address)
+        generate(asked, make_lock(folder), ReferenceParams(steps=3, seed=7), tmp_path / name, progress)
+        found[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    assert told.killed
+    assert found["alone"] == found["actors"]
+    assert len(found["actors"]) == 24
 
 
 def test_a_store_behind_a_url_serves_as_a_folder_does(folder, tmp_path, monkeypatch):

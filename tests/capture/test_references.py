@@ -15,14 +15,28 @@ from plantain.base.errors import InputError
 from plantain.base.files import sha256_file
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.capture.cell import capture_cell
+from plantain.capture.devices import Devices
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Silent
 from plantain.capture.references import generate
+from plantain.capture.workers import share
 from plantain.model.load import load_pipeline
 from plantain.probe.records import ReferenceRecord
 from plantain.report.page.sections import _thumbnail
 
 FEW = ReferenceParams(steps=3, guidance_scale=4.0, seed=7)
+
+
+def rooms(count: int) -> list[ReferenceRecord]:
+    return [prompted(f"room{number}", f"A kitchen with {number} chairs") for number in range(count)]
+
+
+def drawn(asked, folder, out, monkeypatch, *, workers) -> dict[str, bytes]:
+    """The files that are made from an empty store."""
+    monkeypatch.setenv("PLANTAIN_CACHE", f"{out}-cache")
+    monkeypatch.setenv("PLANTAIN_WORKERS", str(workers))
+    generate(asked, make_lock(folder), FEW, out, Silent())
+    return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 def of_file(name: str, path) -> ReferenceRecord:
@@ -59,6 +73,26 @@ def test_equal_inputs_generate_once_and_an_untrained_model_shows_its_parents(fol
     images = [tmp_path / "one/kitchen.png", tmp_path / "two/kitchen.png", tmp_path / "three/room.png"]
     assert len({sha256_file(image) for image in images}) == 1
     assert (tmp_path / "one/kitchen.json").read_bytes() == (tmp_path / "two/kitchen.json").read_bytes()
+
+
+def test_two_cores_draw_what_one_draws(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("plantain.capture.workers._WORTH", 1)
+    asked, shared = rooms(3), []
+    monkeypatch.setattr("plantain.capture.drawing.share", lambda *given: shared.append(given[1]) or share(*given))
+    alone = drawn(asked, folder, tmp_path / "one", monkeypatch, workers=1)
+    assert drawn(asked, folder, tmp_path / "two", monkeypatch, workers=2) == alone
+    assert shared == [1, 2]
+    assert len(alone) == 2 * len(asked)
+
+
+@pytest.mark.long
+def test_spawned_processes_draw_what_one_draws(folder, tmp_path, monkeypatch):
+    """As for two GPUs of one machine, on two processors."""
+    asked = rooms(10)
+    alone = drawn(asked, folder, tmp_path / "one", monkeypatch, workers=1)
+    monkeypatch.setattr("plantain.capture.drawing.crew_for", lambda _: Devices(2, "cpu"))
+    monkeypatch.setattr("plantain.capture.drawing.share", lambda *_: pytest.fail("drawn here"))
+    assert drawn(asked, folder, tmp_path / "two", monkeypatch, workers=1) == alone
 
 
 @pytest.mark.parametrize("change", [{"steps": 4}, {"seed": 8}, {"guidance_scale": 2.0}])
@@ -184,8 +218,8 @@ print(sorted(name for name in ("torch", "diffusers", "transformers") if name in 
 
 
 def test_png_bytes_are_repeatable():
-    from plantain.capture.imagery import _png
+    from plantain.capture.imagery import png
 
     image = Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3))
-    assert _png(image) == _png(image)
-    assert Image.open(io.BytesIO(_png(image))).size == (64, 64)
+    assert png(image) == png(image)
+    assert Image.open(io.BytesIO(png(image))).size == (64, 64)

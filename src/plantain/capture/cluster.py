@@ -1,4 +1,4 @@
-"""Passes on a Ray cluster: an actor a GPU, or a core for a small model, that pulls whole items.
+"""Work on a Ray cluster: an actor a GPU, or a core for a small model, that pulls whole items.
 
 Ray places the actors, restarts those that die and takes up machines that join. The process here hands out items, counts
 what comes back, and alone assembles what the store then holds.
@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from plantain.base.errors import InputError
+from plantain.base.errors import CheckFailed, InputError
 from plantain.capture.grams import Job
-from plantain.capture.hand import MIXED, TOGETHER, Errand, Hand, Seen, accepted, refuse_unlike, seen
+from plantain.capture.hand import IMAGES, MIXED, TOGETHER, Errand, Hand, Seen, accepted, parcels, refuse_unlike, seen
+from plantain.capture.imagery import Easel
 from plantain.capture.progress import Progress
-from plantain.capture.turns import Turns, grouped
+from plantain.capture.turns import MOST_LOSSES, Turns, grouped
 from plantain.capture.work import CellWork
 from plantain.capture.workers import is_small
+from plantain.probe.records import ReferenceRecord
 from plantain.records.lock import ModelLock
 
 PATIENCE: Final = 60.0
@@ -104,52 +106,75 @@ class Crew:
             CheckFailed: one item lost too many actors.
         """
         turns = Turns(grouped(jobs))
-        with self._hired(cell, len(turns.groups)) as hands:
-            looks: list[Seen] = self.ray.get([hand.look.options(max_task_retries=-1).remote() for hand in hands])
-            self.kinds |= set(refuse_unlike(looks, seen("cpu").versions, mixed=bool(os.environ.get(MIXED))))
-            cell.progress.note(
-                f"{cell.lock.name}: {len(hands)} actors on {len({one.where for one in looks})} machines."
-            )
-            self._encode(cell, hands, prompts)
+        with self._hired(Errand.of(cell), len(turns.groups), cell.progress) as hands:
+            self._encode(cell.lock, hands, prompts, cell.progress)
             cell.progress.phase(f"{cell.lock.name}: capture", sum(len(job.batch) for job in jobs), "passes")
             _Pull(self.ray, hands, turns, cell.progress).run()
 
+    def draw(
+        self, easel: Easel, records: Sequence[ReferenceRecord], prompts: Sequence[str], progress: Progress
+    ) -> None:
+        """Draw reference images into the store, prompts encoded first.
+
+        Raises:
+            InputError: what an actor refused; hands of unlike kinds or versions.
+            CheckFailed: some images lost too many actors.
+        """
+        parts = parcels(records, IMAGES)
+        with self._hired(Errand(easel.lock, easel.device), len(parts), progress) as hands:
+            self._encode(easel.lock, hands, prompts, progress)
+            progress.phase(f"{easel.lock.name}: generate references", len(records), "images")
+            self._each(hands, "draw", [(easel, part) for part in parts], progress)
+
     @contextmanager
-    def _hired(self, cell: CellWork, groups: int) -> Iterator[list[Any]]:
-        count = min(groups, self._places(cell))
-        needs = {"num_gpus": 1} if cell.device == "cuda" else {"num_cpus": 1}
+    def _hired(self, errand: Errand, pieces: int, progress: Progress) -> Iterator[list[Any]]:
+        """Actors that have been looked at."""
+        count = min(pieces, self._places(errand.lock, errand.device))
+        needs = {"num_gpus": 1} if errand.device == "cuda" else {"num_cpus": 1}
         actor = self.ray.remote(Hand).options(max_restarts=-1, max_task_retries=0, **needs)
-        errand = self.ray.put(Errand.of(cell))
-        hands = [actor.remote(errand) for _ in range(count)]
+        told = self.ray.put(errand)
+        hands = [actor.remote(told) for _ in range(count)]
         try:
+            looks: list[Seen] = self.ray.get([hand.look.options(max_task_retries=-1).remote() for hand in hands])
+            self.kinds |= set(refuse_unlike(looks, seen("cpu").versions, mixed=bool(os.environ.get(MIXED))))
+            where = len({one.where for one in looks})
+            progress.note(f"{errand.lock.name}: {len(hands)} actors on {where} machines.")
             yield hands
         finally:
             for hand in hands:
                 self.ray.kill(hand)
 
-    def _places(self, cell: CellWork) -> int:
+    def _places(self, lock: ModelLock, device: str) -> int:
         """How many actors there is room for: GPUs, cores for a small model, machines for a large one on processors."""
         there = self.ray.cluster_resources()
-        if cell.device == "cuda":
+        if device == "cuda":
             return max(1, int(there.get("GPU", 0)))
-        small = is_small(cell.lock.components["transformer"], cell.device)
+        small = is_small(lock.components["transformer"], device)
         machines = sum(1 for node in self.ray.nodes() if node["Alive"])
         room = max(1, int(there.get("CPU", 1)) if small else machines)
         declared = os.environ.get("PLANTAIN_WORKERS", "")
         return min(room, int(declared)) if declared.isdigit() and int(declared) else room
 
-    def _encode(self, cell: CellWork, hands: Sequence[Any], prompts: Sequence[str]) -> None:
-        if not prompts:
-            return
-        parts = [prompts[first : first + TOGETHER] for first in range(0, len(prompts), TOGETHER)]
-        cell.progress.phase(f"{cell.lock.name}: encode", len(prompts), "prompts")
-        for first in range(0, len(parts), len(hands)):
-            some = parts[first : first + len(hands)]
-            calls = [
-                hand.encode.options(max_task_retries=-1).remote(part) for hand, part in zip(hands, some, strict=False)
-            ]
-            for outcome in self.ray.get(calls):
-                cell.progress.advance(accepted(outcome))
+    def _encode(self, lock: ModelLock, hands: Sequence[Any], prompts: Sequence[str], progress: Progress) -> None:
+        if prompts:
+            progress.phase(f"{lock.name}: encode", len(prompts), "prompts")
+            self._each(hands, "encode", [(part,) for part in parcels(prompts, TOGETHER)], progress)
+
+    def _each(self, hands: Sequence[Any], method: str, calls: Sequence[tuple[Any, ...]], progress: Progress) -> None:
+        """Calls that may be made twice, handed to whoever is idle; Ray repeats what a lost actor held."""
+        from ray.util import ActorPool
+
+        def made(hand: Any, arguments: tuple[Any, ...]) -> Any:
+            return getattr(hand, method).options(max_task_retries=MOST_LOSSES).remote(*arguments)
+
+        try:
+            for outcome in ActorPool(hands).map_unordered(made, calls):
+                progress.advance(accepted(outcome))
+        except self.ray.exceptions.RayActorError:
+            problem = f"{MOST_LOSSES} actors were lost over one piece of work (`{method}`)."
+            raise CheckFailed(
+                f"{problem} Fix: look into their logs for memory; what others finished is kept."
+            ) from None
 
 
 class _Pull:

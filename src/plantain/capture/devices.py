@@ -1,4 +1,4 @@
-"""Passes on several devices of one machine: a fresh process a device, that takes item after item.
+"""Work on several devices of one machine: a fresh process a device, that takes item after item.
 
 Processes are spawned: a fork after CUDA has started cannot use it. Each sees one device, and so calls it by the name
 that it has where it is alone.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, Final
 
@@ -16,9 +17,23 @@ import torch
 
 from plantain.base.errors import CheckFailed
 from plantain.capture.grams import Job
-from plantain.capture.hand import MIXED, TOGETHER, Delivery, Errand, Hand, accepted, refuse_unlike, seen
+from plantain.capture.hand import (
+    IMAGES,
+    MIXED,
+    TOGETHER,
+    Delivery,
+    Errand,
+    Hand,
+    accepted,
+    parcels,
+    refuse_unlike,
+    seen,
+)
+from plantain.capture.imagery import Easel
+from plantain.capture.progress import Progress
 from plantain.capture.turns import Group, grouped
 from plantain.capture.work import CellWork
+from plantain.probe.records import ReferenceRecord
 from plantain.records.lock import ModelLock
 
 _SEES: Final = "CUDA_VISIBLE_DEVICES"
@@ -49,19 +64,33 @@ class Devices:
             CheckFailed: a process died.
         """
         groups = sorted(grouped(jobs), key=lambda group: group[0].draw)
-        parts = [prompts[first : first + TOGETHER] for first in range(0, len(prompts), TOGETHER)]
-        count, name, told = min(self.count, len(groups)), cell.lock.name, cell.progress
+        total = sum(len(job.batch) for job in jobs)
+        with self._engaged(Errand.of(cell), len(groups)) as pool:
+            _encoded(pool, cell.lock, prompts, cell.progress)
+            _together(pool, _compute, groups, (f"{cell.lock.name}: capture", total, "passes"), cell.progress)
+
+    def draw(
+        self, easel: Easel, records: Sequence[ReferenceRecord], prompts: Sequence[str], progress: Progress
+    ) -> None:
+        """Draw reference images into the store, prompts encoded first.
+
+        Raises:
+            InputError: what a process refused; or devices of several kinds.
+            CheckFailed: a process died.
+        """
+        parts = parcels(records, IMAGES)
+        with self._engaged(Errand(easel.lock, easel.device), len(parts)) as pool:
+            _encoded(pool, easel.lock, prompts, progress)
+            label = f"{easel.lock.name}: generate references"
+            _together(pool, partial(_draw, easel), parts, (label, len(records), "images"), progress)
+
+    @contextmanager
+    def _engaged(self, errand: Errand, pieces: int) -> Iterator[ProcessPoolExecutor]:
+        count = min(self.count, pieces)
         looks = [seen(f"{self.kind}:{place}" if self.kind == "cuda" else self.kind) for place in range(count)]
         self.kinds |= set(refuse_unlike(looks, looks[0].versions, mixed=bool(os.environ.get(MIXED))))
-        with _processes(count, Errand.of(cell)) as pool:
-            for label, total, unit, task, pieces in (
-                ("encode", len(prompts), "prompts", _encode, parts),
-                ("capture", sum(len(job.batch) for job in jobs), "passes", _compute, groups),
-            ):
-                if pieces:
-                    told.phase(f"{name}: {label}", total, unit)
-                    for outcome in _done(pool, task, pieces):
-                        told.advance(accepted(outcome))
+        with _processes(count, errand) as pool:
+            yield pool
 
 
 def devices_here(lock: ModelLock) -> Devices | None:
@@ -88,9 +117,23 @@ def _processes(count: int, errand: Errand) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _done(pool: ProcessPoolExecutor, task: Callable[[Any], Delivery], pieces: Sequence[Any]) -> Iterator[Delivery]:
+def _encoded(pool: ProcessPoolExecutor, lock: ModelLock, prompts: Sequence[str], progress: Progress) -> None:
+    phase = (f"{lock.name}: encode", len(prompts), "prompts")
+    _together(pool, _encode, parcels(prompts, TOGETHER), phase, progress)
+
+
+def _together(
+    pool: ProcessPoolExecutor,
+    task: Callable[[Any], Delivery],
+    pieces: Sequence[Any],
+    phase: tuple[str, int, str],
+    progress: Progress,
+) -> None:
+    if not pieces:
+        return
+    progress.phase(*phase)
     for future in as_completed([pool.submit(task, piece) for piece in pieces]):
-        yield future.result()
+        progress.advance(accepted(future.result()))
 
 
 def _visible(count: int) -> list[str]:
@@ -113,3 +156,8 @@ def _encode(prompts: Sequence[str]) -> Delivery:
 def _compute(group: Group) -> Delivery:
     assert _hand is not None  # `_begin` made it
     return _hand.compute(group)
+
+
+def _draw(easel: Easel, records: Sequence[ReferenceRecord]) -> Delivery:
+    assert _hand is not None  # `_begin` made it
+    return _hand.draw(easel, records)

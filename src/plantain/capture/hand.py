@@ -1,4 +1,4 @@
-"""A process elsewhere that computes passes of one cell: on another core, device or machine.
+"""A process elsewhere that computes passes of one cell, or draws for it: on another core, device or machine.
 
 It is told everything by an errand, puts what it finishes into the store that all reach, and gives back counts, never
 tensors. It starts over from nothing but the errand, so that it may die at any moment.
@@ -8,22 +8,27 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import torch
 
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.files import write_atomic
 from plantain.base.places import state_dir
+from plantain.capture.imagery import Easel, draw_into_store
 from plantain.capture.progress import Silent
 from plantain.capture.shards import Store
 from plantain.capture.turns import Group
 from plantain.capture.work import Bench, CellWork, OutOfMemory, Stores, embeddings_of
 from plantain.capture.workers import set_threads_for
+from plantain.probe.records import ReferenceRecord
 from plantain.records.keys import CAPTURE_VERSION
+from plantain.records.lock import ModelLock
+
+T = TypeVar("T")
 
 MIXED: Final = "PLANTAIN_MIXED_DEVICES"
 """The variable that allows one cell to be computed on several kinds of device."""
@@ -31,29 +36,39 @@ MIXED: Final = "PLANTAIN_MIXED_DEVICES"
 TOGETHER: Final = 32
 """Prompts that a hand encodes at a time."""
 
+IMAGES: Final = 8
+"""Images that a hand draws at a time, having loaded the pipeline once."""
+
 PACKAGES: Final = ("plantain-probes", "torch", "diffusers", "transformers")
 """What must be the same wherever a cell is computed."""
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PLANTAIN_STORE", "HF_HOME", "HF_HUB_CACHE") if name in os.environ}
+    return {"PLANTAIN_CACHE": str(state_dir().resolve()), "PLANTAIN_WORKERS": "1"} | kept
 
 
 @dataclass(frozen=True)
 class Errand:
     """All that a hand needs to know."""
 
-    cell: CellWork
-    pictures: Mapping[str, bytes]
-    """The reference images, by name: their files need not be where the hand is."""
-    environment: Mapping[str, str]
+    lock: ModelLock
+    device: str
+    environment: Mapping[str, str] = field(default_factory=_environment)
     """Variables that say where the store is."""
-    folder: str
+    folder: str = field(default_factory=lambda: str(Path.cwd()))
     """The workspace, for models that are named by a relative path."""
+    cell: CellWork | None = None
+    """Whose passes are computed; none where images are drawn."""
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """The reference images, by name: their files need not be where the hand is."""
 
     @classmethod
     def of(cls, cell: CellWork) -> "Errand":
         """The errand of a cell."""
         pictures = {name: path.read_bytes() for name, path in cell.images.items()}
-        kept = {name: os.environ[name] for name in ("PLANTAIN_STORE", "HF_HOME", "HF_HUB_CACHE") if name in os.environ}
-        environment = {"PLANTAIN_CACHE": str(state_dir().resolve()), "PLANTAIN_WORKERS": "1"} | kept
-        return cls(replace(cell, progress=Silent(), crew=None, images={}), pictures, environment, str(Path.cwd()))
+        bare = replace(cell, progress=Silent(), crew=None, images={})
+        return cls(cell.lock, cell.device, cell=bare, pictures=pictures)
 
 
 class Seen(NamedTuple):
@@ -70,35 +85,43 @@ class Delivery(NamedTuple):
     """What became of a piece of work."""
 
     made: int = 0
-    """Passes or prompts."""
+    """Passes, prompts or images."""
     refused: PlantainError | None = None
     memory: bool = False
     """Whether a batch did not fit."""
 
 
 class Hand:
-    """One process that computes passes; made where it works."""
+    """One process that works for a model; made where it works."""
 
     def __init__(self, errand: Errand) -> None:
         os.environ.update(errand.environment)
         if Path(errand.folder).is_dir():
             os.chdir(errand.folder)
+        self._errand = errand
         self._kept = tempfile.TemporaryDirectory(prefix="plantain-")
-        self._cell = replace(errand.cell, images=_written(errand.pictures, Path(self._kept.name)))
-        set_threads_for(self._cell.lock.components["transformer"], self._cell.device)
+        set_threads_for(errand.lock.components["transformer"], errand.device)
         self._bench: Bench | None = None
 
     def look(self) -> Seen:
         """What is here."""
-        return seen(self._cell.device)
+        return seen(self._errand.device)
 
     def encode(self, prompts: Sequence[str]) -> Delivery:
         """Encode what the store lacks of some prompts."""
         try:
-            embeddings_of(self._cell.lock, self._cell.device, Silent()).ensure(prompts)
+            embeddings_of(self._errand.lock, self._errand.device, Silent()).ensure(prompts)
         except PlantainError as error:
             return Delivery(refused=error)
         return Delivery(len(prompts))
+
+    def draw(self, easel: Easel, records: Sequence[ReferenceRecord]) -> Delivery:
+        """Draw what the store lacks of some reference images."""
+        try:
+            draw_into_store(easel, records, Silent())
+        except PlantainError as error:
+            return Delivery(refused=error)
+        return Delivery(len(records))
 
     def compute(self, group: Group) -> Delivery:
         """Compute what the store lacks of a group."""
@@ -114,11 +137,17 @@ class Hand:
         return Delivery(sum(len(job.batch) for job in group))
 
     def _made(self) -> Bench:
-        quiet = Silent()
+        quiet, errand = Silent(), self._errand
+        assert errand.cell is not None  # who computes was sent with a cell
+        cell = replace(errand.cell, images=_written(errand.pictures, Path(self._kept.name)))
         self._stores = Stores(Store("shards", quiet.note), Store("vectors", quiet.note))
-        embeddings = embeddings_of(self._cell.lock, self._cell.device, quiet)
-        self._bench = Bench(self._cell, self._stores, embeddings)
+        self._bench = Bench(cell, self._stores, embeddings_of(errand.lock, errand.device, quiet))
         return self._bench
+
+
+def parcels(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Things in pieces of ``size``, as hands take them."""
+    return [things[first : first + size] for first in range(0, len(things), size)]
 
 
 def seen(device: str) -> Seen:

@@ -1,10 +1,9 @@
-"""Generating reference images by the plain pipeline call, its components loaded one after the other."""
+"""Reference images by the plain pipeline call, its components loaded one after the other, into the store."""
 
 import inspect
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,105 +11,77 @@ import torch
 from diffusers import Flux2KleinPipeline
 from PIL import Image
 
-from plantain.base.errors import CheckFailed, InputError
-from plantain.base.files import readable_json, sha256_bytes, write_atomic
-from plantain.base.params import (
-    CaptureParams,
-    ModelParams,
-    Params,
-    ReferenceParams,
-    ReportParams,
-    RunParams,
-    Source,
-    TrackingParams,
-    VerdictParams,
-)
+from plantain.base.errors import InputError
+from plantain.base.params import ReferenceParams
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, noise_for, still_call
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.noise import gaussian
-from plantain.capture.progress import Progress
+from plantain.capture.progress import Progress, Silent
 from plantain.capture.shards import Store
-from plantain.capture.workers import set_threads_for
 from plantain.model.architectures import Guidance, architecture_calling
-from plantain.model.load import load_pipeline, load_scheduler, load_transformer, load_vae, resolve_device
-from plantain.model.resolve import resolve
+from plantain.model.load import load_pipeline, load_scheduler, load_transformer, load_vae
 from plantain.probe.records import ReferenceRecord
 from plantain.records.keys import reference_key
 from plantain.records.lock import KLEIN_PIPELINE, ModelLock
 
+Draw = Callable[[ReferenceRecord], Image.Image]
+
 
 @dataclass(frozen=True)
-class _Studio:
-    """What every image of one call has in common."""
+class Easel:
+    """What every image of one model has in common."""
 
     lock: ModelLock
     params: ReferenceParams
     device: str
-    store: Store
-    progress: Progress
 
     def key(self, record: ReferenceRecord) -> str:
+        """Where the image of a record is kept."""
         return reference_key(record, self.lock, self.params, self.device)
 
+    def prompts(self, records: Sequence[ReferenceRecord]) -> list[str]:
+        """What has to be encoded beforehand; nothing where the pipeline of the model encodes by itself."""
+        if self.lock.pipeline != KLEIN_PIPELINE:
+            return []
+        guided = [""] if self.params.guidance_scale > 1.0 else []
+        return [*(str(record.prompt) for record in records), *guided]
 
-def draw_all(
-    records: Sequence[ReferenceRecord], lock: ModelLock, params: ReferenceParams, folder: Path, progress: Progress
-) -> str:
-    """Write image and generation record of every prompted reference; the kind of device that it ran on.
 
-    An untrained model conditions on the images that the model it was made from generates.
+def draw_into_store(easel: Easel, records: Sequence[ReferenceRecord], progress: Progress) -> None:
+    """Draw what the store lacks of some records, prompts being encoded.
+
+    Raises:
+        InputError: the pipeline draws nothing without an image.
     """
-    lock = parent(lock) if lock.source is Source.untrained else lock
-    device = resolve_device(lock.device)
-    set_threads_for(lock.components["transformer"], device)
-    studio = _Studio(lock, params, device, Store("references", progress.note), progress)
-    missing = [record for record in records if studio.store.read(studio.key(record)) is None]
-    if missing:
-        (_draw_missing if lock.pipeline == KLEIN_PIPELINE else _draw_by_call)(studio, missing)
+    store = Store("references", progress.note)
+    draw_one = painter(easel)
     for record in records:
-        entry = studio.store.read(studio.key(record))
-        if entry is None:
-            raise CheckFailed(f"the stored image of '{record.name}' vanished while it was needed. Fix: run again.")
-        data = entry["png"].tobytes()
-        write_atomic(folder / f"{record.name}.png", data)
-        note = _note(record, lock, params) | {"key": studio.key(record), "image_sha256": sha256_bytes(data)}
-        write_atomic(folder / f"{record.name}.json", readable_json(note))
-    return studio.device.split(":", maxsplit=1)[0]
+        if not store.holds(easel.key(record)):
+            store.write(easel.key(record), {"png": np.frombuffer(png(draw_one(record)), dtype=np.uint8)})
+        progress.advance()
+    del draw_one
+    release(easel.device, easel.lock.components["transformer"])
 
 
-def parent(lock: ModelLock) -> ModelLock:
-    """The lock of the model that an untrained one was made from, at the untrained one's size and dtype."""
-    name = lock.reference_model
-    entry = ModelParams(
-        source=lock.base,
-        repo=lock.repo,
-        revision=lock.revision,
-        path=lock.path,
-        device=lock.device,
-        dtype=lock.dtype,
-        height=lock.height,
-        width=lock.width,
-        max_sequence_length=lock.max_sequence_length,
-        text_encoder_out_layers=list(lock.text_encoder_out_layers),
-    )
-    alone = Params(
-        run=RunParams(),
-        models={name: entry},
-        reference=ReferenceParams(),
-        capture=CaptureParams(group_width=lock.group_width),
-        analyses={},
-        verdict=VerdictParams(),
-        report=ReportParams(),
-        tracking=TrackingParams(),
-    )
-    return resolve(name, alone)[0]
+def painter(easel: Easel) -> Draw:
+    """The pipeline of a model, loaded, as a function of a record.
+
+    Raises:
+        InputError: the pipeline draws nothing without an image.
+    """
+    lock = easel.lock
+    if lock.pipeline == KLEIN_PIPELINE:
+        return _from_embeddings(easel)
+    if lock.pipeline in IMAGE_ALWAYS:
+        fix = "give the references of the probe as files (`file:`)."
+        raise InputError(f"a {lock.pipeline} draws nothing without an image, so no reference.", fix=fix)
+    pipeline = load_pipeline(lock, easel.device)
+    return lambda record: draw_by_call(pipeline, str(record.prompt), lock, easel.params)
 
 
-def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
-    lock, params, device = studio.lock, studio.params, studio.device
-    embeddings = Embeddings(lock, device, studio.progress)
-    guided = [""] if params.guidance_scale > 1.0 else []
-    embeddings.ensure([*(str(record.prompt) for record in missing), *guided])
+def _from_embeddings(easel: Easel) -> Draw:
+    lock, device = easel.lock, easel.device
+    embeddings = Embeddings(lock, device, Silent())
     pipeline = Flux2KleinPipeline(
         scheduler=load_scheduler(lock),
         vae=load_vae(lock, device),
@@ -120,30 +91,8 @@ def _draw_missing(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
         is_distilled=lock.is_distilled,
     )
     pipeline.set_progress_bar_config(disable=True)
-    studio.progress.phase(f"{lock.name}: generate references", len(missing), "images")
-    for record in missing:
-        negative = embeddings("") if guided else None
-        image = draw(pipeline, embeddings(str(record.prompt)), negative, lock, params)
-        studio.store.write(studio.key(record), {"png": np.frombuffer(_png(image), dtype=np.uint8)})
-        studio.progress.advance()
-    del pipeline
-    release(device, lock.components["transformer"])
-
-
-def _draw_by_call(studio: _Studio, missing: Sequence[ReferenceRecord]) -> None:
-    """The same by the whole pipeline of another row, with its own way of guiding."""
-    lock, params = studio.lock, studio.params
-    if lock.pipeline in IMAGE_ALWAYS:
-        fix = "give the references of the probe as files (`file:`)."
-        raise InputError(f"a {lock.pipeline} draws nothing without an image, so no reference.", fix=fix)
-    pipeline = load_pipeline(lock, studio.device)
-    studio.progress.phase(f"{lock.name}: generate references", len(missing), "images")
-    for record in missing:
-        image = draw_by_call(pipeline, str(record.prompt), lock, params)
-        studio.store.write(studio.key(record), {"png": np.frombuffer(_png(image), dtype=np.uint8)})
-        studio.progress.advance()
-    del pipeline
-    release(studio.device, lock.components["transformer"])
+    negative = embeddings("") if easel.params.guidance_scale > 1.0 else None
+    return lambda record: draw(pipeline, embeddings(str(record.prompt)), negative, lock, easel.params)
 
 
 @torch.inference_mode()
@@ -182,22 +131,8 @@ def draw(
     return image
 
 
-def _png(image: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
+    """The file of an image."""
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
-
-
-def _note(record: ReferenceRecord, lock: ModelLock, params: ReferenceParams) -> dict[str, Any]:
-    return {
-        "schema": "plantain.reference/1",
-        "name": record.name,
-        "prompt": record.prompt,
-        "record_sha256": record.sha256,
-        "steps": params.steps,
-        "guidance_scale": float(params.guidance_scale),
-        "seed": params.seed,
-        "height": lock.height,
-        "width": lock.width,
-        "dtype": lock.dtype,
-    }
