@@ -5,14 +5,14 @@ python -m studies.drawn --truth         the same as entries of src/plantain/mode
 
 Each wording of a contrast draws some items in one step, decoded. A contrast is real where its sides draw other pictures
 than rewording does, by labels exchanged over clusters of wordings, and the change can be seen; else its words change no
-picture. Of an untrained network nothing is true: it answers to other words at random. What is finished stays in
-`.plantain/drawn`.
+picture. Where a side has one cluster, nothing can be exchanged, and its change has to exceed that of rewording. Of an
+untrained network nothing is true: it answers to other words at random. What is finished stays in `.plantain/drawn`.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -57,15 +57,15 @@ class Drawn:
     change: float
     """Root mean square difference between the sides' mean pictures, in grey levels."""
     rewording: float
-    """The same between the wordings of a side, on average over neighbours."""
+    """The same between the wordings of a side, on average over neighbours; the target's where a side has one."""
     p: float | None
-    """Of the sides' labels; None where there are too few wordings to exchange."""
+    """Of the sides' labels; None where there are too few clusters of wordings to exchange."""
 
     def truth(self, *, trained: bool) -> str:
         """As the truth table calls it."""
         if not trained:
             return "null"
-        told = self.p is None or self.p <= ALPHA
+        told = self.change > self.rewording if self.p is None else self.p <= ALPHA
         return "real" if told and self.change >= VISIBLE else "lexical"
 
 
@@ -77,7 +77,9 @@ def draw(probe: str, lock: ModelLock, params: Params) -> dict[str, Drawn]:
         rows = _pictures(expansion, lock, params)
         found = {one.name: asdict(_drawn(one, rows, params)) for one in expansion.contrasts}
         write_atomic(path, readable_json(found))
-    return {name: Drawn(**values) for name, values in remembered(path).items()}
+    found = {name: Drawn(**values) for name, values in remembered(path).items()}
+    usual = found["target"].rewording
+    return {name: one if one.rewording else replace(one, rewording=usual) for name, one in found.items()}
 
 
 def _pictures(expansion: Expansion, lock: ModelLock, params: Params) -> Rows:
@@ -109,9 +111,15 @@ def _drawn(contrast: ExpandedContrast, rows: Rows, params: Params) -> Drawn:
     a, b = (np.stack([rows[name] for name in names]) for names in (contrast.a, contrast.b))
     steps = [_size(one - other) for side in (a, b) for one, other in pairwise(side)]
     p = None
-    if min(len(a), len(b)) > 1:
+    if min(_clusters(contrast)) > 1:
         p = donor_test(a, b, clusters=contrast.clusters, permutations=params.verdict.permutations, seed=0).p
     return Drawn(_size(a.mean(axis=0) - b.mean(axis=0)), float(np.mean(steps)) if steps else 0.0, p)
+
+
+def _clusters(contrast: ExpandedContrast) -> tuple[int, int]:
+    """How many clusters of wordings each side has."""
+    labels, first = list(contrast.clusters), len(contrast.a)
+    return len(set(labels[:first])), len(set(labels[first:]))
 
 
 def _size(difference: Picture) -> float:
