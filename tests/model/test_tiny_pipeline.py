@@ -10,6 +10,7 @@ from plantain.base.yaml import read_yaml
 from plantain.model import tiny
 from plantain.model.tiny import architecture
 from plantain.model.tiny.assemble import WEIGHTS, shipped
+from plantain.probe.authoring.shelf import shelf_file, shelved
 from training import classroom
 from training.closed_form import set_encoder
 
@@ -98,11 +99,11 @@ def test_the_shipped_encoder_acts_linearly():
     assert float((middle - (ends[0] + ends[1]) / 2).abs().max()) < 0.02
 
 
-def test_the_truth_names_the_contrasts_of_the_shipped_probes(request):
-    prompts = request.config.rootpath / "prompts"
+def test_the_truth_names_the_contrasts_of_the_shipped_probes():
     truth = read_yaml(tiny.truth_path()).data
     assert set(truth) == {"tiny", "tiny-mention", "tiny-untrained"}
     for model in truth.values():
+        assert set(model) == set(shelved())
         for probe, contrasts in model.items():
-            assert set(contrasts) == set(read_yaml(prompts / f"{probe}.yaml").data["contrasts"])
+            assert set(contrasts) == set(read_yaml(shelf_file(probe)).data["contrasts"])
             assert set(contrasts.values()) <= {"real", "lexical", "null"}
