@@ -77,9 +77,9 @@ def draw(probe: str, lock: ModelLock, params: Params) -> dict[str, Drawn]:
         rows = _pictures(expansion, lock, params)
         found = {one.name: asdict(_drawn(one, rows, params)) for one in expansion.contrasts}
         write_atomic(path, readable_json(found))
-    found = {name: Drawn(**values) for name, values in remembered(path).items()}
-    usual = found["target"].rewording
-    return {name: one if one.rewording else replace(one, rewording=usual) for name, one in found.items()}
+    drawn = {name: Drawn(**values) for name, values in remembered(path).items()}
+    usual = drawn["target"].rewording
+    return {name: one if one.rewording else replace(one, rewording=usual) for name, one in drawn.items()}
 
 
 def _pictures(expansion: Expansion, lock: ModelLock, params: Params) -> Rows:
