@@ -117,7 +117,7 @@ def test_a_model_that_was_never_resolved_is_forecast(resolved):
 
 
 def printed(capsys, params: Params) -> str:
-    print_forecast(params, [("otherview", "mine")], study=False)
+    print_forecast(params, [("otherview", "mine")])
     return capsys.readouterr().out
 
 

@@ -164,7 +164,7 @@ def test_the_suite_beside_a_probe_of_ones_own_leaves_that_alone(workspace, asked
 
 def test_the_suite_is_forecast_without_a_change(workspace, monkeypatch, asked_of_dvc):
     told = []
-    monkeypatch.setattr("plantain.commands.forecast.print_forecast", lambda params, cells, study: told.extend(cells))
+    monkeypatch.setattr("plantain.commands.forecast.print_forecast", lambda params, cells, studied: told.extend(cells))
     before = state(workspace)
     assert plantain("run", "--suite", "--dry-run").code == 0
     assert sorted(told) == sorted((name, model) for name in SHIPPED for model in read_params().run.models)

@@ -9,15 +9,18 @@ from helpers.capture_model import CREATURES, LENGTH, make_lock, prompted, record
 from helpers.capture_model import records as capture_records
 from PIL import Image
 
+from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
-from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams
+from plantain.base.files import write_atomic
+from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams, WordingMeasure
 from plantain.capture.encode import encode
 from plantain.capture.levels import prompt_levels, write_prompt_levels
 from plantain.capture.progress import Silent
 from plantain.model.load import load_text_encoder, load_tokenizer
+from plantain.records.verdict import Climb, Verdict
 from plantain.stages.replicate import noise_seeds, redraw, with_alternatives
-from plantain.stages.study import jobs, study
+from plantain.stages.study import jobs, study, worth_studying
 
 RULES = VerdictParams()
 
@@ -127,3 +130,21 @@ def test_a_family_is_drawn_once_for_all_cells_of_its_model(monkeypatch):
     Done.returncode = 2
     assert study(params, cells) == 2
     assert len(ran) == 11
+
+
+def test_a_study_is_made_of_probes_whose_target_passes_rung_3(tmp_path, monkeypatch):
+    """By hand: dense passes on one model, relation by profile alone, binding on none; moral was not run."""
+    rungs = {"rungs": [], "sentence": "", "metrics": {}}
+    named = {"probe": "p", "model": "m", "contrast": "target", "analysis": "heads", "rules_sha256": "0" * 64}
+    rest = {"information": {}, "trend": None, "length": [], "exploratory": {}}
+    passed, stopped = (Verdict(**rungs, **named, **rest, rung=rung) for rung in (3, 1))
+    by_profile = stopped.model_copy(update={"measures": {WordingMeasure.profile: Climb(**rungs, rung=3)}})
+    monkeypatch.chdir(tmp_path)
+    for name, verdicts in {"dense": [passed, stopped], "relation": [by_profile], "binding": [stopped] * 2}.items():
+        for at, verdict in enumerate(verdicts):
+            write_atomic(places.verdict(f"m{at}", name), verdict.model_dump_json(by_alias=True).encode())
+    cells = [(name, f"m{at}") for name in ("binding", "dense", "relation", "moral") for at in (0, 1)]
+    worth, idle = worth_studying([cell for cell in cells if cell != ("relation", "m1")])
+    assert idle == ["binding"]
+    assert list(dict.fromkeys(name for name, _ in worth)) == ["dense", "relation", "moral"]
+    assert ("dense", "m1") in worth

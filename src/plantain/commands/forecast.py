@@ -45,12 +45,12 @@ class Planned:
     """Items that Gram matrices are averaged over; None for all of them alone."""
 
 
-def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> None:
-    """Print the forecast of ``cells``, as for an empty store; what is stored already costs nothing."""
+def print_forecast(params: Params, cells: list[CellAddress], *, studied: Sequence[CellAddress] = ()) -> None:
+    """Print the forecast of ``cells``, and of the study of some; what is stored already costs nothing."""
     numbers = [Column(name, justify="right") for name in _NUMBERS]
     table = Table("probe", Column("model", overflow="fold"), *numbers, box=None, pad_edge=False)
     plans, unfetched = [], set()
-    for work in [*_cells(params, cells), *(_study(params, cells) if study else ())]:
+    for work in [*_cells(params, cells), *_study(params, studied)]:
         found = plan(work.records, work.references, work.lock, work.capture, params.reference, work.subsets)
         plans.append(found)
         if work.lock.files_sha256 == NOT_FETCHED:
@@ -59,13 +59,12 @@ def print_forecast(params: Params, cells: list[CellAddress], *, study: bool) -> 
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     devices = " and ".join(sorted({found.device for found in plans}))
     print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
-    if study:
-        print_swaps(params, cells)
+    print_swaps(params, studied)
     for sentence in [*_remarks(plans), *_to_fetch(params, unfetched)]:
         print(sentence)
 
 
-def print_swaps(params: Params, cells: list[CellAddress]) -> None:
+def print_swaps(params: Params, cells: Sequence[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import pass_flops, pass_positions, rate
     from plantain.stages.study import jobs
@@ -159,7 +158,7 @@ def _cells(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
         yield Planned(probe, model, asked.records, asked.references, lock, params.capture, subsets)
 
 
-def _study(params: Params, cells: list[CellAddress]) -> Iterator[Planned]:
+def _study(params: Params, cells: Sequence[CellAddress]) -> Iterator[Planned]:
     """The untrained draws, the further seeds and images, the noise levels; a family is not drawn for its forecast."""
     from plantain.ladder.levels import swept_records
     from plantain.measure.sides import sampled_records

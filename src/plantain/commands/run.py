@@ -63,7 +63,7 @@ def run(
     if dry_run:
         from plantain.commands.forecast import print_forecast
 
-        print_forecast(_as_on(device, params), cells, study=study)
+        print_forecast(_as_on(device, params), cells, studied=_studied(cells, named=bool(probes)) if study else [])
         return
     if device is not None:
         fix = "leave it out, or set `device:` of the model in params.yaml."
@@ -74,7 +74,9 @@ def run(
         params = _with_suite(params) if suite else params
         print(_announced(cells), flush=True)
         everything = set(cells) >= {*itertools.product(params.run.probes, params.run.models)}
-        code = _reproduce(params, cells, everything=everything, study=study)
+        code = _reproduce(params, cells, everything=everything)
+        if study and not code:
+            code = _study(params, _studied(cells, named=bool(probes)), everything=everything)
     raise typer.Exit(CheckFailed.exit_code if code else 0)  # DVC ends with 255 where it fails
 
 
@@ -169,19 +171,43 @@ def _alone() -> Iterator[None]:
         lock.release()
 
 
-def _reproduce(params: Params, cells: list[tuple[str, str]], *, everything: bool, study: bool) -> int:
+def _reproduce(params: Params, cells: list[tuple[str, str]], *, everything: bool) -> int:
     """The code that DVC ends with, its notes and locks looked after before and behind it."""
     dvcbusy.forget_the_dead(Path())
     lockcopy.keep(Path())
     _follow(params.run)
     code = _run(cells, everything)
-    if study and not code:
-        from plantain.stages.study import study as run_study
-
-        code = run_study(params, cells) or _run(cells, everything)
     if not code:
         lockcopy.keep(Path())
     return code
+
+
+def _study(params: Params, cells: list[tuple[str, str]], *, everything: bool) -> int:
+    """The code of the first job that failed, or of the run that takes up what the study made."""
+    from plantain.stages.study import study
+
+    if not cells:
+        return 0
+    code = study(params, cells) or _run(cells, everything)
+    if not code:
+        lockcopy.keep(Path())
+    return code
+
+
+def _studied(cells: list[tuple[str, str]], *, named: bool) -> list[tuple[str, str]]:
+    """The cells that a study is made of: all that were named, else those whose rung it can raise."""
+    from plantain.stages.study import worth_studying
+
+    if named:
+        return cells
+    worth, idle = worth_studying(cells)
+    if idle:
+        print(
+            f"plantain: no study of {', '.join(idle)}: on no model here is the target told apart more than rewording "
+            "does (rung 3), so it could raise no rung. Name a probe to have it studied all the same.",
+            flush=True,
+        )
+    return worth
 
 
 def _follow(run: RunParams) -> None:

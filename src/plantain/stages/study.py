@@ -7,13 +7,18 @@ tables into ``reports/study``, and leaves them to be committed; the next `dvc re
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.params import Method, Params, Source
+from plantain.records.verdict import REPORTED, read_verdict
 from plantain.stages.beside import families
 from plantain.stages.pipelines import is_checkout
 from plantain.stages.rooms import SOURCE
+
+Cell = tuple[str, str]
+"""Probe and model."""
 
 StudyJob = tuple[str, str, str]
 """Stage module, probe, and family or model."""
@@ -37,6 +42,24 @@ def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
         if code:
             return code
     return 0
+
+
+def worth_studying(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+    """The cells of probes whose target passes rung 3 on a model, by some measure, and the names of all other probes.
+
+    Rungs are climbed in order, so that where rung 3 failed no table of a study can raise one. A probe without a verdict
+    is left among the cells.
+    """
+    idle = {probe for probe, _ in cells} - {probe for probe, model in cells if _passes_wordings(model, probe)}
+    return [cell for cell in cells if cell[0] not in idle], sorted(idle)
+
+
+def _passes_wordings(model: str, probe: str) -> bool:
+    path = places.verdict(model, probe)
+    if not path.exists():
+        return True
+    found = read_verdict(path)
+    return any(climb.rung > REPORTED for climb in (found, *found.measures.values()))
 
 
 def _surroundings() -> dict[str, str]:
