@@ -13,7 +13,6 @@ from diffusers import Flux2KleinPipeline
 from PIL import Image
 
 from plantain.base.errors import CheckFailed, InputError
-from plantain.base.files import readable_json, sha256_bytes, write_atomic
 from plantain.base.params import (
     CaptureParams,
     ModelParams,
@@ -26,6 +25,7 @@ from plantain.base.params import (
     VerdictParams,
 )
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, noise_for, still_call
+from plantain.capture.drawn import write_drawn
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.noise import gaussian
 from plantain.capture.progress import Progress
@@ -71,10 +71,7 @@ def draw_all(
         entry = studio.store.read(studio.key(record))
         if entry is None:
             raise CheckFailed(f"the stored image of '{record.name}' vanished while it was needed. Fix: run again.")
-        data = entry["png"].tobytes()
-        write_atomic(folder / f"{record.name}.png", data)
-        note = _note(record, lock, params) | {"key": studio.key(record), "image_sha256": sha256_bytes(data)}
-        write_atomic(folder / f"{record.name}.json", readable_json(note))
+        write_drawn(entry, record, lock, params, device, folder)
     return studio.device.split(":", maxsplit=1)[0]
 
 
@@ -186,18 +183,3 @@ def _png(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()
-
-
-def _note(record: ReferenceRecord, lock: ModelLock, params: ReferenceParams) -> dict[str, Any]:
-    return {
-        "schema": "plantain.reference/1",
-        "name": record.name,
-        "prompt": record.prompt,
-        "record_sha256": record.sha256,
-        "steps": params.steps,
-        "guidance_scale": float(params.guidance_scale),
-        "seed": params.seed,
-        "height": lock.height,
-        "width": lock.width,
-        "dtype": lock.dtype,
-    }
