@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from plantain.base.errors import CheckFailed
-from plantain.base.files import readable_json, sha256_bytes, write_atomic
 from plantain.base.params import (
     CaptureParams,
     ModelParams,
@@ -19,6 +17,7 @@ from plantain.base.params import (
     VerdictParams,
 )
 from plantain.capture.crews import computing_device, crew_for
+from plantain.capture.drawn import write_drawn
 from plantain.capture.encode import Embeddings
 from plantain.capture.imagery import Easel, draw_into_store
 from plantain.capture.progress import Progress
@@ -47,10 +46,7 @@ def draw_all(
         entry = store.read(easel.key(record))
         if entry is None:
             raise CheckFailed(f"the stored image of '{record.name}' vanished while it was needed. Fix: run again.")
-        data = entry["png"].tobytes()
-        write_atomic(folder / f"{record.name}.png", data)
-        note = _note(record, lock, params) | {"key": easel.key(record), "image_sha256": sha256_bytes(data)}
-        write_atomic(folder / f"{record.name}.json", readable_json(note))
+        write_drawn(entry, record, lock, params, device, folder)
     return device.split(":", maxsplit=1)[0]
 
 
@@ -98,18 +94,3 @@ def parent(lock: ModelLock) -> ModelLock:
         tracking=TrackingParams(),
     )
     return resolve(name, alone)[0]
-
-
-def _note(record: ReferenceRecord, lock: ModelLock, params: ReferenceParams) -> dict[str, Any]:
-    return {
-        "schema": "plantain.reference/1",
-        "name": record.name,
-        "prompt": record.prompt,
-        "record_sha256": record.sha256,
-        "steps": params.steps,
-        "guidance_scale": float(params.guidance_scale),
-        "seed": params.seed,
-        "height": lock.height,
-        "width": lock.width,
-        "dtype": lock.dtype,
-    }

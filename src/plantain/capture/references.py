@@ -8,7 +8,9 @@ from pathlib import Path
 
 from plantain.base.errors import InputError
 from plantain.base.files import readable_json, sha256_bytes, write_atomic
+from plantain.base.importing import importing
 from plantain.base.params import ReferenceParams
+from plantain.capture.drawn import take_drawn
 from plantain.capture.progress import Progress, shown
 from plantain.probe.pictures import read_picture, refuse_size
 from plantain.probe.records import ReferenceRecord
@@ -48,10 +50,13 @@ def generate(
     if not prompted:
         return None
     refuse_size(lock.width, lock.height, f"reference '{prompted[0].name}' as {lock.name} draws it")
-    # Torch and the pipeline take seconds to import, which a probe without generated references must not pay.
-    from plantain.capture.drawing import draw_all
-
     with shown(progress) as told:
+        drawn = take_drawn(prompted, lock, params, folder, told)
+        if drawn is not None:
+            return drawn
+        # Torch and the pipeline take seconds to import, which only a picture that is still to be drawn may cost.
+        with importing():
+            from plantain.capture.drawing import draw_all
         return draw_all(prompted, lock, params, folder, told)
 
 

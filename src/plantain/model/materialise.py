@@ -54,6 +54,11 @@ def materialise(lock: ModelLock) -> Path:
     return found.folder
 
 
+def files_of_parent(lock: ModelLock) -> Files:
+    """The files that the model of ``lock`` was made from, with the digest of the transformer that lies among them."""
+    return _found(lock, None)
+
+
 def find_hub(source: hub.Hub, method: Method | None) -> Files:
     """Files of a hub model; a re-initialised transformer needs no weights to start from."""
     skip = "transformer" if method is Method.reinit else ""
@@ -73,11 +78,15 @@ def find_embedded(name: str, expected: str | None = None) -> Files:
 
 
 def _find(lock: ModelLock) -> Files:
+    return _found(lock, lock.method)
+
+
+def _found(lock: ModelLock, method: Method | None) -> Files:
     if lock.base is Source.embedded:
         return find_embedded(lock.files_model, lock.files_sha256)
     if lock.base is Source.local:
-        return find_local(str(lock.path), lock.method)
-    return find_hub(hub.Hub(lock.files_model, str(lock.repo), str(lock.revision)), lock.method)
+        return find_local(str(lock.path), method)
+    return find_hub(hub.Hub(lock.files_model, str(lock.repo), str(lock.revision)), method)
 
 
 def _changed(lock: ModelLock, found: Files) -> InputError:

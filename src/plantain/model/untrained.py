@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -163,35 +162,20 @@ def shuffle(module: nn.Module, seed: int) -> None:
 
 
 def _permute(tensor: Tensor, key: NDArray[np.uint64]) -> None:
+    from plantain.model.permuted import deal, fisher_yates
+
     values = tensor.view(-1).view(_VIEWS[tensor.element_size()]).numpy()
     ends = np.array([len(values)])
     if len(values) > _SMALL:
         dealt = _raw(key, 0, -(-len(values) // 8)).view(np.uint8)[: len(values)]
         ends = np.cumsum(np.bincount(dealt, minlength=_BUCKETS))
-        _deal(values.copy(), dealt, values, ends - np.diff(ends, prepend=0))
+        deal(values.copy(), dealt, values, ends - np.diff(ends, prepend=0))
     start = 0
     for bucket, end in enumerate(ends):
         # Buckets draw from counters that are 2^64 apart: no two streams meet.
-        _fisher_yates(values[start:end], _raw(key, bucket + 1, -(-(end - start) // 2)).view("<u4"))
+        fisher_yates(values[start:end], _raw(key, bucket + 1, -(-(end - start) // 2)).view("<u4"))
         start = end
 
 
 def _raw(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.uint64]:
     return np.asarray(np.random.Philox(key=key, counter=stream << 64).random_raw(int(count)), dtype="<u8")
-
-
-@numba.njit(nogil=True, cache=True)
-def _deal(values, dealt, out, places):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Move each entry to the next place of its bucket."""
-    for index in range(values.size):
-        bucket = dealt[index]
-        out[places[bucket]] = values[index]
-        places[bucket] += 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _fisher_yates(values, draws):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Exchange each entry, from the last, with one at or before it."""
-    for last in range(values.size - 1, 0, -1):
-        other = (np.uint64(draws[last]) * np.uint64(last + 1)) >> np.uint64(32)
-        values[last], values[other] = values[other], values[last]

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from plantain.probe.speaking import in_order
 from plantain.report import words as wording
 from plantain.report.figures.grid import block_label
+from plantain.report.ranks import average_ranks
 from plantain.report.result import Analysis, Result
 from plantain.report.unit_measures import (
     FAINT,
@@ -182,7 +182,7 @@ def _trend(analysis: Analysis, items: list[str], ranks: dict[str, float]) -> lis
 
 def trend(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Spearman correlation of every unit's differences (items, units) with the rank (items,); NaN where constant."""
-    a, b = stats.rankdata(values, axis=0), stats.rankdata(ranks)
+    a, b = average_ranks(values), average_ranks(ranks)
     a, b = a - a.mean(0), b - b.mean()
     size = np.sqrt((a**2).sum(0) * (b**2).sum())
     out: np.ndarray = np.full(values.shape[1], np.nan)

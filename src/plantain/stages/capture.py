@@ -3,8 +3,7 @@
 import sys
 
 from plantain.base import places
-from plantain.capture.cell import capture_cell
-from plantain.capture.levels import prompt_levels, write_prompt_levels
+from plantain.base.importing import importing
 from plantain.probe.sampling import item_subsets
 from plantain.probe.store import read_records
 from plantain.records.activations import write_activations
@@ -12,6 +11,10 @@ from plantain.records.grams import write_grams
 from plantain.records.lock import read_lock
 from plantain.records.receipt import prompt_set
 from plantain.stages.frame import run, stage
+
+with importing():
+    from plantain.capture.cell import capture_cell
+    from plantain.capture.levels import prompt_levels, write_prompt_levels
 
 
 def main() -> None:

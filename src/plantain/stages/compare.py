@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from plantain.base import places
-from plantain.report.compare.plots import write_plots
-from plantain.report.compare.table import write_table
-from plantain.report.compare.write import claims_beside, write_compare
-from plantain.report.result import load_result
+from plantain.base.importing import importing
 from plantain.stages.frame import cells_with_results, run, stage
+
+with importing():
+    from plantain.report.compare.plots import write_plots
+    from plantain.report.compare.table import write_table
+    from plantain.report.compare.write import claims_beside, write_compare
+    from plantain.report.result import load_result
 
 
 def shown(probe: str, model: str) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ numbers that it did not make (DVC issue 11058). A stage therefore hashes what it
 before it commits its outs.
 """
 
+import gc
 import os
 import re
 import socket
@@ -201,6 +202,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
         main()
+        # What is alive as a program ends is not looked through once more: with torch at hand that takes a second.
+        gc.freeze()
     except PlantainError as error:
         print(f"plantain: {redacted(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None

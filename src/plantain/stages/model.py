@@ -3,8 +3,11 @@
 import sys
 
 from plantain.base import places
-from plantain.model.resolve import resolve
+from plantain.base.importing import importing
 from plantain.stages.frame import run, stage
+
+with importing():
+    from plantain.model.resolve import resolve
 
 
 def main() -> None:

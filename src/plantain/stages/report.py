@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 
 from plantain.base import places
-from plantain.report.figures.write import write_figures
-from plantain.report.page.write import write_page
-from plantain.report.result import Result, load_result
-from plantain.report.swaps import swap_table
+from plantain.base.importing import importing
 from plantain.stages.frame import run, stage
+
+with importing():
+    from plantain.report.figures.write import write_figures
+    from plantain.report.page.write import write_page
+    from plantain.report.result import Result, load_result
+    from plantain.report.swaps import swap_table
 
 
 def inputs(probe: str, model: str) -> list[Path]:

@@ -7,7 +7,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from plantain.report import words as wording
 from plantain.report.figures.grid import KINDS, block_label, in_depth
@@ -23,6 +22,7 @@ from plantain.report.figures.style import (
     new_figure,
     quiet,
 )
+from plantain.report.ranks import spearman
 from plantain.report.result import Analysis, Result
 
 TOP_HEADS = 12
@@ -194,7 +194,7 @@ def rank_chart(result: Result, analysis: Analysis) -> Figure | None:
     if scores is None or scores["rank"].n_unique() < FEWEST_RANKS:
         return None
     figure = new_figure(1.0 + 0.118 * len(scores))
-    rho = float(stats.spearmanr(scores["rank"], scores["score"]).statistic)
+    rho = spearman(scores["rank"].to_numpy(), scores["score"].to_numpy())
     upper = headline(
         figure,
         f"{result.probe} on {result.model}: does it grade?",
