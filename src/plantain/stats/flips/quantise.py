@@ -58,13 +58,12 @@ def quantise(differences: Floats, groups: Ints) -> Scores:
 
 
 def group_sums(values: Floats, groups: Ints) -> Floats:
-    """Sums of the rows of each group, ``(groups, units)``."""
+    """Sums of the rows of each group, ``(groups, units)``, one row after the other; every group has one."""
     count = int(groups.max()) + 1
     if count == len(groups):
         return values
-    member = np.equal.outer(np.arange(count), groups).astype(np.float64)
-    total: Floats = member @ values
-    return total
+    order = np.argsort(groups, kind="stable")
+    return np.asarray(np.add.reduceat(values[order], np.searchsorted(groups[order], np.arange(count)), axis=0))
 
 
 def _rounded(values: Floats) -> NDArray[np.int32]:
