@@ -1,7 +1,7 @@
 """What a unit measures under a wording: from stored mean squares to a number, of all wordings or of one at a time.
 
-A group measure of a whole cell takes half of what its file does, in float64. Nothing here holds more of it than is asked
-for: files are looked at a few items at a time, and sides are summed wording by wording.
+A group measure of a whole cell takes half of what its file does, in float64. No more of it is held than is asked for:
+files are looked at a few items at a time, and sides are summed wording by wording.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,7 +5,7 @@ A head is as many adjacent input channels of an attention output projection as i
 are sums of the same stored groups. What no text can reach is no unit of any test: it would dilute every fraction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 

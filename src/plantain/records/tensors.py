@@ -40,8 +40,8 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Mappi
         start += array.nbytes
     text = json.dumps(described, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNED)
-    parts = (whole[name].reshape(-1).view(np.uint8) for name in placed)
-    write_parts(path, [len(text).to_bytes(8, "little") + text, *map(memoryview, parts)])
+    parts = [whole[name].reshape(-1).view(np.uint8).data for name in placed]
+    write_parts(path, [len(text).to_bytes(8, "little") + text, *parts])
 
 
 def mapped_tensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -20,8 +20,8 @@ def healthy_share(differences: Floats, *, draws: int = DRAWS, seed: int = 0) -> 
 
     D'Agostino's test flags 5% of the units of normal data on average. Units that vary together are flagged together, so
     that the share itself scatters widely: with five effective dimensions it is over 10% in every ninth data set of 30
-    items (`tests/stats/test_skewed.py`). Normal differences with the number of items (256 at most) and the correlation of
-    the observed ones are therefore drawn anew: random weights times the observed differences less their mean.
+    items (`tests/stats/test_skewed.py`). Normal differences with the number of items, 256 at most, and the correlation
+    of the observed ones are therefore drawn anew: random weights times the observed differences less their mean.
 
     Args:
         differences: ``(items, units)``.
