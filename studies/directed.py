@@ -20,7 +20,7 @@ from plantain.ladder.rungs import compare_rows
 from plantain.measure.plan import Rows, frames_of, plan_of
 from plantain.measure.sides import Measured
 from plantain.measure.vectors import Looked, MeasuredVectors, every_measure
-from plantain.measure.views import item_level, measure
+from plantain.measure.magnitude import item_level, measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.sampling import sampled_items

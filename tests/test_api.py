@@ -14,7 +14,7 @@ from helpers.report_fixture import Cell, group_units, item_ids, write_cell, writ
 import plantain
 from plantain.base.errors import InputError
 from plantain.base.params import Measure, Tokens, UnitKind
-from plantain.measure.views import measure
+from plantain.measure.magnitude import measure
 from plantain.records.activations import Activations, write_activations
 from plantain.records.grams import EVERYTHING, Grams, write_grams
 from plantain.records.units import SCHEMA

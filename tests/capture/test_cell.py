@@ -17,7 +17,8 @@ from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.capture.workers import set_threads_for
-from plantain.measure.views import measure, unit_table
+from plantain.measure.magnitude import measure
+from plantain.measure.views import unit_table
 from plantain.model.geometry import group_table
 from plantain.model.load import load_transformer
 from plantain.records.activations import read_activations, write_activations

@@ -6,16 +6,8 @@ import pytest
 
 from plantain.base.errors import InputError
 from plantain.base.params import Measure, Tokens, UnitKind
-from plantain.measure.views import (
-    group16,
-    head_streams,
-    heads,
-    item_level,
-    measure,
-    mlp_slices,
-    template_level,
-    unit_table,
-)
+from plantain.measure.magnitude import item_level, measure, template_level
+from plantain.measure.views import group16, head_streams, heads, mlp_slices, unit_table
 from plantain.records.activations import TOKENS, Activations
 
 HEADS, HEAD, MLP = 2, 32, 64

@@ -13,7 +13,8 @@ from plantain.analysis.summary import blocks_of, metrics_of, null_of, sentences_
 from plantain.analysis.vectors import vector_findings
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.params import AnalysisParams, UnitKind, WordingMeasure
-from plantain.measure.views import makes_units, measure, unit_table
+from plantain.measure.magnitude import Magnitude
+from plantain.measure.views import makes_units, unit_table
 from plantain.probe.records import Contrasts
 from plantain.records.activations import Activations
 from plantain.records.grams import Grams
@@ -59,9 +60,9 @@ def analyse_cell(
         if not makes_units(groups, params.unit):
             continue
         units = unit_table(groups, params.unit)
-        values = measure(activations, groups, params.unit, params.tokens, params.measure)
+        magnitude = Magnitude.of(activations, groups, params.unit, params.tokens, params.measure)
         for contrast in contrasts.contrasts:
-            found = analyse(values, activations, units, contrast, params)
+            found = analyse(magnitude, units, contrast, params)
             metrics.setdefault(contrast.name, {})[name] = metrics_of(found)
             summaries.setdefault(contrast.name, {})[name] = _summary(found, metrics[contrast.name][name], name)
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)

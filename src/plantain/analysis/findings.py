@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
 from plantain.base.params import AnalysisParams
-from plantain.measure.views import block_sets, item_level, template_level
+from plantain.measure.magnitude import Magnitude
+from plantain.measure.views import block_sets
 from plantain.probe.clusters import design_of
 from plantain.probe.records import ExpandedContrast
-from plantain.records.activations import Activations
 from plantain.stats import (
     SignFlipTest,
     SplitHalf,
@@ -56,8 +56,7 @@ class Findings:
 
 
 def analyse(
-    values: NDArray[np.float64],
-    activations: Activations,
+    magnitude: Magnitude,
     units: pl.DataFrame,
     contrast: ExpandedContrast,
     params: AnalysisParams,
@@ -65,14 +64,12 @@ def analyse(
     """One contrast by one analysis.
 
     Args:
-        values: The measure, (item, condition, reference, seed, unit).
-        activations: Where ``values`` came from, for its labels.
+        magnitude: The measure of every unit.
         units: A row a unit.
         contrast: The two sides.
         params: The analysis.
     """
-    conditions = activations.conditions
-    differences = item_level(values, conditions, contrast.a, contrast.b)
+    differences = magnitude.item_level(contrast.a, contrast.b)
     included = np.asarray(np.isfinite(differences).all(axis=0))
     if not included.any():
         fix = f"choose other tokens than '{params.tokens}' for this probe."
@@ -86,12 +83,12 @@ def analyse(
         blocks=contrast.flip_blocks,
         thresholds=tuple(params.thresholds),
         seed=params.seed,
-        items=list(activations.items),
+        items=list(magnitude.activations.items),
         units=names,
     )
     splits = _splits(usable, contrast, params)
     bounds = _bounds(usable, units, included, contrast, params)
-    templates = _templates(values, conditions, contrast, params, included)
+    templates = _templates(magnitude, contrast, params, included)
     return Findings(contrast, params, units, differences, included, flips, splits, bounds, templates)
 
 
@@ -135,16 +132,15 @@ def _calibrating(flips: Flips, contrast: ExpandedContrast, items: int) -> Flips:
 
 
 def _templates(
-    values: NDArray[np.float64],
-    conditions: tuple[str, ...],
+    magnitude: Magnitude,
     contrast: ExpandedContrast,
     params: AnalysisParams,
     included: NDArray[np.bool_],
 ) -> TemplateTest | None:
     if params.permutations < 1 or not design_of(contrast).enough:
         return None
-    a = template_level(values, conditions, contrast.a)[:, included]
-    b = template_level(values, conditions, contrast.b)[:, included]
+    a = magnitude.template_level(contrast.a)[:, included]
+    b = magnitude.template_level(contrast.b)[:, included]
     return template_test(
         a,
         b,

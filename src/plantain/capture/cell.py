@@ -1,6 +1,6 @@
 """Capture of one cell: every pass of a probe through a model, resumable, one pass or batch at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from plantain.base.errors import CheckFailed, InputError
 from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
-from plantain.capture.assembly import Finished, assemble, enter
+from plantain.capture.assembly import Assembly
 from plantain.capture.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
@@ -86,10 +86,10 @@ def capture_cell(
     with shown(progress) as told:
         cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told, crew)
         axes = Axes.of(records, params.seeds, subsets)
-        size, found = _at_fitting_size(cell, axes)
+        size, found = _at_fitting_size(cell, axes, lambda: Assembly(records, params.seeds, cell.draws))
     header: dict[str, Any] = {"family": lock.family, "group_width": lock.group_width}
     header |= capture_digests(records, digests, lock, params)
-    activations = assemble(records, params.seeds, cell.draws, found.finished, header)
+    activations = found.assembly.activations(header)
     grams = assemble_grams(axes, found.grams, lock.geometry, cell.draws, header)
     notes = _notes(cell, size)
     if crew is not None and len(crew.kinds) > 1:
@@ -100,7 +100,7 @@ def capture_cell(
 class _Found(NamedTuple):
     """What a cell's passes gave."""
 
-    finished: Finished
+    assembly: Assembly
     grams: list[Arrays]
 
 
@@ -134,12 +134,12 @@ def _sizes(images: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
     return {name: cached(path).size for name, path in images.items()}
 
 
-def _at_fitting_size(cell: CellWork, axes: Axes) -> tuple[int, _Found]:
+def _at_fitting_size(cell: CellWork, axes: Axes, empty: Callable[[], Assembly]) -> tuple[int, _Found]:
     if cell.crew is not None and cell.params.batch_size == "auto":
         fix = "set a number: the memory of another process's device is not known here."
         raise InputError("several devices take no batch size 'auto'.", field="capture.batch_size", fix=fix)
     size = 1 if cell.plain else fitted_batch_size(cell.lock, cell.params, cell.positions(), cell.device)
-    while (found := _attempt(cell, axes, size)) is None:
+    while (found := _attempt(cell, axes, size, empty())) is None:
         release(cell.device, cell.lock.components["transformer"])
         if size == 1:
             fix = "use a smaller height and width, a shorter max_sequence_length, or a larger device."
@@ -151,20 +151,21 @@ def _at_fitting_size(cell: CellWork, axes: Axes) -> tuple[int, _Found]:
     return size, found
 
 
-def _attempt(cell: CellWork, axes: Axes, size: int) -> _Found | None:
+def _attempt(cell: CellWork, axes: Axes, size: int, assembly: Assembly) -> _Found | None:
     jobs, note = _jobs(cell, size), cell.progress.note
     stores = Stores(Store("shards", note), Store("vectors", note))
     # With no jobs to reduce, it asks for no vectors and makes nothing.
     reduction = Reduction(axes, jobs if cell.params.grams else [], stores.vectors, Store("grams", note))
     try:
-        return _Found(_capture(cell, jobs, stores, reduction), reduction.entries())
+        _capture(cell, jobs, stores, reduction, assembly)
+        return _Found(assembly, reduction.entries())
     except OutOfMemory:
         reduction.abandon()
         return None
 
 
-def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Reduction) -> Finished:
-    finished, missing = _look(jobs, stores.shards, reduction)
+def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Reduction, assembly: Assembly) -> None:
+    missing = look(jobs, stores.shards, reduction, assembly)
     workers = 1 if cell.crew else worker_count(cell.lock.components["transformer"], cell.device, len(missing))
     # A second round does alone, and with its own errors, what workers left; further ones, what somebody pruned.
     for count in (workers, 1, 1):
@@ -173,12 +174,11 @@ def _capture(cell: CellWork, jobs: Sequence[Job], stores: Stores, reduction: Red
                 _timed(cell, missing, stores, count, reduction)
         if missing or reduction.lacking:
             reduction.settle_all()
-            finished, missing = _look(jobs, stores.shards, reduction)
+            missing = look(jobs, stores.shards, reduction, assembly)
     if missing:
         raise CheckFailed(
             f"{len(missing)} shards vanished from {stores.shards} after they were written. Fix: run again."
         )
-    return finished
 
 
 def _jobs(cell: CellWork, size: int) -> list[Job]:
@@ -189,17 +189,23 @@ def _jobs(cell: CellWork, size: int) -> list[Job]:
     ]
 
 
-def _look(jobs: Sequence[Job], shards: Store, reduction: Reduction) -> tuple[Finished, list[Job]]:
-    finished: Finished = {}
+def look(jobs: Sequence[Job], shards: Store, reduction: Reduction, assembly: Assembly) -> list[Job]:
+    """Enter what the store holds and was not entered yet, a shard at a time; the jobs that are still to be computed."""
     missing = []
     for job in jobs:
-        entry = shards.read(job.key)
+        there = assembly.holds(job.draw, job.batch) or _enter(job, shards, assembly)
         vectors = reduction.needs(job)
-        if entry is None or vectors:
+        if not there or vectors:
             missing.append(job._replace(vectors=vectors))
-        if entry is not None:
-            enter(finished, job.draw, job.batch, (entry["mean_square"], entry["token_count"]))
-    return finished, missing
+    return missing
+
+
+def _enter(job: Job, shards: Store, assembly: Assembly) -> bool:
+    """Enter a shard, if it is there."""
+    entry = shards.read(job.key)
+    if entry is not None:
+        assembly.enter(job.draw, job.batch, entry["mean_square"], entry["token_count"])
+    return entry is not None
 
 
 def _timed(cell: CellWork, missing: Sequence[Job], stores: Stores, workers: int, reduction: Reduction) -> None:

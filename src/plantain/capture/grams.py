@@ -9,6 +9,7 @@ changes a byte.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,7 +76,11 @@ class Axes:
 
     def place(self, one: Pass) -> tuple[int, int, int]:
         """Where a pass stands among (condition, reference, seed)."""
-        return self.conditions.index(one.condition), one.alternative, self.seeds.index(one.seed)
+        return self._places[one.condition], one.alternative, self.seeds.index(one.seed)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.conditions)}
 
     def key(self, jobs: Sequence[Job]) -> str:
         """Key of the Gram matrices of the draw that ``jobs`` are all of. Names count only by their place."""
@@ -146,10 +151,10 @@ class Reduction:
 
 
 def assemble_grams(
-    axes: Axes, entries: Sequence[Arrays], geometry: Geometry, draws: Sequence[int], header: Mapping[str, Any]
+    axes: Axes, entries: list[Arrays], geometry: Geometry, draws: Sequence[int], header: Mapping[str, Any]
 ) -> Grams:
-    """The record of a cell; without ``entries`` it holds no matrices."""
-    tensors = {name: np.stack([entry[name] for entry in entries]) for name in (entries[0] if entries else ())}
+    """The record of a cell; without ``entries`` it holds no matrices. They are taken out as they are stacked."""
+    tensors = _stacked(entries)
     mean = of_kind(tensors, "mean")
     rows = head_rows(geometry)
     return Grams(
@@ -163,6 +168,15 @@ def assemble_grams(
         header=header,
         profile_subsets=axes.profiled,
     )
+
+
+def _stacked(entries: list[Arrays]) -> dict[str, NDArray[Any]]:
+    """Each array of every draw, (draw, ...); the list is empty afterwards, so that no draw is held twice."""
+    count, found = len(entries), dict[str, NDArray[Any]]()
+    for draw in reversed(range(count)):
+        for name, array in entries.pop().items():
+            found.setdefault(name, np.empty((count, *array.shape), array.dtype))[draw] = array
+    return found
 
 
 def head_rows(geometry: Geometry) -> dict[str, tuple[int, ...]]:
@@ -247,7 +261,7 @@ class _Sums:
     def __init__(self, axes: Axes, heads: int, width: int) -> None:
         count = len(axes.conditions)
         pairs = count * (count + 1) // 2
-        self._axes = axes
+        self._axes, self._inside = axes, {name: frozenset(some) for name, some in axes.subsets.items()}
         self._total = np.zeros((len(axes.views), len(axes.subsets), count, heads, width))
         self._items = np.zeros((len(axes.views), len(axes.subsets), count), dtype=np.int64)
         self._products = np.zeros((len(axes.views), len(axes.profiled), heads, pairs))
@@ -255,8 +269,8 @@ class _Sums:
 
     def add(self, item: str, values: NDArray[np.float32]) -> None:
         """One item's vectors, (condition, reference, seed, head, channel)."""
-        inside = [place for place, some in enumerate(self._axes.subsets.values()) if item in some]
-        profiled = [place for place, name in enumerate(self._axes.profiled) if item in self._axes.subsets[name]]
+        inside = [place for place, some in enumerate(self._inside.values()) if item in some]
+        profiled = [place for place, name in enumerate(self._axes.profiled) if item in self._inside[name]]
         for at, view in enumerate(self._axes.views):
             vectors, present = _averaged(self._seen(values, view))
             for place in inside:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plantain.base.params import VerdictParams
+from plantain.measure.magnitude import wordings_by_item
 from plantain.measure.sides import Measured, strata_of, text_tokens, unequal_strata
 from plantain.measure.vectors import Looked, MeasuredVectors, known
-from plantain.measure.views import wordings_by_item
 from plantain.probe.clusters import Design, components_of, design_of
 from plantain.probe.records import ExpandedContrast, Reason, Tie
 from plantain.probe.spec import Decides, Role

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plantain.base.params import AnalysisParams, VerdictParams, WordingMeasure
-from plantain.measure.views import item_level, measure, template_level
+from plantain.measure.magnitude import item_level, measure, template_level
 from plantain.probe.records import ExpandedContrast, Record
 from plantain.probe.sampling import sampled_items
 from plantain.records.activations import Activations

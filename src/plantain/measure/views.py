@@ -1,11 +1,11 @@
-"""Units as views on groups: which groups make a unit, what a unit measures, and sets of units reported together.
+"""Units as views on groups: which groups make a unit, and sets of units reported together.
 
 A head is as many adjacent input channels of an attention output projection as it is wide; the published cards call
 16-channel groups heads, the MLP part of the single blocks included. Both, and the text stream and MLP slices besides,
 are sums of the same stored groups. What no text can reach is no unit of any test: it would dilute every fraction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plantain.base.errors import InputError
-from plantain.base.params import Measure, Tokens, UnitKind
-from plantain.records.activations import Activations
+from plantain.base.params import UnitKind
 
-_SETS = {
-    Tokens.text: ("text",),
-    Tokens.pad: ("pad",),
-    Tokens.noise: ("noise",),
-    Tokens.reference: ("reference",),
-    Tokens.image: ("noise", "reference"),
-    Tokens.all: ("text", "pad", "noise", "reference"),
-}
 _CARD_WIDTH = 16
 _GEOMETRY = ("block_kind", "block", "stream", "part", "head")
 
@@ -67,106 +58,19 @@ def mlp_slices(groups: pl.DataFrame, width: int = 128) -> UnitView:
     return view
 
 
+def unit_view(groups: pl.DataFrame, kind: UnitKind) -> UnitView:
+    """The units of ``kind``."""
+    return _VIEWS[kind](groups)
+
+
 def unit_table(groups: pl.DataFrame, kind: UnitKind) -> pl.DataFrame:
-    """One row a unit of ``kind``, in the order of the last axis of :func:`measure`.
+    """One row a unit of ``kind``, in the order of the last axis of :func:`plantain.measure.magnitude.measure`.
 
     Args:
         groups: a row a group, in the order of the group axis (``units.parquet``).
         kind: what is tested.
     """
-    return _VIEWS[kind](groups).table
-
-
-def measure(
-    activations: Activations,
-    groups: pl.DataFrame,
-    kind: UnitKind | UnitView,
-    tokens: Tokens,
-    measure: Measure,
-    draw: int = 0,
-) -> NDArray[np.float64]:
-    """The measure of every unit, (item, condition, reference, seed, unit).
-
-    Mean squares are averaged over the token sets that a unit's projection sees, weighted by token counts, then over
-    its channels. ``log_rms`` is the natural logarithm, minus infinity where a unit is exactly silent. NaN where no
-    token of the set is seen.
-    """
-    view = kind if isinstance(kind, UnitView) else _VIEWS[kind](groups)
-    if groups.height != activations.mean_square.shape[-1]:
-        fix = "run `dvc repro`: units.parquet and the activations come from different models or group widths."
-        raise InputError(
-            f"the unit table has {groups.height} groups, the activations {activations.mean_square.shape[-1]}.", fix=fix
-        )
-    squares = _over_tokens(activations, view.groups, _SETS[tokens], draw)
-    width = groups["width"].to_numpy()[view.groups].astype(np.float64)
-    summed = np.add.reduceat(squares * width, view.starts, axis=-1)
-    mean_square = summed / np.add.reduceat(width, view.starts)
-    if measure is Measure.rms:
-        return np.sqrt(mean_square)
-    with np.errstate(divide="ignore"):
-        return np.asarray(0.5 * np.log(mean_square))
-
-
-def item_level(
-    values: NDArray[np.float64], conditions: Sequence[str], a: Sequence[str], b: Sequence[str]
-) -> NDArray[np.float64]:
-    """Side ``a`` minus side ``b`` for every item, (items, units).
-
-    A wording is averaged over its references and seeds, absent alternatives left out; a side is the plain mean of
-    its wordings, so that each weighs the same however many references it has.
-
-    Args:
-        values: a measure, (item, condition, reference, seed, unit).
-        conditions: labels of the condition axis.
-        a: wordings of one side.
-        b: wordings of the other.
-    """
-    with np.errstate(invalid="ignore"):
-        # Silent on both sides: the difference of two minus infinities is NaN, which is meant.
-        return np.asarray(_side(values, conditions, a) - _side(values, conditions, b))
-
-
-def template_level(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
-    """Each wording's measure averaged over references, seeds and items, (wordings, units)."""
-    return np.stack([_template(values, conditions, name).mean(axis=0) for name in names])
-
-
-def wordings_by_item(
-    values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]
-) -> NDArray[np.float64]:
-    """Each wording's measure averaged over references and seeds, (wordings, items, units)."""
-    return np.stack([_template(values, conditions, name) for name in names])
-
-
-def _side(values: NDArray[np.float64], conditions: Sequence[str], names: Sequence[str]) -> NDArray[np.float64]:
-    return np.asarray(np.mean([_template(values, conditions, name) for name in names], axis=0))
-
-
-def _template(values: NDArray[np.float64], conditions: Sequence[str], name: str) -> NDArray[np.float64]:
-    if name not in conditions:
-        fix = f"captured are: {', '.join(conditions)}; run `dvc repro` after editing a probe."
-        raise InputError(f"condition '{name}' is not among the activations.", fix=fix)
-    chosen = values[:, list(conditions).index(name)]
-    present = ~np.isnan(chosen)
-    count = present.sum(axis=(1, 2))
-    total = np.where(present, chosen, 0.0).sum(axis=(1, 2))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _over_tokens(
-    activations: Activations, members: NDArray[np.int64], sets: Sequence[str], draw: int
-) -> NDArray[np.float64]:
-    values = activations.mean_square[draw]
-    total = np.zeros((*values.shape[:4], members.size))
-    weight = np.zeros_like(total)
-    for name in sets:
-        index = activations.tokens.index(name)
-        squares = values[:, :, :, :, index, :][..., members].astype(np.float64)
-        count = activations.token_count[:, :, :, index].astype(np.float64)[..., None, None]
-        seen = ~np.isnan(squares)
-        total += np.where(seen, squares, 0.0) * count
-        weight += seen * count
-    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+    return unit_view(groups, kind).table
 
 
 def _positions(groups: pl.DataFrame) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ Mean squares add: over groups to heads, over token sets with token counts. One f
 set and measure.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from plantain.base.errors import InputError, reading, restored
-from plantain.base.files import canonical_json, write_atomic
+from plantain.records.tensors import mapped_tensors, write_tensors
 
 SCHEMA: Final = "plantain.activations/1"
 TOKENS: Final = ("text", "pad", "noise", "reference")
@@ -76,12 +74,11 @@ def write_activations(path: Path, activations: Activations) -> None:
         "mean_square": np.ascontiguousarray(values, dtype=np.float32),
         "token_count": np.ascontiguousarray(activations.token_count, dtype=np.int32),
     }
-    # One metadata entry: safetensors writes several in an order that changes from run to run.
-    write_atomic(path, save(tensors, {"plantain": canonical_json(header).decode()}))
+    write_tensors(path, tensors, header)
 
 
 def read_activations(path: Path) -> Activations:
-    """Read an activation file.
+    """Map an activation file: what is looked at is read, and nothing is held twice.
 
     Raises:
         InputError: the file is missing, torn, or of another schema.
@@ -90,8 +87,7 @@ def read_activations(path: Path) -> Activations:
         fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
         raise InputError("no such activation file.", file=path, fix=fix)
     with reading(path, "activations", restored(path)):
-        data = path.read_bytes()
-        header, tensors = header_of(data), load(data)
+        header, tensors = mapped_tensors(path)
         if header.get("schema") != SCHEMA:
             fix = "run `dvc repro`: its capture was made by another version of plantain."
             raise InputError(f"schema is {header.get('schema')!r}, not {SCHEMA!r}.", file=path, fix=fix)
@@ -110,18 +106,3 @@ def _activations(values: NDArray[np.float32], counts: NDArray[np.int32], header:
         tokens=tuple(header["tokens"]),
         header=header,
     )
-
-
-def header_of(data: bytes) -> dict[str, Any]:
-    """What plantain keeps in the metadata of a safetensors file.
-
-    Raises:
-        ValueError: it is no mapping, or no JSON.
-        KeyError: there is none.
-    """
-    length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-    header = json.loads(metadata["plantain"])
-    if not isinstance(header, dict):
-        raise ValueError("its header is no mapping")
-    return header

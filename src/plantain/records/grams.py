@@ -12,11 +12,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from plantain.base.errors import InputError, reading, restored
-from plantain.base.files import canonical_json, write_atomic
-from plantain.records.activations import TOKENS, header_of
+from plantain.records.activations import TOKENS
+from plantain.records.tensors import mapped_tensors, write_tensors
 
 SCHEMA: Final = "plantain.grams/1"
 PROFILED: Final = ("all", "sampled")
@@ -102,12 +101,11 @@ def write_grams(path: Path, grams: Grams) -> None:
         "views": [list(view) for view in grams.views],
         "draws": list(grams.draws),
     }
-    # One metadata entry: safetensors writes several in an order that changes from run to run.
-    write_atomic(path, save(named_tensors(grams.mean, grams.profile), {"plantain": canonical_json(header).decode()}))
+    write_tensors(path, named_tensors(grams.mean, grams.profile), header)
 
 
 def read_grams(path: Path) -> Grams:
-    """Read a gram file.
+    """Map a gram file.
 
     Raises:
         InputError: the file is missing, torn, or of another schema.
@@ -116,8 +114,7 @@ def read_grams(path: Path) -> Grams:
         fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
         raise InputError("no such gram file.", file=path, fix=fix)
     with reading(path, "Gram matrices", restored(path)):
-        data = path.read_bytes()
-        header, tensors = header_of(data), load(data)
+        header, tensors = mapped_tensors(path)
         if header.get("schema") != SCHEMA:
             fix = "run `dvc repro`: its capture was made by another version of plantain."
             raise InputError(f"schema is {header.get('schema')!r}, not {SCHEMA!r}.", file=path, fix=fix)

@@ -274,6 +274,6 @@ def _rows_of(parts: NDArray[np.int32], flips: FlipSet) -> Callable[[int], Iterat
 
     def rows(size: int) -> Iterator[Floats]:
         for start in range(0, len(flips), size):
-            yield flips.signs(start, start + size) @ addends
+            yield flips.sums(addends, start, start + size)
 
     return rows

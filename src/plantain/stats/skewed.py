@@ -10,6 +10,9 @@ DRAWS = 100
 CONFIDENCE = 0.95
 MOST_UNITS = 1000
 """Units that are simulated, evenly spaced; the share of so many is that of all within a fraction of a percent."""
+MOST_ITEMS = 256
+"""Items that are simulated: the score of a unit is standard normal for any number, and how scores vary together depends
+on the correlation of the units."""
 
 
 def healthy_share(differences: Floats, *, draws: int = DRAWS, seed: int = 0) -> float:
@@ -17,8 +20,8 @@ def healthy_share(differences: Floats, *, draws: int = DRAWS, seed: int = 0) -> 
 
     D'Agostino's test flags 5% of the units of normal data on average. Units that vary together are flagged together, so
     that the share itself scatters widely: with five effective dimensions it is over 10% in every ninth data set of 30
-    items (`tests/stats/test_skewed.py`). Normal differences with the number of items and the correlation of the
-    observed ones are therefore drawn anew: random weights times the observed differences less their mean.
+    items (`tests/stats/test_skewed.py`). Normal differences with the number of items, 256 at most, and the correlation
+    of the observed ones are therefore drawn anew: random weights times the observed differences less their mean.
 
     Args:
         differences: ``(items, units)``.
@@ -32,13 +35,14 @@ def healthy_share(differences: Floats, *, draws: int = DRAWS, seed: int = 0) -> 
     chosen = differences[:, np.linspace(0, units - 1, min(units, MOST_UNITS)).astype(np.int64)]
     centred = chosen - chosen.mean(axis=0)
     stream = random_stream(seed, 5)
-    shares = [symmetry(_normal(stream, len(differences)) @ centred).share for _ in range(draws)]
+    rows = min(len(differences), MOST_ITEMS)
+    shares = [symmetry(_normal(stream, rows, len(differences)) @ centred).share for _ in range(draws)]
     return float(np.sort(shares)[int(np.ceil(CONFIDENCE * draws)) - 1])
 
 
-def _normal(stream: np.random.Philox, items: int) -> Floats:
-    """Standard normal weights, ``(items, items)``, the same on every platform."""
+def _normal(stream: np.random.Philox, rows: int, items: int) -> Floats:
+    """Standard normal weights, ``(rows, items)``, the same on every platform."""
     from scipy.special import ndtri
 
-    words = stream.random_raw(items * items) >> np.uint64(11)
-    return np.asarray(ndtri((words.astype(np.float64) + 0.5) / 2.0**53)).reshape(items, items)
+    words = stream.random_raw(rows * items) >> np.uint64(11)
+    return np.asarray(ndtri((words.astype(np.float64) + 0.5) / 2.0**53)).reshape(rows, items)

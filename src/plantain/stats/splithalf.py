@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from plantain.base.errors import InputError
 from plantain.base.threads import threads_available
-from plantain.stats.flips.draw import draw_flips, random_stream
-from plantain.stats.flips.quantise import QUANTA
+from plantain.stats.flips.draw import SIGNS, draw_flips, random_stream
+from plantain.stats.flips.quantise import QUANTA, group_sums
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups
 
@@ -114,7 +114,7 @@ def half_null(table: Floats, groups: Ints, halves: Bools, flips: int, seed: int)
     # Whole numbers in float64: half sums are exact in any order, so chunks and threads change nothing.
     whole = np.rint(table / size.max(axis=0, initial=0) * (QUANTA // len(table)))
     kept = [~_constant(size[half]) & ~_constant(size[~half]) for half in halves]
-    rows = max(1, BLOCK_VALUES // max(table.shape[1], 1))
+    rows = max(1, min(BLOCK_VALUES // max(table.shape[1], 1), SIGNS // len(table)))
 
     def medians(start: int) -> Floats:
         signs = drawn.signs(start, start + rows)[:, groups]
@@ -188,36 +188,43 @@ def _left_out_r(table: Floats, groups: Ints, half: Bools) -> Floats:
     centre = table.mean(axis=0)
     size = max(1, BLOCK_VALUES // max(table.shape[1], 1))
     for side, other in ((half, maps[1]), (~half, maps[0])):
-        rows, labels = table[side] - centre, groups[side]
-        inside = np.unique(labels)
+        rows, (inside, labels) = table[side] - centre, np.unique(groups[side], return_inverse=True)
+        left = _LeftOut(rows, labels, centre)
         for start in range(0, len(inside), size):
-            left = inside[start : start + size]
-            r[left] = map_correlation(
-                _left_out_ts(rows, centre, np.equal.outer(left, labels).astype(np.float64)), other
-            )
+            chosen = slice(start, start + size)
+            r[inside[chosen]] = map_correlation(left.ts(chosen), other)
     return r
 
 
-def _left_out_ts(rows: Floats, centre: Floats, member: Floats) -> Floats:
-    """Maps of t, ``(groups, units)`` of one half without the items of a group.
+class _LeftOut:
+    """One half without the items of each of its groups."""
 
-    Args:
-        rows: ``(items, units)`` of the half, about `centre`.
-        centre: ``(units,)`` means of all items: sums of squares about them lose no digits.
-        member: ``(groups, items)``: 1 where an item is left out.
-    """
-    number = len(rows) - member.sum(axis=1)[:, None]
-    squares = np.square(rows)
-    sums, spread = rows.sum(axis=0) - member @ rows, squares.sum(axis=0) - member @ squares
-    floor = 1e-12 * spread
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sums /= number
-        spread -= number * np.square(sums)
-        flat = ~(spread > floor)
-        sums += centre
-        spread /= number * (number - 1)
-        sums /= np.sqrt(spread, out=spread)
-    return np.where(flat, np.nan, sums)
+    def __init__(self, rows: Floats, labels: Ints, centre: Floats) -> None:
+        """Sum within groups.
+
+        Args:
+            rows: ``(items, units)`` of the half, about `centre`.
+            labels: ``(items,)`` numbers of the groups of the half, from 0.
+            centre: ``(units,)`` means of all items: sums of squares about them lose no digits.
+        """
+        squares = np.square(rows)
+        self._centre = centre
+        self._number = len(rows) - np.bincount(labels)[:, None]
+        self._sums, self._total = group_sums(rows, labels), rows.sum(axis=0)
+        self._squares, self._spread = group_sums(squares, labels), squares.sum(axis=0)
+
+    def ts(self, groups: slice) -> Floats:
+        """Maps of t, ``(groups, units)``, each without one group."""
+        number, floor = self._number[groups], 1e-12 * self._spread
+        sums, spread = self._total - self._sums[groups], self._spread - self._squares[groups]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums /= number
+            spread -= number * np.square(sums)
+            flat = ~(spread > floor)
+            sums += self._centre
+            spread /= number * (number - 1)
+            sums /= np.sqrt(spread, out=spread)
+        return np.where(flat, np.nan, sums)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ STORED_FLIPS = 1_000_000
 """Beyond this many flips counts are kept as a histogram."""
 DRAWN_BYTES = 16 * 1024 * 1024
 """What the codes of drawn flips may take."""
+SIGNS = 1 << 18
+"""Signs that are held at once, 2 MiB of them."""
 WORD = 64
 
 
@@ -40,7 +42,22 @@ class FlipSet:
 
     def signs(self, start: int = 0, stop: int | None = None) -> Floats:
         """Rows as +1 and -1, ``(rows, blocks)``."""
-        return 1.0 - 2.0 * self.bits(start, stop).astype(np.float64)
+        found = self.bits(start, stop).astype(np.float64)
+        found *= -2.0
+        found += 1.0
+        return found
+
+    def sums(self, addends: Floats, start: int, stop: int) -> Floats:
+        """What rows make of addends ``(blocks, units)``: ``signs(start, stop) @ addends``, few signs at a time.
+
+        Addends are whole numbers in float64, whose sums are exact: how many are taken at a time changes nothing.
+        """
+        last, size = min(stop, len(self)), max(1, SIGNS // self.blocks)
+        found = np.empty((last - start, addends.shape[1]))
+        for at in range(start, last, size):
+            end = min(at + size, last)
+            np.matmul(self.signs(at, end), addends, out=found[at - start : end - start])
+        return found
 
     def chosen(self, rows: NDArray[np.int64]) -> "FlipSet":
         """Some of the rows, in their order."""

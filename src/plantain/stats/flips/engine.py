@@ -24,6 +24,8 @@ KERNEL_WORK = 60_000_000
 """Flips times units from which the kernel repays the time that importing Numba takes."""
 KERNEL_FLIPS = 65_536
 """Flips of one kernel call: their codes and counts take a few MiB."""
+KERNEL_SIGNS = 8 * 1024 * 1024
+"""Signs of one kernel call, a byte each before they are coded."""
 NEVER = 2**31 - 1
 """A limit that no score is over."""
 KERNEL_WORK_LOADED = 10_000_000
@@ -94,7 +96,7 @@ def tally_numpy(query: Query, flips: FlipSet, chunk_bytes: int = CHUNK_BYTES) ->
     hits, steps = np.zeros(units, np.int64), np.zeros(units, np.int64)
     counts = np.empty((len(flips), len(query.limits)), np.int32)
     for start in range(0, len(flips), rows):
-        scores = flips.signs(start, start + rows) @ parts
+        scores = flips.sums(parts, start, start + rows)
         if not query.signed:
             np.abs(scores, out=scores)
         hits += np.count_nonzero(scores >= reach, axis=0)
@@ -112,7 +114,7 @@ def tally_kernel(query: Query, flips: FlipSet, threads: int) -> Tally:
     limits = padded_limits(query.limits, 2)
     question = (query.parts, query.reach, limits, query.signed)
     counts = np.zeros((len(flips), len(limits)), np.int32)
-    size = min(KERNEL_FLIPS, -(-len(flips) // threads))
+    size = min(KERNEL_FLIPS, max(1, KERNEL_SIGNS // flips.blocks), -(-len(flips) // threads))
 
     def share(start: int) -> Ints:
         totals = np.zeros((2, query.parts.shape[1]), np.int64)

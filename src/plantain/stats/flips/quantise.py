@@ -15,6 +15,8 @@ from plantain.stats.validate import Floats, Ints
 
 QUANTA = 1 << 30
 """Integers per unit of u; the largest sum stays below 2^31."""
+FEW = 256
+"""Up to so many rows a product sums groups, whose last bits older results have; it grows with rows times groups."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ def quantise(differences: Floats, groups: Ints) -> Scores:
 
 
 def group_sums(values: Floats, groups: Ints) -> Floats:
-    """Sums of the rows of each group, ``(groups, units)``."""
+    """Sums of the rows of each group, ``(groups, units)``; every group has one."""
     count = int(groups.max()) + 1
     if count == len(groups):
         return values
-    member = np.equal.outer(np.arange(count), groups).astype(np.float64)
-    total: Floats = member @ values
-    return total
+    if len(groups) <= FEW:
+        return np.asarray(np.equal.outer(np.arange(count), groups).astype(np.float64) @ values)
+    order = np.argsort(groups, kind="stable")
+    return np.asarray(np.add.reduceat(values[order], np.searchsorted(groups[order], np.arange(count)), axis=0))
 
 
 def _rounded(values: Floats) -> NDArray[np.int32]:
