@@ -22,9 +22,10 @@ from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Reduced
 from plantain.capture.encoded import EncodedPrompts, Mask, on_device, runs_of
 from plantain.capture.forward import Runner, reduced
-from plantain.capture.hooks import Capture, Layout, Taps
+from plantain.capture.hooks import Capture, Taps
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised
+from plantain.capture.token_sets import Layout
 from plantain.model.architectures import Architecture, Clock, LatentForm, architecture_calling
 from plantain.model.geometry import projections
 from plantain.model.layout import part_role

@@ -10,8 +10,9 @@ from plantain.base.params import CaptureParams
 from plantain.capture.assembly import Reduced
 from plantain.capture.encode import text_span
 from plantain.capture.forward import Runner, Scene, reduced
-from plantain.capture.hooks import Layout, reducing
+from plantain.capture.hooks import reducing
 from plantain.capture.sigma import scheduler_for
+from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch

@@ -15,8 +15,9 @@ from plantain.capture.encode import Embeddings, release
 from plantain.capture.encoded import EncodedPrompts
 from plantain.capture.forward import Runner, Scene, fast_runner, prepare_scene
 from plantain.capture.grams import Job
-from plantain.capture.hooks import NotFinite, is_missing_kernel
+from plantain.capture.kernels import is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
+from plantain.capture.not_finite import NotFinite
 from plantain.capture.pipeline_path import pipeline_runner
 from plantain.capture.plan import area
 from plantain.capture.progress import Progress
