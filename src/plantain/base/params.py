@@ -39,6 +39,7 @@ class AttentionKernel(StrEnum):
     """Which of torch's attention kernels computes; ``native`` leaves the choice to torch."""
 
     native = "native"
+    auto = "auto"
     cudnn = "cudnn"
     flash = "flash"
     efficient = "efficient"

@@ -8,8 +8,9 @@ another number of positions.
 
 import inspect
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +20,13 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import Reduced
-from plantain.capture.encoded import EncodedPrompts, Mask, on_device, runs_of
-from plantain.capture.forward import Runner, reduced
-from plantain.capture.hooks import Capture, Layout, Taps
+from plantain.capture import transfer
+from plantain.capture.encoded import EncodedPrompt, Mask, moved, runs_of
+from plantain.capture.forward import Pending, Runner, reduced
+from plantain.capture.hooks import Capture, Taps
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised
+from plantain.capture.token_sets import Layout
 from plantain.model.architectures import Architecture, Clock, LatentForm, architecture_calling
 from plantain.model.geometry import projections
 from plantain.model.layout import part_role
@@ -176,7 +178,11 @@ def layout_of(row: Architecture, text: Mask, noise: int, reference: int) -> Layo
 
 
 def any_runner(
-    pipeline: Any, prompts: EncodedPrompts, images: Mapping[str, Path], lock: ModelLock, params: CaptureParams
+    pipeline: Any,
+    prompts: Callable[[str], EncodedPrompt],
+    images: Mapping[str, Path],
+    lock: ModelLock,
+    params: CaptureParams,
 ) -> Runner:
     """A function that measures a batch of one by one step of ``pipeline``, decoding nothing.
 
@@ -196,20 +202,22 @@ def any_runner(
     wanted = inspect.signature(pipeline.__call__).parameters
     still = still_call(row, lock) | moments
     positions = (lock.height // lock.position_pixels) * (lock.width // lock.position_pixels)
+    up = transfer.carrier_for(pipeline.transformer.device).up
 
-    def sigma_noise(one: Pass) -> torch.Tensor:
-        return noise_for(pipeline, row, lock, one.seed, params.sigma)
+    @cache
+    def sigma_noise(seed: int) -> torch.Tensor:
+        return up(noise_for(pipeline, row, lock, seed, params.sigma))
 
     @torch.inference_mode()
-    def run(batch: Batch) -> Reduced:
+    def run(batch: Batch) -> Pending:
         (one,) = batch
-        given: dict[str, Any] = {"prompt": one.prompt, "latents": sigma_noise(one)}
+        given: dict[str, Any] = {"prompt": one.prompt, "latents": sigma_noise(one.seed).clone()}
         if one.reference is not None:
             given["image"] = cached(images[one.reference])
         text = None
         if not reads_image(lock, one):
             found = prompts(one.prompt)
-            text, outputs = found.text, on_device(found.outputs, pipeline.transformer.device)
+            text, outputs = found.text, moved(found.outputs, up)
             pipeline.encode_prompt = lambda *_, **__: outputs
         forward.expect(text, positions, told)
         pipeline(**{name: value for name, value in (still | given).items() if name in wanted})

@@ -6,7 +6,7 @@ embedding and where the real text stands in it, so that a later run needs neithe
 
 import copy
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -41,6 +41,10 @@ class Embedding:
     text: tuple[int, int]
     """First and past-the-last position of the prompt itself; the others are padding."""
 
+    def prepared(self, ready: Callable[[torch.Tensor], torch.Tensor]) -> "Embedding":
+        """The same with its values put where a device takes them from."""
+        return Embedding(ready(self.values), self.text)
+
 
 class Embeddings:
     """Prompt embeddings, encoded once and then read from the store one at a time."""
@@ -52,13 +56,26 @@ class Embeddings:
         self._frame = text_identity(lock, device)
         self._recent = lru_cache(maxsize=4)(self._read)
 
-    def ensure(self, prompts: Iterable[str]) -> None:
+    def drop_damaged(self, prompts: Iterable[str]) -> None:
+        """Read every stored prompt, so that those that are damaged are missing from then on."""
+        for prompt in set(prompts):
+            self._store.read(self._key(prompt))
+
+    def ensure(self, prompts: Iterable[str], *, trusted: bool = False) -> None:
         """Encode what is missing. The encoder is loaded only for that, and freed again.
+
+        Args:
+            prompts: what will be asked for.
+            trusted: whether its file is enough for a stored prompt, which is checked where it is used; else each is
+                read to see that it is whole.
 
         Raises:
             InputError: a prompt would be truncated, or holds text that the tokenizer maps to a special token.
         """
-        missing = [prompt for prompt in sorted(set(prompts)) if self._store.read(self._key(prompt)) is None]
+        wanted = sorted(set(prompts))
+        if not trusted:
+            self.drop_damaged(wanted)
+        missing = [prompt for prompt in wanted if not self._store.holds(self._key(prompt))]
         if not missing:
             return
         tokenizer = load_tokenizer(self._lock)

@@ -6,7 +6,7 @@ given, or from the masks that they gave back.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +55,10 @@ class EncodedPrompt:
         (span,) = runs_of(self.text)
         return Embedding(self.outputs[0], span)
 
+    def prepared(self, ready: Callable[[torch.Tensor], torch.Tensor]) -> "EncodedPrompt":
+        """The same with its tensors put where a device takes them from."""
+        return EncodedPrompt(moved(self.outputs, ready), self.text)
+
 
 def runs_of(mask: Mask) -> tuple[tuple[int, int], ...]:
     """First and past-the-last position of every run of True; one empty run where there is none."""
@@ -72,13 +76,21 @@ class EncodedPrompts:
         self._store = Store("embeddings", progress.note)
         self._frame = text_identity(lock, device)
 
-    def ensure(self, prompts: Iterable[str]) -> None:
-        """Encode what is missing.
+    def drop_damaged(self, prompts: Iterable[str]) -> None:
+        """As :meth:`plantain.capture.encode.Embeddings.drop_damaged`."""
+        for prompt in set(prompts):
+            self._store.read(self._key(prompt))
+
+    def ensure(self, prompts: Iterable[str], *, trusted: bool = False) -> None:
+        """Encode what is missing; as :meth:`plantain.capture.encode.Embeddings.ensure`.
 
         Raises:
             InputError: a prompt fills all positions, so that its end may be cut off, or holds a control token.
         """
-        missing = [prompt for prompt in sorted(set(prompts)) if self._store.read(self._key(prompt)) is None]
+        wanted = sorted(set(prompts))
+        if not trusted:
+            self.drop_damaged(wanted)
+        missing = [prompt for prompt in wanted if not self._store.holds(self._key(prompt))]
         if not missing:
             return
         self._progress.phase(f"{self._lock.name}: encode", len(missing), "prompts")
@@ -250,14 +262,14 @@ def _refuse_control(prompt: str, tokenizer: Any) -> None:
 
 
 def _on_cpu(value: Any) -> Any:
-    return on_device(value, torch.device("cpu"))
+    return moved(value, torch.Tensor.cpu)
 
 
-def on_device(value: Any, device: torch.device) -> Any:
-    """Tensors, and what holds them, on ``device``."""
+def moved(value: Any, move: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Tensors, and what holds them, each given to ``move``."""
     if isinstance(value, torch.Tensor):
-        return value.to(device)
-    return type(value)(on_device(one, device) for one in value) if isinstance(value, list | tuple) else value
+        return move(value)
+    return type(value)(moved(one, move) for one in value) if isinstance(value, list | tuple) else value
 
 
 _LIST, _NOTHING = "list", "none"

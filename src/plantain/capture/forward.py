@@ -5,8 +5,8 @@ ends at the last projection that is measured. On a CPU in float32, one pass at a
 the plain call bit for bit.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from diffusers import Flux2KleinPipeline
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
+from plantain.capture import transfer
 from plantain.capture.assembly import Reduced
 from plantain.capture.encode import Embedding, release
-from plantain.capture.hooks import Capture, Layout, watcher
+from plantain.capture.hooks import Capture, watcher
 from plantain.capture.noise import gaussian
 from plantain.capture.sigma import noised, timestep
+from plantain.capture.token_sets import Layout
 from plantain.model.load import load_scheduler, load_vae, resolve_device
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch, Pass
@@ -30,7 +32,14 @@ from plantain.records.lock import ModelLock
 _AREA = 1024 * 1024
 """Pixels above which the pipeline shrinks a conditioning image."""
 
-Runner = Callable[[Batch], Reduced]
+_KEPT = 256
+"""Latents that stay on the device: 1 MiB each at 1024 x 1024 px in bfloat16."""
+
+Pending = Callable[[], Reduced]
+"""Waits for what a batch gave, and examines it."""
+
+Runner = Callable[[Batch], Pending]
+"""Computes a batch, or on a device that computes by itself has it begun."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +101,31 @@ class Target:
     """1000 sigma, as the scheduler gives it."""
     guidance: float | None = None
     """What a transformer with embedded guidance is told."""
+    kept: dict[Hashable, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
+    """Latents on the device."""
+
+    @property
+    def carrier(self) -> transfer.Carrier:
+        """How tensors get to the device."""
+        return transfer.carrier_for(self.device)
 
     @classmethod
     def of(cls, transformer: Any, scene: Scene, guidance: float | None = None) -> "Target":
         """The target of the passes of ``scene``."""
         at = timestep(scene.scheduler, scene.sigma, scene.positions)
-        return cls(transformer.device, transformer.dtype, transformer.config.in_channels // 4 * 4, at, guidance)
+        device = transformer.device
+        moment = transfer.carrier_for(device).up(at)
+        return cls(device, transformer.dtype, transformer.config.in_channels // 4 * 4, moment, guidance)
+
+    def latents(self, scene: Scene, one: Pass, dtype: torch.dtype) -> torch.Tensor:
+        """The noised latents of a pass on the device, made once for all passes that share them."""
+        key = (one.seed, one.reference if scene.sigma < 1.0 else None, scene.sigma, scene.grid, dtype)
+        found = self.kept.get(key)
+        if found is None:
+            found = self.carrier.up(scene.latents(one, self.channels).to(dtype))
+            if len(self.kept) < _KEPT:
+                self.kept[key] = found
+        return found
 
     def told(self, rows: int) -> torch.Tensor | None:
         """The guidance of a batch, (rows,)."""
@@ -141,12 +169,15 @@ def fast_runner(
     params: CaptureParams,
     guidance: float | None = None,
 ) -> Runner:
-    """A function that measures one batch by calling ``transformer`` directly."""
+    """A function that measures one batch by calling ``transformer`` directly.
+
+    On CUDA nothing in it waits for the device, so that passes are queued one behind another.
+    """
     watch = watcher(transformer, params)
     target = Target.of(transformer, scene, guidance)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> Reduced:
+    def run(batch: Batch) -> Pending:
         texts = [embeddings(one.prompt) for one in batch]
         inputs, layout = assemble(batch, texts, scene, target)
         with watch(layout) as capture:
@@ -156,10 +187,18 @@ def fast_runner(
     return run
 
 
-def reduced(capture: Capture) -> Reduced:
-    """What the hooks of one forward saw, on the CPU. Mean squares come first: they name the first bad projection."""
-    mean_square = capture.mean_square().cpu().numpy()
-    return Reduced(mean_square, np.array(capture.layout.counts(), dtype=np.int32), capture.vectors())
+def reduced(capture: Capture) -> Pending:
+    """What the hooks of one forward saw, on its way to the host.
+
+    Whether it is finite is seen when it is asked for. Mean squares come first: they name the first bad projection.
+    """
+    capture.leave()
+
+    def asked() -> Reduced:
+        mean_square = capture.mean_square().cpu().numpy()
+        return Reduced(mean_square, np.array(capture.layout.counts(), dtype=np.int32), capture.vectors())
+
+    return asked
 
 
 def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target) -> tuple[dict[str, Any], Layout]:
@@ -168,8 +207,8 @@ def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target)
     Ids, packing, dtypes and the timestep's round trip follow sections 3 to 7 of the pipeline's ``__call__``.
     """
     device = target.device
-    embeds = torch.cat([text.values for text in texts]).to(device)
-    grid = torch.cat([scene.latents(one, target.channels) for one in batch]).to(device=device, dtype=embeds.dtype)
+    embeds = torch.cat([target.carrier.up(text.values) for text in texts])
+    grid = torch.cat([target.latents(scene, one, embeds.dtype) for one in batch])
     ids = _image_ids(grid.shape[2], grid.shape[3], device).expand(len(batch), -1, -1)
     latents = Flux2KleinPipeline._pack_latents(grid)
     noise_positions = latents.shape[1]
@@ -196,7 +235,7 @@ def assemble(batch: Batch, texts: list[Embedding], scene: Scene, target: Target)
     return inputs, layout
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_KEPT)
 def _noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(gaussian(seed, shape))
 

@@ -110,7 +110,7 @@ class Hand:
     def encode(self, prompts: Sequence[str]) -> Delivery:
         """Encode what the store lacks of some prompts."""
         try:
-            embeddings_of(self._errand.lock, self._errand.device, Silent()).ensure(prompts)
+            embeddings_of(self._errand.lock, self._errand.device, Silent()).ensure(prompts, trusted=True)
         except PlantainError as error:
             return Delivery(refused=error)
         return Delivery(len(prompts))
@@ -127,9 +127,11 @@ class Hand:
         """Compute what the store lacks of a group."""
         try:
             bench = self._bench or self._made()
-            for job in group:
-                if not self._stores.hold(job):
-                    bench.do(job)
+            missing = [job for job in group if not self._stores.hold(job)]
+            bench.expect(missing)
+            for job in missing:
+                bench.do(job)
+            bench.finish()
         except OutOfMemory:
             return Delivery(memory=True)
         except PlantainError as error:

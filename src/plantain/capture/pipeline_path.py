@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from plantain.base.params import CaptureParams
-from plantain.capture.assembly import Reduced
 from plantain.capture.encode import text_span
-from plantain.capture.forward import Runner, Scene, reduced
-from plantain.capture.hooks import Layout, reducing
+from plantain.capture.forward import Pending, Runner, Scene, reduced
+from plantain.capture.hooks import reducing
 from plantain.capture.sigma import scheduler_for
+from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch
@@ -36,7 +36,7 @@ def pipeline_runner(
     pipeline.set_progress_bar_config(disable=True)
 
     @torch.inference_mode()
-    def run(batch: Batch) -> Reduced:
+    def run(batch: Batch) -> Pending:
         (one,) = batch
         picture = None if one.reference is None else cached(images[one.reference])
         conditioned = 0 if one.reference is None else scene.references[one.reference].latents.shape[1]

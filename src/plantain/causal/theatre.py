@@ -14,7 +14,7 @@ from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
 from plantain.capture.encode import Embedding, Embeddings
 from plantain.capture.forward import Scene, Target, assemble, prepare_scene
-from plantain.capture.hooks import is_missing_kernel, use_kernel
+from plantain.capture.kernels import is_missing_kernel, use_kernel
 from plantain.capture.memory import fitted_batch_size, is_out_of_memory
 from plantain.capture.plan import pass_positions
 from plantain.capture.progress import Progress, shown

@@ -134,6 +134,20 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     Raises:
         InputError: files are missing or differ from the lock; or the weights made here differ from its digest.
     """
+    return placed(made_here(lock, draw), lock, device)
+
+
+def placed(transformer: Any, lock: ModelLock, device: str) -> Any:
+    """A transformer of :func:`made_here`, quantized as the lock says, on ``device``."""
+    return settled_on(quantized(transformer, lock), lock, device)
+
+
+def made_here(lock: ModelLock, draw: int = 0) -> Any:
+    """The transformer as :func:`load_transformer` makes it, on the CPU.
+
+    Raises:
+        InputError: as :func:`load_transformer`.
+    """
     if not 0 <= draw < max(1, len(lock.seeds)):
         raise InputError(f"{lock.name} has no draw {draw}.", fix=f"draws are 0 to {len(lock.seeds) - 1}.")
     folder = materialise(lock) / "transformer"
@@ -141,7 +155,7 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     transformer = make_transformer(folder, lock.dtype, *seeds, lora_file(lock), lock.lora.scale if lock.lora else 1.0)
     if in_memory(lock):
         _check_digest(lock, draw, transformer)
-    return settled_on(quantized(transformer, lock), lock, device)
+    return transformer
 
 
 def load_pipeline(lock: ModelLock, device: str, draw: int = 0) -> Any:
