@@ -111,6 +111,15 @@ def test_a_model_from_elsewhere_is_resolved_anew_with_one_draw(resolved, saved, 
     assert drawn == [0]
 
 
+def test_the_last_row_sums_those_above(resolved, capsys):
+    print_forecast(resolved, [("otherview", "mine"), ("dense", "mine")])
+    rows = {line.split()[0]: line.replace(",", "").split() for line in capsys.readouterr().out.splitlines()}
+    cells, total = [rows[probe][2:5] for probe in ("otherview", "dense")], rows["all"][1:4]
+    assert [int(one) + int(other) for one, other in zip(*cells, strict=True)] == [int(one) for one in total]
+    assert int(total[0]) > 0
+    assert rows["all"][-2] == rows["otherview"][-2]
+
+
 def test_a_model_that_was_never_resolved_is_forecast(resolved):
     places.model_lock("mine").unlink()
     assert declared_lock(resolved, "mine") == resolve("mine", resolved)[0]

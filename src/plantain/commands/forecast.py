@@ -56,9 +56,14 @@ def print_forecast(params: Params, cells: list[CellAddress], *, studied: Sequenc
         if work.lock.files_sha256 == NOT_FETCHED:
             unfetched.add(str(work.lock.repo))
         table.add_row(work.probe, work.model, *_row(found))
+    if len(plans) > 1:
+        table.add_section()
+        table.add_row("all", "", *_total(plans))
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     devices = " and ".join(sorted({found.device for found in plans}))
     print(f"Time and disk are for an empty store, on {devices}; memory is the peak of the largest component.")
+    if len(plans) > 1:
+        print("Prompts and images that rows have in common count in each, and are made once.")
     print_swaps(params, studied)
     for sentence in [*_remarks(plans), *_to_fetch(params, unfetched)]:
         print(sentence)
@@ -245,12 +250,24 @@ def _declared_origin(entry: ModelParams, base: ModelParams) -> tuple[str | None,
 
 
 def _row(found: Plan) -> list[str]:
-    mebibytes = 1 << 20
-    kept = found.activation_bytes + found.gram_bytes + found.cache_bytes
-    disk = (kept + found.temporary_bytes) / mebibytes
-    memory = f"{found.memory_bytes / mebibytes:,.0f} MiB"
     counts = [f"{number:,}" for number in (found.passes, found.prompts, found.images)]
-    return [*counts, _duration(found.seconds), f"{disk:,.0f} MiB", memory]
+    return [*counts, _duration(found.seconds), _mebibytes(_disk(found)), _mebibytes(found.memory_bytes)]
+
+
+def _total(plans: Sequence[Plan]) -> list[str]:
+    """Sums, and the most memory; prompts and images that rows have in common are counted in each, and made once."""
+    sums = [sum(getattr(found, name) for found in plans) for name in ("passes", "prompts", "images")]
+    disk, memory = sum(map(_disk, plans)), max(found.memory_bytes for found in plans)
+    time = _duration(sum(found.seconds for found in plans))
+    return [*(f"{number:,}" for number in sums), time, _mebibytes(disk), _mebibytes(memory)]
+
+
+def _disk(found: Plan) -> int:
+    return found.activation_bytes + found.gram_bytes + found.cache_bytes + found.temporary_bytes
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):,.0f} MiB"
 
 
 def _duration(seconds: float) -> str:
