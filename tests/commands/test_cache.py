@@ -126,7 +126,7 @@ def test_everything_under_the_folder_is_listed_and_what_stays_is_said(model, tmp
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
     shown = json.loads(run("--json").stdout)["kinds"]
-    prunable = {"shards", "vectors", "grams", "embeddings", "references", "causal", "models"}
+    prunable = {"shards", "vectors", "grams", "embeddings", "references", "causal", "models", "verdicts"}
     assert set(shown) == prunable | {"tiny-training", "executions.jsonl", "mine"}
     assert {name for name, row in shown.items() if row["prunable"]} == prunable
     assert shown["models"]["bytes"] >= sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

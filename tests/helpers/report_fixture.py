@@ -268,12 +268,15 @@ def write_cell(root: Path, cell: Cell) -> Path:
     return root
 
 
-def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, **more) -> Path:
-    """A verdict of the target at ``rung``, and of every control at 1; ``more`` replaces fields."""
+def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, holm=None, **more) -> Path:
+    """A verdict of the target at ``rung``, and of every control at 1; ``more`` replaces fields.
+
+    ``holm`` is what becomes of it among all probes; its sentence is that of the verdict where it has none.
+    """
     path = root / "data" / "verdicts" / model / f"{probe}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = {
-        "schema": "plantain.verdict/1", "probe": probe, "model": model, "rules_sha256": "0" * 64, "trend": None,
+        "schema": "plantain.verdict/2", "probe": probe, "model": model, "rules_sha256": "0" * 64, "trend": None,
         "length": [], "untrained": {},
         "contrast": "target", "analysis": "heads", "rung": rung, "rungs": [], "sentence": f"Rung {rung} of 7. Target.",
         "metrics": {"delta": 15.3},
@@ -284,7 +287,18 @@ def write_verdict(root: Path, probe="otherview", model="tiny", rung=6, **more) -
         always = {"field": "rank", "nuisance": "tokens", "inflation": 1.0, "heads_over_unadjusted": 0}
         found["trend"] = always | found["trend"]
     path.write_bytes(readable_json(found))
+    records = {} if holm is None else {probe: {"sentence": found["sentence"]} | holm}
+    _write_holm(path.parents[1] / "holm.json", model, records)
     return path
+
+
+def _write_holm(path: Path, model: str, records: dict) -> None:
+    """Add records of a model, by probe, to the table over all cells."""
+    table = (
+        json.loads(path.read_text()) if path.exists() else {"schema": "plantain.holm/1", "alpha": 0.05, "models": {}}
+    )
+    table["models"].setdefault(model, {}).update(records)
+    path.write_bytes(readable_json(table))
 
 
 def item_ids(cell: Cell) -> list[str]:

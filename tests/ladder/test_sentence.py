@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 
+from plantain.ladder.holm import failing
 from plantain.ladder.sentence import MOST_WORDS, sentence
 from plantain.records.verdict import (
     NAMES,
     Climb,
     ControlRecord,
     DesignRecord,
-    HolmRecord,
     RungRecord,
     SpreadRecord,
     Status,
@@ -29,7 +29,7 @@ def control(decides, outcome):
     )  # fmt: skip
 
 
-def outcome(rung, *, stop=Status.failed, controls=(), spread=False, holm=None, against=None, heads=None):
+def outcome(rung, *, stop=Status.failed, controls=(), spread=False, against=None, heads=None):
     """A climb that got to ``rung``, and ended there with ``stop``."""
     rungs = []
     ended = max(rung + 1, 3) if rung else 1
@@ -44,18 +44,14 @@ def outcome(rung, *, stop=Status.failed, controls=(), spread=False, holm=None, a
                           control=against, ties=[])  # fmt: skip
     return Climb(
         rung=rung, rungs=rungs, sentence="", metrics={}, design=design, controls=list(controls),
-        spread=SpreadRecord(ratio=0.1, p=0.01, floor=0.002, significant=spread), holm=holm,
+        spread=SpreadRecord(ratio=0.1, p=0.01, floor=0.002, significant=spread),
     )  # fmt: skip
-
-
-def holm(survives):
-    return HolmRecord(probes=100, p=0.01, p_holm=0.5, survives=survives)
 
 
 WORDS = (None, Weighed.differs, Weighed.lexical, Weighed.alike, Weighed.untested)
 PICTURE = (None, Weighed.passes, Weighed.fails, Weighed.untested)
 AXES = (
-    (0, 1, 3, 4, 5, 6, 7), (Status.failed, Status.untested), WORDS, PICTURE, (False, True), (None, True, False),
+    (0, 1, 3, 4, 5, 6, 7), (Status.failed, Status.untested), WORDS, PICTURE, (False, True), (0, None, 3),
     (None, "words_control"), (1, 600),
 )  # fmt: skip
 
@@ -66,16 +62,17 @@ def possible(rung, words, against):
 
 
 def every():
-    for rung, stop, words, picture, spread, survives, against, heads in product(*AXES):
+    """Every climb, with what becomes of it among 100 probes: nothing, no rung that survives, or rung 3."""
+    for rung, stop, words, picture, spread, kept, against, heads in product(*AXES):
         if possible(rung, words, against):
             kinds = (("words", words), ("picture", picture))
             given = [control(kind, found) for kind, found in kinds if found is not None]
-            told = None if survives is None else holm(survives)
-            yield outcome(rung, stop=stop, controls=given, spread=spread, holm=told, against=against, heads=heads)
+            among = "" if kept is None else failing(kept, 100)
+            yield outcome(rung, stop=stop, controls=given, spread=spread, against=against, heads=heads), among
 
 
 def test_every_outcome_is_said_in_at_most_25_words():
-    said = {sentence(one) for one in every()}
+    said = {sentence(*one) for one in every()}
     assert len(said) > 200
     longest = max(said, key=lambda one: len(one.split()))
     assert len(longest.split()) <= MOST_WORDS == 25, longest
@@ -86,12 +83,12 @@ def test_every_outcome_is_said_in_at_most_25_words():
 
 
 def test_what_weakens_a_claim_is_never_left_out():
-    for one in every():
-        said = sentence(one)
+    for one, among in every():
+        said = sentence(one, among)
         if one.rung < 3:
             continue
         assert ("in place or spread" in said) == one.spread.significant
-        assert ("fails Holm, 100 probes" in said) == (one.holm is not None and not one.holm.survives)
+        assert ("(fails Holm, 100 probes)" in said, "(Holm: rung 3)" in said) == ("fails" in among, "rung" in among)
         outcomes = {item.decides: item.outcome for item in one.controls}
         assert ("words not excluded" in said) == (outcomes.get("words") not in (None, Weighed.differs))
         if "words not excluded" not in said:
@@ -101,9 +98,9 @@ def test_what_weakens_a_claim_is_never_left_out():
 def test_every_claim_names_a_rival():
     known = ("rewording", "same words", "not excluded", "spread", "' fails")
     rivals = (*known, "may do so too", "may explain it", "cause", "necessary")
-    for one in every():
+    for one, among in every():
         if one.rung:
-            assert any(rival in sentence(one) for rival in rivals), sentence(one)
+            assert any(rival in sentence(one, among) for rival in rivals), sentence(one, among)
 
 
 @pytest.mark.parametrize("rung", RIVALS)

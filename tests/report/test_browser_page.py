@@ -4,10 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers.browser import WELL_FORMED, Visit
-from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell
+from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell, write_verdict
 from matplotlib.colors import LinearSegmentedColormap
 
+from plantain.base import places
 from plantain.report import unit_measures
+from plantain.report.family import write_family
 from plantain.report.figures.grid import limit
 from plantain.report.figures.style import LIGHT_STOPS
 from plantain.report.page.write import write_page
@@ -31,7 +33,9 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(root):
     path = root / "reports" / "klein" / "otherview" / "index.html"
-    write_page(load_result(root, "otherview", "klein"), path)
+    result = load_result(root, "otherview", "klein")
+    write_page(result, path)
+    write_family([result], root / places.HOLM_SCRIPT)
     return path
 
 
@@ -69,9 +73,35 @@ def expect(row):
 
 
 def test_the_page_opens_without_network_and_without_complaint(visit, page):
-    assert visit.outside() == []
+    assert visit.outside() == [(page.parents[2] / "holm.js").as_uri()]
     assert visit.complaints == []
     assert page.stat().st_size < 5_000_000
+
+
+def test_what_becomes_of_the_claim_among_all_probes_comes_from_the_file_beside_the_pages(opened, tmp_path):
+    """As it stands there, where that is of the page's own verdict; else what the page says of its probe alone."""
+    root = write_cell(tmp_path, Cell(controls=()))
+    holm = {"probes": 12, "p": 0.01, "p_holm": 0.12, "survives": False, "rung": 0, "sentence": "Fails <Holm>."}
+    write_verdict(root, sentence="Alone.", holm=holm)
+    result = load_result(root, "otherview", "tiny")
+    path, script = root / places.page("tiny", "otherview"), root / places.HOLM_SCRIPT
+    write_page(result, path)
+    alone = "Said of this probe alone."
+    among = "Of 12 probes put to this model the claim does not survive Holm's correction (p = 0.01, corrected 0.12)."
+
+    def seen():
+        visit = Visit(opened, path)
+        said = visit.page.inner_text("#verdict"), visit.page.inner_text("#among-probes")
+        visit.page.close()
+        return said
+
+    without = seen()
+    assert (without[0], without[1][: len(alone)]) == ("Alone.", alone)
+    write_family([result], script)
+    assert seen() == ("Fails <Holm>.", among)
+    write_verdict(root, sentence="Judged anew.", holm=holm)
+    write_family([load_result(root, "otherview", "tiny")], script)
+    assert seen() == without
 
 
 @pytest.mark.parametrize("unit", [0, 119, 120, 347, 599])

@@ -25,7 +25,7 @@ def root(tmp_path):
     write_cell(root, Cell(model="tiny-untrained", of="tiny", seed=1, nasty=True))
     twin = json.loads((root / "data/stats/tiny-untrained/otherview/summary.json").read_bytes())
     untrained = {"tiny-untrained": {"published": twin["contrasts"]["published"]["card"]["metrics"]}}
-    numbers = {"verdict_rung": 6.0, "delta": 15.3, "p_holm": 0.09}
+    numbers = {"verdict_rung": 6.0, "delta": 15.3}
     write_verdict(root, rung=6, rungs=[RUNG, FAILED], holm=HOLM, metrics=numbers, untrained=untrained)
     for mark in ("params.yaml", "dvc.yaml", "environment.yaml"):
         (root / mark).write_text("")

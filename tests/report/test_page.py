@@ -15,6 +15,7 @@ from plantain.ladder.evidence import Rung
 from plantain.records.verdict import NAMES, Status
 from plantain.report import ladder, unit_measures
 from plantain.report import words as wording
+from plantain.report.family import among_probes, write_family
 from plantain.report.page import sections
 from plantain.report.page.write import write_page
 from plantain.report.payload import rows
@@ -59,7 +60,7 @@ def test_markup_in_prompts_never_becomes_markup(html):
     assert NASTY not in html
     assert "<script>window.pwned" not in html
     assert "<img src=x" not in html
-    assert html.count("</script>") == 2
+    assert html.count("</script>") == 3
     assert NASTY in data(html)["prompts"]["viewpoint"]["adult-human"]
 
 
@@ -67,7 +68,7 @@ def test_only_the_pages_own_script_may_run(html):
     script = re.search(r"<script>(.*)</script>", html, re.DOTALL).group(1)
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html).group(1).replace("&#39;", "'")
-    assert f"script-src 'sha256-{seal}';" in policy
+    assert f"script-src 'sha256-{seal}' 'self' file:;" in policy
     assert "default-src 'none'" in policy
 
 
@@ -166,7 +167,7 @@ BESIDE = {
     "controls": [{"contrast": "decoy", "decides": "words", "outcome": "differs", "p": 0.01, "floor": 0.01, "number": 7,
                   "own_p": 0.5, "reason": "words alone are excluded: at least 7 heads"}],
     "both": {"measures": "description", "number": 31, "p": 0.001},
-    "holm": {"probes": 12, "p": 0.0079, "p_holm": 0.0948, "survives": False, "reason": ""},
+    "holm": {"probes": 12, "p": 0.0079, "p_holm": 0.0948, "survives": False, "rung": 0, "reason": ""},
 }  # fmt: skip
 
 
@@ -186,9 +187,40 @@ def test_what_was_compared_stands_on_the_page_with_what_decides_beside_it(tmp_pa
     assert "control decoy: words alone are excluded: at least 7 heads." in section
     assert "scatter 0.25 times as much as the second (p = 0.012); a difference in spread may be all there is" in section
     assert "Over items and wordings together (description): at least 31 differ" in section
-    assert "Of 12 probes put to this model the claim does not survive Holm" in section
     assert '<span class="status">reported</span>' in section
     assert "It repeats." in section
+
+
+def test_one_probe_more_changes_what_all_pages_show_and_no_page(tmp_path):
+    root = write_cell(tmp_path, Cell(controls=()))
+    path, script = root / places.page("tiny", "otherview"), root / places.HOLM_SCRIPT
+    found = []
+    for probes, survives in ((12, True), (13, False)):
+        record = BESIDE["holm"] | {"probes": probes, "survives": survives, "rung": 3, "sentence": f"Of {probes}."}
+        write_verdict(root, rung=3, sentence="Rung 3 of 7: alone.", holm=record)
+        result = load_result(root, "otherview", "tiny")
+        write_page(result, path)
+        write_family([result], script)
+        told = json.loads(script.read_text().removeprefix("const HOLM = ").removesuffix(";\n"))["otherview@tiny"]
+        assert told["claim"] == wording.claim(result) == f"Of {probes}."
+        assert f"Of {probes} probes" in told["said"]
+        assert told["verdict"] == hashlib.sha256((root / places.verdict("tiny", "otherview")).read_bytes()).hexdigest()
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    html = found[0].decode()
+    assert 'id="verdict">Rung 3 of 7: alone.</p>' in html
+    said = html.split('<li id="among-probes">')[1].split("</li>")[0]
+    assert said.startswith("Said of this probe alone.")
+    for href in re.findall('href="([^"]+)"', said):
+        assert (path.parent / href).resolve() in {(root / places.INDEX).resolve(), (root / places.HOLM).resolve()}
+
+
+def test_a_probe_that_counts_in_no_correction_says_so(tmp_path):
+    root = write_cell(tmp_path, Cell(controls=()))
+    write_verdict(root, sentence="Rung 1 of 7.")
+    result = load_result(root, "otherview", "tiny")
+    assert (wording.claim(result), result.holm) == ("Rung 1 of 7.", None)
+    assert "cannot pass rung 3" in among_probes(result)
 
 
 SCHEMES = {

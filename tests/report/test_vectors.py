@@ -12,11 +12,13 @@ from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import Cell, write_cell, write_verdict
 from rich.console import Console
 
+from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.commands.show import as_data
 from plantain.report.by_measure import NO_GRAMS, by_measure, rests_on
 from plantain.report.columns import WIDTH
 from plantain.report.compare.write import write_compare
+from plantain.report.family import write_family
 from plantain.report.figures.directions import directions
 from plantain.report.figures.grid import grids
 from plantain.report.figures.style import plantain_style
@@ -50,6 +52,7 @@ def result(tmp_path_factory):
 def page(result):
     path = result.root / "reports/tiny/otherview/index.html"
     write_page(result, path)
+    write_family([result], result.root / places.HOLM_SCRIPT)
     return path
 
 

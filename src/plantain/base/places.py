@@ -32,6 +32,8 @@ INDEX: Final = REPORTS / "index.html"
 TABLE_CSV: Final = INDEX.with_suffix(".csv")
 TABLE_JSON: Final = INDEX.with_suffix(".json")
 """The table of the index page, for programs."""
+HOLM_SCRIPT: Final = REPORTS / "holm.js"
+"""The same as the pages of the cells show it."""
 ASKED: Final = REPORTS / "asked.js"
 """How often each model was asked, for the index page. It follows from history: neither git nor DVC holds it."""
 PLOTS: Final = REPORTS / "plots"
@@ -41,9 +43,12 @@ PUBLISHED: Final = REPORTS / "published"
 STUDY: Final = REPORTS / "study"
 MARKER: Final = Path("mlflow", "published.json")
 VERDICT_FOLDER: Final = Path("data", "verdicts")
+HOLM: Final = VERDICT_FOLDER / "holm.json"
+"""What becomes of the claim of each cell among those of all probes."""
 
 RESERVED: Final = frozenset(
-    path.name for path in (CELLS, LEDGER, VERDICTS, INDEX, TABLE_CSV, TABLE_JSON, ASKED, PLOTS, PUBLISHED, STUDY)
+    path.name
+    for path in (CELLS, LEDGER, VERDICTS, INDEX, TABLE_CSV, TABLE_JSON, HOLM_SCRIPT, ASKED, PLOTS, PUBLISHED, STUDY)
 )
 """Names under ``reports/`` that no model may have."""
 

@@ -36,6 +36,7 @@ _MADE_AGAIN: Final = {
     "embeddings": "prompts; encoded again when needed",
     "references": "images; generated again when needed",
     "causal": "what swapped heads did; swapped again when needed",
+    "verdicts": "verdicts of cells; judged again when needed",
     _MODELS: "embedded models; built again when one is loaded",
 }
 """Kinds that ``prune`` removes, with what they hold."""

@@ -71,7 +71,8 @@ def _verdict(result: Result) -> dict[str, Any] | None:
     climb = result.standing
     if climb is None:
         return None
-    told = climb.model_dump(mode="json", include={"rung", "rungs", "sentence", "metrics"})
+    told = climb.model_dump(mode="json", include={"rung", "rungs"})
+    told |= {"sentence": wording.claim(result), "metrics": result.numbers}
     return {"contrast": result.main.contrast, "exploratory": result.exploratory, **told}
 
 

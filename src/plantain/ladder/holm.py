@@ -7,37 +7,35 @@ import numpy as np
 from plantain.base.files import six_digits
 from plantain.base.params import VerdictParams
 from plantain.ladder.sentence import sentence
-from plantain.records.verdict import NAMES, REPORTED, HolmRecord, RungRecord, Status, Verdict
+from plantain.records.holm import HolmRecord
+from plantain.records.verdict import NAMES, REPORTED, RungRecord, Status, Verdict
 from plantain.stats.multiplicity import holm
 
 
-def corrected(verdicts: Mapping[str, Verdict], rules: VerdictParams) -> dict[str, Verdict]:
-    """The verdicts of one model, by probe, with what becomes of each claim among those of all probes.
+def corrected(verdicts: Mapping[str, Verdict], rules: VerdictParams) -> dict[str, HolmRecord]:
+    """What becomes of the claims of one model among those of all its probes; by probe, for those that count.
 
     A probe counts if its design can be tested at rung 3, which is known before any number. Its p is the largest of the
     rungs from 3 on that its claim rests on: all that it passed, or rung 3 where that failed; 1 where the climb ended
     before rung 3.
     """
-    resting = {name: resting_on(verdict) for name, verdict in verdicts.items() if testable(verdict, rules)}
-    p = np.array([max((rung.p or 0.0 for rung in rungs), default=1.0) for rungs in resting.values()])
-    raised = dict(zip(resting, map(float, holm(p)), strict=True))
-    kept = _kept(verdicts, list(resting), rules)
+    counted = {name: verdict for name, verdict in verdicts.items() if testable(verdict, rules)}
+    p = {name: _largest(resting_on(verdict)) for name, verdict in counted.items()}
+    raised = dict(zip(p, map(float, holm(np.array(list(p.values())))), strict=True))
+    kept = _kept(counted, rules)
     return {
-        name: _with(verdict, resting[name], (raised[name], kept[name], len(kept)), rules)
-        if name in resting
-        else verdict
-        for name, verdict in verdicts.items()
+        name: _record(verdict, (p[name], raised[name], kept[name], len(counted)), rules)
+        for name, verdict in counted.items()
     }
 
 
-def _kept(verdicts: Mapping[str, Verdict], names: list[str], rules: VerdictParams) -> dict[str, int]:
+def _kept(counted: Mapping[str, Verdict], rules: VerdictParams) -> dict[str, int]:
     """The highest rung at which each claim survives: the weaker claim of a lower rung needs no rung above it."""
-    found = dict.fromkeys(names, 0)
+    found = dict.fromkeys(counted, 0)
     for level in range(REPORTED + 1, len(NAMES) + 1):
-        resting = [[rung for rung in resting_on(verdicts[name]) if rung.rung <= level] for name in names]
-        p = np.array([max((rung.p or 0.0 for rung in rungs), default=1.0) for rungs in resting])
-        for name, raised in zip(names, holm(p), strict=True):
-            if verdicts[name].rung >= level and raised <= rules.alpha:
+        p = [_largest([rung for rung in resting_on(one) if rung.rung <= level]) for one in counted.values()]
+        for name, raised in zip(counted, holm(np.array(p)), strict=True):
+            if counted[name].rung >= level and raised <= rules.alpha:
                 found[name] = level
     return found
 
@@ -55,22 +53,28 @@ def resting_on(verdict: Verdict) -> list[RungRecord]:
     return passed or ([third] if third.status is Status.failed and third.p is not None else [])
 
 
-def _with(verdict: Verdict, rungs: list[RungRecord], among: tuple[float, int, int], rules: VerdictParams) -> Verdict:
-    """The verdict with its corrected p, the rung that survives, and the number of probes."""
-    p_holm, kept, probes = among
-    p = max((rung.p or 0.0 for rung in rungs), default=1.0)
-    survives = p_holm <= rules.alpha
-    record = HolmRecord(
+def _largest(rungs: list[RungRecord]) -> float:
+    return max((rung.p or 0.0 for rung in rungs), default=1.0)
+
+
+def _record(verdict: Verdict, among: tuple[float, float, int, int], rules: VerdictParams) -> HolmRecord:
+    """Its p, the corrected one, the rung that survives and the number of probes, as they are written down."""
+    p, raised, kept, probes = among
+    survives = raised <= rules.alpha
+    return HolmRecord(
         probes=probes,
         p=six_digits(p),
-        p_holm=six_digits(p_holm),
+        p_holm=six_digits(raised),
         survives=survives,
         rung=kept,
-        reason=_hopeless(rungs, probes, rules),
+        reason=_hopeless(resting_on(verdict), probes, rules),
+        sentence=sentence(verdict, "" if survives else failing(kept, probes)),
     )
-    metrics = verdict.metrics | {"claim_p": record.p, "p_holm": record.p_holm}
-    found = verdict.model_copy(update={"holm": record, "metrics": metrics})
-    return found.model_copy(update={"sentence": sentence(found)})
+
+
+def failing(rung: int, probes: int) -> str:
+    """What a sentence says of a claim that does not survive; ``rung`` is the highest whose claim does, 0 if none."""
+    return f" (Holm: rung {rung})" if rung > REPORTED else f" (fails Holm, {probes} probes)"
 
 
 def _hopeless(rungs: list[RungRecord], probes: int, rules: VerdictParams) -> str:

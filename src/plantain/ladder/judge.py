@@ -73,7 +73,7 @@ def judge(cell: CellEvidence, frame: FixedRules) -> Verdict:
     """Climb the ladder with every contrast; the one that the verdict rests on is the target.
 
     The target climbs by every measure. One of them is confirmatory, fixed in the rules; it is magnitude where the
-    capture kept nothing else. What becomes of the claim among those of other probes is
+    capture kept nothing else. Nothing of this depends on other probes; what becomes of the claim among theirs is
     :func:`plantain.ladder.holm.corrected`.
     """
     measures = every_measure(cell.activations, cell.groups, frame.analysis, cell.grams)

@@ -18,13 +18,13 @@ _NEXT = {
 """What may explain a claim that ends at a rung: what the next rung would have excluded."""
 
 
-def sentence(climb: Climb) -> str:
-    """What may be said, in at most `MOST_WORDS` words.
+def sentence(climb: Climb, correction: str = "") -> str:
+    """What may be said, in at most `MOST_WORDS` words; ``correction`` is what becomes of it among other probes.
 
     What strengthens the claim is left out, last rung first, before what weakens it: the rest is true as it stands.
     """
     lead = f"Rung {climb.rung} of {len(NAMES)}: "
-    said = _low(climb) if climb.rung < 3 else _high(climb, len(lead.split()))
+    said = _low(climb) if climb.rung < 3 else _high(climb, correction, len(lead.split()))
     return _singular(lead + said) + "."
 
 
@@ -57,11 +57,11 @@ def _overruling(climb: Climb) -> ControlRecord | None:
     return next(iter(lexical or alike), None)
 
 
-def _high(climb: Climb, used: int) -> str:
+def _high(climb: Climb, correction: str, used: int) -> str:
     """The claim of a climb that passed rung 3, its rivals, and whether it survives the number of probes."""
     spread = " in place or spread" if climb.spread is not None and climb.spread.significant else ""
     core, rivals = _core(climb) + spread, _rivals(climb)
-    weak = rivals + _uncorrected(climb)
+    weak = rivals + correction
     if not spread and not rivals:
         weak += f"; {_NEXT[climb.rung] if climb.rung != 6 else _uncaused(climb)}"
     strong = list(_strengths(climb))
@@ -107,14 +107,6 @@ def _strengths(climb: Climb) -> Iterator[str]:
         yield f", control '{passing.contrast}' passes"
     if climb.rung >= 6:
         yield _REPEATED
-
-
-def _uncorrected(climb: Climb) -> str:
-    if climb.holm is None or climb.holm.survives:
-        return ""
-    if climb.holm.rung >= 3:
-        return f" (Holm: rung {climb.holm.rung})"
-    return f" (fails Holm, {climb.holm.probes} probes)"
 
 
 def _count(rung: RungRecord) -> str:

@@ -1,4 +1,7 @@
-"""``data/verdicts/<model>/<probe>.json``: how far up the ladder of claims a cell reaches, and what stands beside it."""
+"""``data/verdicts/<model>/<probe>.json``: how far up the ladder of claims a cell reaches, and what stands beside it.
+
+It holds what the cell decides alone. What depends on the other probes of the run is `plantain.records.holm`.
+"""
 
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +15,7 @@ from plantain.records.base import ExactNumber, Frozen, absent, read
 from plantain.records.causal import CausalTable
 from plantain.records.sweep import Levels
 
-SCHEMA: Final = "plantain.verdict/1"
+SCHEMA: Final = "plantain.verdict/2"
 NAMES: Final = (
     "differs",
     "reproducible",
@@ -138,20 +141,6 @@ class BothRecord(Frozen):
     p: float
 
 
-class HolmRecord(Frozen):
-    """The claim among those of all probes that were put to this model."""
-
-    probes: int
-    """Those of the run whose design can be tested at rung 3."""
-    p: float
-    """The largest p of the rungs from 3 on that the claim rests on; 1 where the climb did not get to rung 3."""
-    p_holm: float
-    survives: bool
-    rung: int = 0
-    """The highest rung at which the claim survives; 0 where none, and in records of older revisions."""
-    reason: str = ""
-
-
 class Climb(Frozen):
     """How far one contrast got."""
 
@@ -168,8 +157,6 @@ class Climb(Frozen):
     controls: list[ControlRecord] = Field(default=[])
     """Those of the probe that decide about this contrast."""
     both: BothRecord | None = None
-    holm: HolmRecord | None = None
-    """None for exploratory contrasts, and where nothing is claimed."""
 
 
 class TrendRecord(Frozen):
@@ -237,7 +224,8 @@ class SwapsRecord(Frozen):
 class Verdict(Climb):
     """The climb that the verdict rests on, and those of the other contrasts."""
 
-    schema_: Literal["plantain.verdict/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["plantain.verdict/1", "plantain.verdict/2"] = Field(default=SCHEMA, alias="schema")
+    """Those of revision 1 held what became of the claim among those of other probes, which is not read from there."""
     probe: str
     model: str
     contrast: str

@@ -100,9 +100,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def beside(result: Result) -> list[str]:
-    """What stands beside the rungs: deciding controls, spread, items and wordings together, the number of probes."""
+    """What stands beside the rungs: deciding controls, spread, items and wordings together."""
     climb = result.standing
-    return [] if climb is None else [*controls(climb), *_spread(climb), *_both(climb), *_holm(climb)]
+    return [] if climb is None else [*controls(climb), *_spread(climb), *_both(climb)]
 
 
 def controls(climb: Climb) -> Iterator[str]:
@@ -126,19 +126,6 @@ def _both(climb: Climb) -> Iterator[str]:
     if climb.both is not None:
         heads = wording.bound_phrase(climb.both.number)
         yield f"Over items and wordings together (description): {heads} differ (p = {wording.number(climb.both.p, 2)})."
-
-
-def _holm(climb: Climb) -> Iterator[str]:
-    holm = climb.holm
-    if holm is None:
-        return
-    kept = "survives" if holm.survives else "does not survive"
-    why = f"; that of rung {holm.rung} survives" if holm.rung >= 3 and not holm.survives else ""
-    why += f"; it {holm.reason}" if holm.reason else ""
-    yield (
-        f"Of {holm.probes} probes put to this model the claim {kept} Holm's correction "
-        f"(p = {wording.number(holm.p, 2)}, corrected {wording.number(holm.p_holm, 2)}){why}."
-    )
 
 
 def trend_sentence(result: Result) -> str:

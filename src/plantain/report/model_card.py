@@ -15,6 +15,7 @@ from plantain.report import ladder
 from plantain.report import words as wording
 from plantain.report.chance import chance
 from plantain.report.columns import GLUE
+from plantain.report.family import family_lines
 from plantain.report.markdown import bare, control_rows, measure_rows
 from plantain.report.metric_rows import metric_rows
 from plantain.report.published import beside, untrained_names
@@ -63,7 +64,7 @@ def _evaluated(result: Result, task: str) -> Iterator["EvalResult"]:
     """The few numbers that a claim rests on; the data set is the prompt set, by digest."""
     from huggingface_hub import EvalResult
 
-    numbers = result.standing.metrics if result.standing else {}
+    numbers = result.numbers
     for name in _METRICS:
         if name in numbers:
             yield EvalResult(
@@ -195,7 +196,7 @@ def _claimed(result: Result) -> Iterator[str]:
         yield f"| {rung.rung} | {said} | {bare(rung.status.value)} | {number} | {p} | {floor} |"
     yield ""
     yield from measure_rows(result)
-    told = ladder.beside(result)
+    told = [*ladder.beside(result), *family_lines(result)]
     yield from (f"- {bare(text)}" for text in told)
     yield from ("",) if told else ()
 

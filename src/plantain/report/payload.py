@@ -32,6 +32,7 @@ def payload(result: Result) -> dict[str, Any]:
     ranks = item_ranks(result)
     return {
         "address": result.address,
+        "verdict": result.verdict_sha256,
         "analyses": [*(_entry(result, analysis, ranks) for analysis in shown), *_text_entries(result)],
         "main": result.main.label,
         "small": _small([one for one in shown if one.summary.unit == "head"], result.main),

@@ -17,6 +17,7 @@ from plantain.probe.records import ReferenceRecord
 from plantain.probe.speaking import in_order, repeating, speaking
 from plantain.probe.store import read_references
 from plantain.records.cells import read_cells
+from plantain.records.holm import HolmRecord, read_holm
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import Receipt, read_receipt
 from plantain.records.summary import AnalysisSummary, Summary, read_summary
@@ -190,6 +191,12 @@ class Result:
         path = self.root / places.verdict(self.model, self.probe)
         return read_verdict(path) if path.exists() else None
 
+    @property
+    def verdict_sha256(self) -> str:
+        """Digest of the verdict's file; empty where there is none."""
+        path = self.root / places.verdict(self.model, self.probe)
+        return sha256_file(path) if path.exists() else ""
+
     def climb(self, contrast: str) -> Climb | None:
         """How far ``contrast`` got up the ladder; None where it was not climbed."""
         if self.verdict is None or self.verdict.contrast == contrast:
@@ -200,6 +207,23 @@ class Result:
     def standing(self) -> Climb | None:
         """How far the contrast that stands first got."""
         return self.climb(self.main.contrast)
+
+    @cached_property
+    def holm(self) -> HolmRecord | None:
+        """What stands first among the claims of all probes of the run; None where it is exploratory or not counted.
+
+        No page of a cell may show it: one probe more would change every page. Theirs is `plantain.report.family`.
+        """
+        path = self.root / places.HOLM
+        if self.verdict is None or self.exploratory or not path.exists():
+            return None
+        return read_holm(path).of(self.probe, self.model)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Those of the verdict of what stands first, with what becomes of it among all probes; none without one."""
+        own = self.standing.metrics if self.standing else {}
+        return own | (self.holm.metrics if self.holm else {})
 
     @property
     def exploratory(self) -> bool:

@@ -141,7 +141,12 @@ def verdict_sentence(result: Result) -> str:
 
 
 def claim(result: Result) -> str:
-    """The verdict of what stands first, without saying which contrast that is: 25 words at most."""
+    """The verdict of what stands first among all probes, without saying which contrast that is: 25 words at most."""
+    return result.holm.sentence if result.holm else claim_alone(result)
+
+
+def claim_alone(result: Result) -> str:
+    """The same as if its probe were the only one: what the page of a cell says without a script."""
     climb = result.standing
     if climb is None:
         return "Verdict: not tested. These numbers say that sentences differ; they name no cause."

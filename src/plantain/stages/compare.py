@@ -10,6 +10,7 @@ with importing():
     from plantain.report.compare.plots import write_plots
     from plantain.report.compare.table import write_table
     from plantain.report.compare.write import claims_beside, write_compare
+    from plantain.report.family import write_family
     from plantain.report.result import load_result
 
 
@@ -33,10 +34,12 @@ def main() -> None:
         cells = cells_with_results(current)
         for path in dict.fromkeys(path for probe, model in cells for path in shown(probe, model)):
             current.read(path)
+        current.read(places.HOLM)
         results = [load_result(Path(), probe, model) for probe, model in cells]
         claims = claims_beside(results, places.INDEX)
         write_compare(results, current.out(places.INDEX), claims=claims)
         write_table(claims, results, current.out(places.TABLE_CSV), current.out(places.TABLE_JSON))
+        write_family(results, current.out(places.HOLM_SCRIPT))
         write_plots(results, current.out(places.PLOTS))
 
 

@@ -1,6 +1,9 @@
-"""``verdict``: how far up the ladder of claims each cell reaches. One stage over all cells: models are compared."""
+"""``verdict``: how far up the ladder of claims each cell reaches. One stage over all cells: models are compared.
 
-from collections.abc import Iterable
+A verdict holds what its cell decides; what becomes of the claims among all probes is one file beside them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +14,18 @@ from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.environment import declared_versions
 from plantain.base.errors import reading, restored
-from plantain.base.files import readable_json, write_atomic
+from plantain.base.files import digest, readable_json, write_atomic
 from plantain.ladder.beside import Sources
 from plantain.ladder.holm import corrected
 from plantain.ladder.judge import CellEvidence, FixedRules, judge
+from plantain.ladder.kept import recalled
 from plantain.ladder.levels import levels_of, wanted_inputs
 from plantain.probe.spec import Role
 from plantain.probe.store import read_contrasts, read_records
 from plantain.records.activations import read_activations
 from plantain.records.causal import CausalDraws, CausalTable, read_causal, read_causal_draws
 from plantain.records.grams import read_grams
+from plantain.records.holm import HolmTable
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.study import (
     NullTable,
@@ -34,6 +39,7 @@ from plantain.records.units import read_units
 from plantain.records.verdict import Verdict
 from plantain.stages.beside import families, reference_digests, shared, sweep_inputs
 from plantain.stages.frame import Stage, cells_with_results, run, stage
+from plantain.stages.rooms import code_digests
 
 PROTOCOL = "card"
 """The analysis that repeats what the published cards did."""
@@ -49,19 +55,44 @@ def main() -> None:
         numbers: dict[str, dict[str, dict[str, float]]] = {}
         found: dict[str, dict[str, Verdict]] = {}
         cells = cells_with_results(current)
+        beside, code = twins_of(current, cells), code_digests(current.name)
         for probe, model in cells:
-            twins = [other for at, other in cells if at == probe and _lock(current, other).of == model]
-            untrained = {other: published(current, probe, other) for other in twins}
-            cell = replace(gather(current, probe, model), untrained=untrained)
-            found.setdefault(model, {})[probe] = judge(cell, rules)
-        together = {model: corrected(verdicts, rules.rules) for model, verdicts in found.items()}
-        for probe, model in cells:
-            verdict = together[model][probe].model_copy(update={"levels": levels(current, probe, model, cells)})
+            twins = beside[probe, model]
+            verdict = judged(current, probe, model, twins, rules, code)
+            verdict = verdict.model_copy(update={"levels": levels(current, probe, model, twins)})
             write_atomic(folder / model / f"{probe}.json", verdict.to_bytes())
-            numbers.setdefault(probe, {})[model] = verdict.metrics
-            print(f"{probe}@{model}: {verdict.sentence}")
+            found.setdefault(model, {})[probe] = verdict
+        models = {model: corrected(verdicts, rules.rules) for model, verdicts in found.items()}
+        together = HolmTable(alpha=rules.rules.alpha, models=models)
+        write_atomic(folder / places.HOLM.name, together.to_bytes())
+        for probe, model in cells:
+            verdict, among = found[model][probe], together.of(probe, model)
+            numbers.setdefault(probe, {})[model] = verdict.metrics | (among.metrics if among else {})
+            print(f"{probe}@{model}: {among.sentence if among else verdict.sentence}")
         current.out(places.VERDICTS).write_bytes(readable_json(numbers))
         current.metrics = numbers
+
+
+def twins_of(current: Stage, cells: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """The untrained versions of each cell's model that were asked the same, in the order of the cells."""
+    of = {model: _lock(current, model).of for model in dict.fromkeys(model for _, model in cells)}
+    asked: dict[str, list[str]] = {}
+    for probe, model in cells:
+        asked.setdefault(probe, []).append(model)
+    return {(probe, model): [other for other in asked[probe] if of[other] == model] for probe, model in cells}
+
+
+def judged(
+    current: Stage, probe: str, model: str, twins: Sequence[str], rules: FixedRules, code: Mapping[str, str]
+) -> Verdict:
+    """The verdict of a cell; one that was made before from the same files by the same code is not made again."""
+    own = replace(current, reads={})
+    untrained = {other: published(own, probe, other) for other in twins}
+    cell = replace(gather(own, probe, model), untrained=untrained)
+    current.reads |= own.reads
+    files = {record.path: record.sha256 for record in own.reads.values()}
+    key = digest({"cell": [probe, model], "files": files, "used": current.used, "code": dict(code)})
+    return recalled(key, lambda: judge(cell, rules))
 
 
 def published(current: Stage, probe: str, model: str) -> dict[str, dict[str, float]]:
@@ -145,14 +176,13 @@ def _causal_draws(current: Stage, probe: str, parent: str) -> tuple[CausalDraws,
     return tuple(read_causal_draws(current.read(path)) for path in paths if path.exists())
 
 
-def levels(current: Stage, probe: str, model: str, cells: Iterable[tuple[str, str]]) -> Levels | None:
+def levels(current: Stage, probe: str, model: str, twins: Sequence[str]) -> Levels | None:
     """What the sweeps of a cell and of its untrained twins say of other noise levels; None where there is no own."""
     own = _swept(current, probe, model)
     if own is None:
         return None
-    names = [other for at, other in cells if at == probe and _lock(current, other).of == model]
-    twins = {other: found.contrasts for other in names if (found := _swept(current, probe, other)) is not None}
-    return own.model_copy(update={"twins": {name: found for name, found in twins.items() if found}})
+    swept = {other: found.contrasts for other in twins if (found := _swept(current, probe, other)) is not None}
+    return own.model_copy(update={"twins": {name: found for name, found in swept.items() if found}})
 
 
 def _swept(current: Stage, probe: str, model: str) -> Levels | None:

@@ -93,6 +93,7 @@ def bring_result(reader: Reader, probe: str, model: str, folder: Path) -> None:
         places.records(probe).as_posix(),
         places.references(probe).as_posix(),
         places.verdict(model, probe).as_posix(),
+        places.HOLM.as_posix(),
         places.receipt("analyze", model=model, probe=probe).as_posix(),
         *reader.names(places.stats(model, probe).as_posix()),
         *reader.names(places.PUBLISHED.as_posix()),

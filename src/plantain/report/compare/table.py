@@ -10,7 +10,8 @@ import polars as pl
 
 from plantain.base.files import readable_json, write_atomic
 from plantain.base.params import WordingMeasure
-from plantain.records.verdict import NAMES, Climb, HolmRecord
+from plantain.records.holm import HolmRecord
+from plantain.records.verdict import NAMES, Climb
 from plantain.report import words as wording
 from plantain.report.by_measure import by_measure
 from plantain.report.compare.contents import EqualN, equal_n, unfair_within
@@ -111,7 +112,7 @@ def _claim(
         rung_by_direction=direction.climb.rung if direction and direction.climb else None,
         delta=climb.metrics.get("delta") if climb else None,
         controls=_controls(climb),
-        holm=climb.holm if climb else None,
+        holm=result.holm,
         twins=tuple(TwinRow(*_rung(one), effects[one.address]) for one in twins_of(result, results)),
         page=page,
         prompts_sha256=result.prompts_sha256,
@@ -145,9 +146,14 @@ def write_table(rows: Sequence[ClaimRow], results: Sequence[Result], csv: Path, 
 
 def table_data(rows: Sequence[ClaimRow], results: Sequence[Result]) -> dict[str, Any]:
     """The table as plain data."""
-    told = [asdict(row) | {"holm": row.holm.model_dump(mode="json") if row.holm else None} for row in rows]
+    told = [asdict(row) | {"holm": _among(row.holm)} for row in rows]
     pairs = min((row.pairs for row in rows), default=None)
     return {"schema": SCHEMA, "equal_pairs": pairs, "unfair": unfair_within(results), "rows": told}
+
+
+def _among(holm: HolmRecord | None) -> dict[str, Any] | None:
+    """Without its sentence, which is the row's claim."""
+    return holm.model_dump(mode="json", exclude={"sentence"}) if holm else None
 
 
 def table_csv(rows: Sequence[ClaimRow]) -> bytes:

@@ -28,6 +28,16 @@ def index(result: Result) -> str:
     return _href(result, places.INDEX)
 
 
+def family(result: Result) -> PageLink:
+    """What becomes of the claims of all probes, which the page itself may not hold."""
+    return PageLink(_href(result, places.HOLM), places.HOLM.name)
+
+
+def family_script(result: Result) -> str:
+    """The same for the script of the page."""
+    return _href(result, places.HOLM_SCRIPT)
+
+
 def twins(result: Result) -> list[PageLink]:
     """The same probe on the untrained versions of a trained model, or on the model that an untrained one is of."""
     of = result.lock.of

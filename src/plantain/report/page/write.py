@@ -48,7 +48,7 @@ def render(result: Result) -> str:
     """The page as text."""
     cards = [result.card] if result.card and result.card.label != result.main.label else []
     data = payload(result)
-    text: str = template("page.html.j2", ("units.js", "page.js")).render(
+    text: str = template("page.html.j2", ("units.js", "page.js"), beside=True).render(
         result=result,
         main=result.main,
         analyses=[result.main, *cards],

@@ -8,6 +8,15 @@ const overlaid = [];
 const MOST_ROWS = 600;
 const SIGNED = byId("colours").textContent;
 
+/* What becomes of the claim among all probes: in a file beside the pages, which may be missing, or of another verdict. */
+function tellFamily() {
+  const found = typeof HOLM === "undefined" ? undefined : HOLM[DATA.address];
+  const place = byId("among-probes");
+  if (!found || !place || found.verdict !== DATA.verdict) return;
+  byId("verdict").textContent = found.claim;
+  place.textContent = found.said;
+}
+
 function entryOf(label) {
   return DATA.analyses.find((entry) => entry.label === label);
 }
@@ -357,6 +366,7 @@ const repaint = () => { draw(); [...small, ...overlaid].forEach((one) => one.pai
 DARK.addEventListener("change", repaint);
 addEventListener("resize", () => requestAnimationFrame(repaint));
 addEventListener("hashchange", () => { if (chosenByAddress().size) follow(); });
+tellFamily();
 follow();
 smallMaps();
 overlayMaps();

@@ -119,6 +119,7 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
     lock = locks_of(found.reader)
     runs, tracker = check_runs(_runs(found, lines, root), params.tracking)
     ledgered = list(check_ledger(found.reader, found.results, found.cells))
+    together = [] if level is Level.hashes else list(_together(found))
     cells, links = [], 0
     for cell in found.cells:
         steps = chain(cell, lines)
@@ -127,12 +128,13 @@ def audit(root: Path, found: Found, params: Params, level: Level, *, passes: int
         tried = level is not Level.hashes and all(one.link in ("code", "report") for one in broken)
         again = list(_again(cell, found, level, passes)) if tried else []
         broken += again
-        broken += [one for one in (*ledgered, *runs) if one.cell == cell.name]
+        broken += [one for one in (*ledgered, *together, *runs) if one.cell == cell.name]
         same = tried and not again
         numbers, gone = _metrics(cell, found.contrast), _dropped(root, found, cell)
         cells.append(CellAudit(cell, steps, numbers, tuple(broken), same, gone))
         links += walk.checked
     rest = _rest(found, lock, {one.path for cell in cells for one in cell.broken})
+    rest += [one for one in together if "@" not in one.cell]
     rest += [one for one in runs if one.cell not in {cell.name for cell in found.results.cells}]
     rest += [Broken("table", one.path, one.problem, "the verdicts", 0) for one in broken_tables(found.reader)]
     whole = len(found.cells) == len(found.results.cells)
@@ -156,6 +158,13 @@ def _runs(found: Found, lines: list[journal.Execution], root: Path) -> list[RunS
     """The runs that must agree; a parent shows the latest analysis, which that of a revision need not be."""
     specs = project(found.results, found.reader, lines, root)
     return [spec for spec in specs if found.rev is None or spec.kind != "cell"]
+
+
+def _together(found: Found) -> Iterator[Broken]:
+    """Numbers over all probes made again, by the code of this checkout."""
+    from plantain.track.audit.family import check_family
+
+    yield from check_family(found.results, found.reader)
 
 
 def _again(cell: Cell, found: Found, level: Level, passes: int) -> Iterator[Broken]:

@@ -32,7 +32,7 @@ def check_stats(cell: Cell, reader: Reader) -> Iterator[Broken]:
 
     held = cell.held["analyze"]
     receipt = held.receipt
-    analyses = {name: _typed(held, AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
+    analyses = {name: typed_settings(held, AnalysisParams, found) for name, found in receipt.params["analyses"].items()}
     with _files(reader, _inputs(cell)) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the stage said them when it ran
         result = analyse_cell(
@@ -88,7 +88,7 @@ def _captured(cell: Cell, folder: Path, passes: int, seed: int) -> tuple[Activat
     records = read_records(folder / places.records(cell.probe))
     chosen = _chosen(len(records), passes, seed)
     # Of some passes there are no Gram matrices to compare.
-    params = _typed(held, CaptureParams, receipt.params["capture"]).model_copy(update={"grams": False})
+    params = typed_settings(held, CaptureParams, receipt.params["capture"]).model_copy(update={"grams": False})
     with _empty_store():
         result = capture_cell(
             tuple(records[index] for index in chosen),
@@ -119,7 +119,7 @@ def _agree(old: Any, new: Any, exact: bool) -> bool:
     return bool(np.allclose(old[ran], new[ran], rtol=_TOLERANCE))
 
 
-def _typed(held: Held, kind: type[Declared], values: dict[str, Any]) -> Declared:
+def typed_settings(held: Held, kind: type[Declared], values: dict[str, Any]) -> Declared:
     """Settings that a receipt holds, as the code of this checkout takes them."""
     fix = "audit it with the version of plantain that made it, or make it anew with `dvc repro`."
     with reading(Path(held.path), "settings of this version", fix):
