@@ -1,4 +1,4 @@
-"""What `dvc repro` costs: a cold default run in a fresh clone, beside the bare forwards of its passes, and a repeated one.
+"""What `dvc repro` costs: a cold default run in a fresh clone, beside the bare forwards of its passes; a repeated one.
 
 Run with ``python benchmarks/pipeline.py``. Processor time of every stage, of DVC itself, and of the transformer called
 for the same passes without anything around it, all in one run: the machine that slows one down slows the others.
@@ -56,9 +56,8 @@ def _runs() -> None:
         print(f"  DVC itself    {processor - own:7.1f} s")
         for stage, values in stages.items():
             print(f"  {stage:12s}  {sum(values):7.1f} s in {len(values)} processes")
-        print(
-            f"bare forwards   {bare:7.1f} s; the stages take {own / bare:.2f} times as long, with DVC {processor / bare:.2f}"
-        )
+        shares = f"the stages take {own / bare:.2f} times as long, with DVC {processor / bare:.2f}"
+        print(f"bare forwards   {bare:7.1f} s; {shares}")
         wall, processor = sorted(repro(clone, shims) for _ in range(3))[1]
         print(f"repeated run    {wall:7.2f} s by the clock, {processor:7.2f} s of processor time (median of 3)")
 
@@ -139,9 +138,8 @@ def _floor(stages: int = 25) -> None:
             subprocess.run(command, cwd=folder, check=True)
         repro(Path(folder))
         wall, processor = sorted(repro(Path(folder)) for _ in range(5))[2]
-        print(
-            f"{stages} bare stages, repeated: {wall:.2f} s by the clock, {processor:.2f} s of processor time (median of 5)"
-        )
+        said = f"{wall:.2f} s by the clock, {processor:.2f} s of processor time"
+        print(f"{stages} bare stages, repeated: {said} (median of 5)")
 
 
 if __name__ == "__main__":
