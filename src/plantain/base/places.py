@@ -26,6 +26,7 @@ PIPELINES: Final = Path("pipelines")
 RECEIPTS: Final = Path("receipts")
 REPORTS: Final = Path("reports")
 CELLS: Final = REPORTS / "cells.json"
+CODE: Final = Path("data", "code")
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
 INDEX: Final = REPORTS / "index.html"
@@ -120,6 +121,11 @@ def pipeline(probe: str) -> Path:
 def pipeline_lock(probe: str) -> Path:
     """What DVC credits those stages with."""
     return PIPELINES / probe / LOCK
+
+
+def code(stage: str) -> Path:
+    """Digests of the code that a stage stands on, in a checkout."""
+    return CODE / f"{stage}.json"
 
 
 def records(probe: str) -> Path:

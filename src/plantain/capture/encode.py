@@ -28,7 +28,7 @@ from plantain.records.lock import Component, ModelLock
 _WORTH_COLLECTING = 1 << 28
 """Bytes below which a full collection, half a second with torch imported, costs more than it frees."""
 
-_TOGETHER = 8
+_TOGETHER = 16
 """Prompts that a small encoder takes at a time: its interpreter, not its arithmetic, sets the pace."""
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from plantain.base import places
 from plantain.base.config import read_params
@@ -31,6 +31,9 @@ from plantain.records import journal
 from plantain.records.cells import read_cells
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
 from plantain.stages.rooms import code_digests, section_version
+
+_SELDOM: Final = 10_000
+"""New objects that the collector waits for; figures and records are many small ones, and few of them rings."""
 
 
 @dataclass
@@ -201,8 +204,10 @@ def run(main: Callable[[], None]) -> None:
     """
     try:
         _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
+        # Modules stay: they are not looked through again and again, nor once more at the end, which takes seconds.
+        gc.freeze()
+        gc.set_threshold(_SELDOM)
         main()
-        # What is alive as a program ends is not looked through once more: with torch at hand that takes a second.
         gc.freeze()
     except PlantainError as error:
         print(f"plantain: {redacted(str(error))}", file=sys.stderr)

@@ -24,7 +24,9 @@ _FIRST = "      - prompts/${probe}.yaml\n"
 """The first dependency of the first stage; pictures that the probe names follow it."""
 
 
-_CODE = f"      - {SOURCE.as_posix()}/"
+_CODE = f"      - {places.CODE.as_posix()}/"
+_CODE_STAGE = re.compile(r"^  code:\n(?:    .*\n)+\n", re.MULTILINE)
+"""The stage that makes what such lines name."""
 _PATH = f"PYTHONPATH={SOURCE.parts[0]} "
 _WITHOUT_CODE = "# without code: "
 """What marks a line that a workspace has in place of the code that a checkout depends on."""
@@ -55,7 +57,7 @@ def without_code(text: str) -> str:
 
     The last line holds a digest, by which a later plantain sees that it may write the stages anew.
     """
-    lines = text.replace(_PATH, "").replace(_WITHOUT_CODE, "").splitlines(keepends=True)
+    lines = _CODE_STAGE.sub("", text).replace(_PATH, "").replace(_WITHOUT_CODE, "").splitlines(keepends=True)
     body = _EMPTY.sub("", "".join(line for line in lines if not line.startswith(_CODE)))
     return f"{body}{_WRITTEN}{sha256_bytes(body.encode())}\n"
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from filelock import FileLock
 
 from plantain.base.files import write_atomic
+from plantain.base.importing import importing
 from plantain.base.params import TrackingParams
 from plantain.base.places import home, mlflow_dir, state_dir
 from plantain.base.secrets import redacted, redacted_address
@@ -107,7 +108,8 @@ def connected(store: TrackingStore, timeout: float) -> Iterator["MlflowClient"]:
     set_environment(timeout)
     try:
         _check_answer(store, timeout)
-        import mlflow.tracking  # noqa: F401  before the lock: it takes seconds
+        with importing():
+            import mlflow.tracking  # noqa: F401  before the lock: it takes seconds
 
         # What goes wrong is raised, and told in a sentence; MLflow would print it with a traceback before.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
