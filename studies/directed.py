@@ -17,10 +17,10 @@ from plantain.base.params import Params, Tokens, WordingMeasure
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.ladder.judge import confirmatory
 from plantain.ladder.rungs import compare_rows
+from plantain.measure.magnitude import item_level, measure
 from plantain.measure.plan import Rows, frames_of, plan_of
 from plantain.measure.sides import Measured
 from plantain.measure.vectors import Looked, MeasuredVectors, every_measure
-from plantain.measure.magnitude import item_level, measure
 from plantain.model.resolve import resolve
 from plantain.probe.records import ExpandedContrast
 from plantain.probe.sampling import sampled_items
