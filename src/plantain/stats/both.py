@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from plantain.base.errors import InputError
 from plantain.stats.bounds import Curves, calibrate
 from plantain.stats.exchange import Exchange, Exchanged, plan_exchange
-from plantain.stats.flips.draw import random_stream
+from plantain.stats.flips.draw import SIGNS, random_stream
 from plantain.stats.flips.labels import Labellings, relabel
 from plantain.stats.flips.quantise import QUANTA
 from plantain.stats.scored import carried
@@ -93,13 +93,14 @@ def both(
     alive = np.asarray((averaged != averaged[:1]).any(axis=(0, 1)))
     design = _design(averaged[:, :, alive], exchange)
     labellings = relabel(exchange.observed, exchange.strata, draws, seed)
-    side_a, signs = _joint(labellings, averaged.shape[1], draws, seed)
-    shift, error, freedom = _standardise(design, side_a[:1], signs[:1])
+    side_a, negated = _joint(labellings, averaged.shape[1], draws, seed)
+    shift, error, freedom = _standardise(design, side_a[:1], negated[:1])
     base = design.freedom[1]
 
     def scores(size: int) -> Iterator[Floats]:
+        size = min(size, max(1, SIGNS // averaged.shape[1]))
         for start in range(0, draws, size):
-            found = _standardise(design, side_a[start : start + size], signs[start : start + size])
+            found = _standardise(design, side_a[start : start + size], negated[start : start + size])
             yield np.rint(carried(*found, base) * QUANTA)
 
     calibration = calibrate(scores, alive, base, Curves("linear", 0, int(alive.sum())), confidence)
@@ -132,19 +133,21 @@ def _design(averaged: Floats, exchange: Exchange) -> _Design:
     return _Design(rows, differences - differences.mean(axis=0), side, paired)
 
 
-def _joint(labellings: Labellings, items: int, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Labels ``(draws, rows)`` and signs ``(draws, items)``, drawn apart from each other; the observed ones first."""
+def _joint(labellings: Labellings, items: int, draws: int, seed: int) -> tuple[Floats, Bools]:
+    """Labels ``(draws, rows)`` and which items are negated ``(draws, items)``, drawn apart; the observed ones first."""
     stream = random_stream(seed, 4)
     which = (stream.random_raw(draws) % np.uint64(len(labellings.side_a))).astype(np.int64)
-    bits = stream.random_raw(draws * items).reshape(draws, items) >> np.uint64(63)
-    which[0], bits[0] = 0, 0
-    return labellings.side_a[which], 1.0 - 2.0 * bits.astype(np.float64)
+    negated = np.empty((draws, items), np.bool_)
+    for row in negated:
+        row[:] = stream.random_raw(items) >> np.uint64(63)
+    which[0], negated[0] = 0, False
+    return labellings.side_a[which], negated
 
 
-def _standardise(design: _Design, side_a: Floats, signs: Floats) -> tuple[Floats, Floats, Floats]:
+def _standardise(design: _Design, side_a: Floats, negated: Bools) -> tuple[Floats, Floats, Floats]:
     """Shift, squared standard error and degrees of freedom of each draw, ``(draws, units)``."""
     number, freedom = len(design.items), design.freedom
-    flipped = signs @ design.items / number
+    flipped = (1.0 - 2.0 * negated) @ design.items / number
     of_items = np.maximum(np.square(design.items).mean(axis=0) - np.square(flipped), 0.0) / (number - 1)
     shift, of_rows = _between(design, side_a)
     error = of_items + of_rows
