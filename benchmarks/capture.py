@@ -34,6 +34,7 @@ from plantain.capture.kernels import is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.plan import pass_flops, pass_positions
 from plantain.capture.shards import Store
+from plantain.capture.speed import SIDE, product_rate, wait_for
 from plantain.capture.token_sets import Layout
 from plantain.capture.workers import set_threads_for
 from plantain.model.geometry import projections
@@ -46,8 +47,6 @@ CREATURES = ("an adult human", "a dog", "a bee", "a bat", "a cat", "an octopus",
 SIZES = (1, 4, 8)
 """Batches that ``--tune`` tries."""
 KERNELS = [kernel for kernel in AttentionKernel if kernel is not AttentionKernel.auto]
-PRODUCT = 8192
-"""Side of the matrices whose product gives the rate that CUDA passes are compared with."""
 
 
 def main() -> None:
@@ -176,17 +175,18 @@ class Bench:
 
     def _timed(self, call: Callable[[Any], Any], one: Any) -> float:
         clock = _clock(self.device)
-        _wait(self.device)
+        wait_for(self.device)
         began = clock()
         call(one)
-        _wait(self.device)
+        wait_for(self.device)
         return clock() - began
 
 
 def tuned(bench: Bench, rounds: int) -> list[str]:
     """A row a way to compute: attention kernel, compiled or not, batch size; its time a pass."""
     work = pass_flops(bench.lock, pass_positions(bench.lock, True))
-    peak = _product_rate(bench.device, getattr(torch, bench.lock.dtype))
+    side = SIDE if bench.device.startswith("cuda") else 2048
+    peak = product_rate(bench.device, getattr(torch, bench.lock.dtype), side)
     lines = [
         f"{bench.lock.name}: {bench.lock.dtype}, {bench.lock.width} x {bench.lock.height} px, {bench.device}; "
         f"a matrix product of the same run: {peak / 1e12:.3g} TFLOP/s; fastest of {rounds} rounds",
@@ -208,20 +208,6 @@ def tuned(bench: Bench, rounds: int) -> list[str]:
                 )
                 lines.append(f"| {' | '.join(str(cell) for cell in (*cells, *numbers))} |")
     return lines
-
-
-def _product_rate(device: str, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix product."""
-    side = PRODUCT if device.startswith("cuda") else 2048
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    products = []
-    for _ in range(12):
-        _wait(device)
-        began = time.perf_counter()
-        a @ b
-        _wait(device)
-        products.append(time.perf_counter() - began)
-    return 2 * side**3 / float(np.median(products[2:]))
 
 
 def _options() -> argparse.Namespace:
@@ -268,12 +254,12 @@ def _table(lock: ModelLock, device: str, times: dict[str, float], options: argpa
 def _accelerator(lock: ModelLock, device: str, times: dict[str, float]) -> list[str]:
     if not device.startswith("cuda"):
         return []
-    peak = _product_rate(device, torch.bfloat16)
+    peak = product_rate(device, torch.bfloat16)
     reached = pass_flops(lock, pass_positions(lock, True)) / times["fast pass, embedding reused"]
     memory = torch.cuda.max_memory_allocated() / 2**30
     return [
         f"- {torch.cuda.get_device_name()}: {reached / 1e12:.0f} TFLOP/s in a pass, {100 * reached / peak:.0f}% of the "
-        f"{peak / 1e12:.0f} TFLOP/s of a {PRODUCT} x {PRODUCT} bfloat16 product in the same run.",
+        f"{peak / 1e12:.0f} TFLOP/s of a {SIDE} x {SIDE} bfloat16 product in the same run.",
         f"- Peak of the GPU memory with the whole pipeline loaded: {memory:.1f} GiB.",
     ]
 
@@ -281,13 +267,6 @@ def _accelerator(lock: ModelLock, device: str, times: dict[str, float]) -> list[
 def _clock(device: str) -> Callable[[], float]:
     """Processor time where one thread does everything, which other work disturbs little; else the time that passes."""
     return time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    elif device.startswith("mps"):
-        torch.mps.synchronize()
 
 
 if __name__ == "__main__":

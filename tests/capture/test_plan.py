@@ -8,7 +8,7 @@ from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.capture import memory
 from plantain.capture import plan as plan_module
 from plantain.capture.cell import capture_cell
-from plantain.capture.plan import LARGEST, Rate, pass_flops, pass_positions, plan, rate, remember, row_bytes
+from plantain.capture.plan import LARGEST, Rate, RateBasis, pass_flops, pass_positions, plan, rate, remember, row_bytes
 from plantain.capture.progress import Silent
 from plantain.probe.sampling import item_subsets
 from plantain.records.activations import write_activations
@@ -122,7 +122,7 @@ def forecast(lock, params=None, *, put=None, images=1, guidance=4.0):
 
 
 def test_the_time_is_that_of_passes_prompts_and_images(folder, monkeypatch):
-    monkeypatch.setattr(plan_module, "rate", lambda *_: Rate(1.0, True))
+    monkeypatch.setattr(plan_module, "rate", lambda *_: Rate(1.0, RateBasis.capture))
     lock = make_lock(folder)
     encoder = sum(parameter.numel() for parameter in build_pipeline().text_encoder.parameters())
     passes = 6 * pass_flops(lock, LENGTH + 32)

@@ -36,7 +36,10 @@ class CapturePath(StrEnum):
 
 
 class AttentionKernel(StrEnum):
-    """Which of torch's attention kernels computes; ``native`` leaves the choice to torch."""
+    """Which of torch's attention kernels computes; ``native`` leaves the choice to torch.
+
+    ``auto`` is the fastest on the CUDA device at hand, measured there, and elsewhere what torch chooses.
+    """
 
     native = "native"
     auto = "auto"
@@ -194,8 +197,11 @@ class CaptureParams(Section):
     result."""
 
     def kernels(self) -> dict[str, Any]:
-        """What keys say of how is computed: nothing where it is the plain way, as before there was another."""
-        plain = self.attention is AttentionKernel.native and not self.compile
+        """What keys say of how is computed: nothing where it is the plain way, as before there was another.
+
+        A choice that is left open says nothing either: what it came to is in the keys of shards.
+        """
+        plain = self.attention in (AttentionKernel.native, AttentionKernel.auto) and not self.compile
         return {} if plain else {"attention": str(self.attention), "compile": self.compile}
 
 

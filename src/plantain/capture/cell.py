@@ -14,6 +14,7 @@ from plantain.capture.assembly import Assembly
 from plantain.capture.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
+from plantain.capture.kernels import chosen_kernel
 from plantain.capture.memory import fitted_batch_size, remember
 from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, Stopwatch, shown
@@ -85,13 +86,15 @@ def capture_cell(
     ordered = passes(records, params.seeds)
     with shown(progress) as told:
         cell = CellWork(ordered, images, digests, _sizes(images), lock, params, device, told, crew)
+        kernel = chosen_kernel(lock, params, cell.positions(), device)
+        cell = replace(cell, params=kernel.applied(params))
         axes = Axes.of(records, params.seeds, subsets)
         size, found = _at_fitting_size(cell, axes, lambda: Assembly(records, params.seeds, cell.draws))
     header: dict[str, Any] = {"family": lock.family, "group_width": lock.group_width}
     header |= capture_digests(records, digests, lock, params)
     activations = found.assembly.activations(header)
     grams = assemble_grams(axes, found.grams, lock.geometry, cell.draws, header)
-    notes = _notes(cell, size)
+    notes = _notes(cell, size) | kernel.notes
     if crew is not None and len(crew.kinds) > 1:
         notes["devices"] = sorted(crew.kinds)
     return CaptureResult(activations, grams, device.split(":", maxsplit=1)[0], notes)

@@ -5,8 +5,10 @@ here imports torch but what has to be asked of this machine: the device of ``aut
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,26 @@ from plantain.records.lock import HeadCount, ModelLock
 _ASSUMED: Final = {"cpu": 1.0e11, "cuda": 1.5e14, "mps": 3.0e12}
 """Floating-point operations a second where nothing was measured: a few cores, one data-centre or desktop GPU."""
 
+_LIKE: Final = 4.0
+"""How many times as large a model may be whose rate stands for another's: a small one is bound by its interpreter."""
+
+_REACHED: Final = 0.5
+"""Share of the rate of a matrix product that a pass is taken to reach where none was timed: an assumption."""
+
 LEAST: Final = 8
 """Passes that make a rate: the few of a resumed capture say little."""
+
+
+class RateBasis(StrEnum):
+    """What a rate was taken from."""
+
+    capture = "capture"
+    """A capture of this model on this kind of device."""
+    like = "like"
+    """A capture of a model of about this size, in this dtype, on this kind of device."""
+    product = "product"
+    """A matrix product on the device of this machine."""
+    assumed = "assumed"
 
 
 @dataclass(frozen=True)
@@ -32,8 +52,12 @@ class Rate:
     """Floating-point operations a second of whole passes."""
 
     flops: float
-    measured: bool
-    """Whether a capture of this model on this kind of device gave it."""
+    basis: RateBasis
+
+    @property
+    def measured(self) -> bool:
+        """Whether a capture of this model on this kind of device gave it."""
+        return self.basis is RateBasis.capture
 
 
 def pass_flops(lock: ModelLock, positions: int) -> float:
@@ -85,10 +109,38 @@ def _pairs(lock: ModelLock, one: HeadCount, text: int, image: int) -> int:
 
 
 def rate(lock: ModelLock, device: str) -> Rate:
-    """The remembered rate of this model on this kind of device, or an assumption."""
+    """The remembered rate of this model on this kind of device, else that of one like it, else an assumption."""
     known = _read()
     key = _key(lock, device)
-    return Rate(known[key], True) if key in known else Rate(_ASSUMED.get(_kind(device), _ASSUMED["cpu"]), False)
+    if key in known:
+        return Rate(known[key], RateBasis.capture)
+    like = _like(lock, device, known)
+    if like is not None:
+        return Rate(like, RateBasis.like)
+    return Rate(_ASSUMED.get(_kind(device), _ASSUMED["cpu"]), RateBasis.assumed)
+
+
+def forecast_rate(lock: ModelLock, device: str) -> Rate:
+    """As :func:`rate`; where that would be assumed and the device is a GPU of this machine, half its matrix product."""
+    known = rate(lock, device)
+    if known.basis is not RateBasis.assumed or _kind(device) != "cuda":
+        return known
+    from plantain.capture.speed import product_rate_here
+
+    found = product_rate_here(device, lock.dtype)
+    return known if found is None else Rate(_REACHED * found, RateBasis.product)
+
+
+def _like(lock: ModelLock, device: str, known: Mapping[str, float]) -> float | None:
+    """The rate of the model nearest in size, if it is near enough."""
+    near = []
+    for key, flops in known.items():
+        kind, dtype, parameters = (*key.split("/"), "", "")[:3]
+        if (kind, dtype) == (_kind(device), lock.dtype) and parameters.isdigit() and int(parameters) > 0:
+            ratio = lock.geometry.parameters / int(parameters)
+            near.append((max(ratio, 1.0 / ratio) if ratio else math.inf, flops))
+    best = min(near, default=(math.inf, 0.0))
+    return best[1] if best[0] <= _LIKE else None
 
 
 def remember(lock: ModelLock, device: str, positions: int, passes: int, seconds: float) -> None:
@@ -200,7 +252,7 @@ def plan(
     conditioned = any(record.reference for record in records)
     positions = pass_positions(lock, conditioned)
     device = _device(lock)
-    known = rate(lock, device)
+    known = forecast_rate(lock, device)
     count = len(ordered) * draws
     guided = 2 if reference_params.guidance_scale > 1.0 else 1
     work = count * pass_flops(lock, positions)

@@ -44,6 +44,7 @@ _KEPT: Final = {
     "batch-sizes": "fitted batch sizes, by which a resumed capture finds its shards",
     "compare.html": "the page of plantain compare",
     "executions.jsonl": "the journal of runs, which nothing makes again",
+    "kernels.json": "measured attention kernels, for capture.attention: auto",
     "local": "remembered digests of local models",
     "locks": "locks of running commands",
     "pending": "a mark that something waits to be published",

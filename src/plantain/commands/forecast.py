@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ModelParams, Params, Source
-from plantain.capture.plan import Plan, plan
+from plantain.capture.plan import Plan, RateBasis, plan
 from plantain.probe.authoring.shelf import source_of
 from plantain.probe.expand import expand
 from plantain.probe.halves import CausalDesign, causal_design
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from plantain.causal.cost import SwapCost
 
 _NUMBERS = ("passes", "prompts", "images", "time", "disk", "memory")
+_BASES = {
+    RateBasis.like: "the rate of a model of like size",
+    RateBasis.product: "half the rate of a matrix product on this machine's GPU",
+    RateBasis.assumed: "an assumed rate",
+}
 _WIDE = 100
 """Columns of the table where nobody says how wide the terminal is."""
 CellAddress = tuple[str, str]
@@ -71,7 +76,7 @@ def print_forecast(params: Params, cells: list[CellAddress], *, studied: Sequenc
 
 def print_swaps(params: Params, cells: Sequence[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
-    from plantain.capture.plan import pass_flops, pass_positions, rate
+    from plantain.capture.plan import forecast_rate, pass_flops, pass_positions
     from plantain.stages.study import jobs
 
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):
@@ -82,7 +87,7 @@ def print_swaps(params: Params, cells: Sequence[CellAddress]) -> None:
             print(f"{probe} {model}: no heads are swapped: {design.problem}.")
             continue
         lock, cost = _swapped_lock(params, model), swap_forecast(params, probe, model)
-        seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / rate(lock, lock.device).flops
+        seconds = cost.forwards * pass_flops(lock, pass_positions(lock, True)) / forecast_rate(lock, lock.device).flops
         print(f"{probe} {model}: {cost.swapped:,} swaps of heads, {cost.forwards:,.0f} forwards, {_duration(seconds)}.")
 
 
@@ -143,8 +148,8 @@ def _to_fetch(params: Params, unfetched: Collection[str]) -> Iterator[str]:
 
 
 def _remarks(plans: Sequence[Plan]) -> Iterator[str]:
-    if not all(found.rate.measured for found in plans):
-        yield "Some times rest on an assumed rate: nothing was captured with that model on this machine yet."
+    for basis in dict.fromkeys(found.rate.basis for found in plans if not found.rate.measured):
+        yield f"Some times rest on {_BASES[basis]}: nothing was captured with that model on this machine yet."
     sizes = sorted({found.batch_size for found in plans if found.fitted})
     if sizes not in ([], [1]):
         yield f"Memory is that of {' or '.join(map(str, sizes))} passes at a time."

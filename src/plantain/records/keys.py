@@ -173,6 +173,7 @@ def shard_frame(lock: ModelLock, params: CaptureParams, size: int, draw: int, de
             "batch_size": size,
         }
         | params.kernels()
+        | ({"means": "by sets"} if params.compile or device.startswith("cuda") else {})
         | ({} if lock.guidance_scale is None else {"guidance_scale": lock.guidance_scale})
     )
 
