@@ -53,6 +53,9 @@ def write_gram_file(root, cell):
     return vectors
 
 
+HOLM = {"probes": 2, "p": 0.04, "p_holm": 0.08, "survives": False, "rung": 0, "sentence": "Rung 6 of 7, fails Holm."}
+
+
 @pytest.fixture(scope="module")
 def vectors(made):
     return write_gram_file(made[0], Cell())
@@ -66,7 +69,7 @@ def made(tmp_path_factory):
         (root / mark).write_bytes((ROOT / mark).read_bytes())
     cell = Cell(vectors=True)
     write_cell(root, cell)
-    write_verdict(root)
+    write_verdict(root, holm=HOLM)
     return root, *write_activation_file(root, cell)
 
 
@@ -87,7 +90,12 @@ def test_what_is_there_is_listed_and_opens_from_any_folder(root, monkeypatch):
     assert plantain.load("otherview@tiny").verdict.rung == 6
     monkeypatch.chdir(root.parent)
     assert plantain.results(root / "data") == ["otherview@tiny"]
-    assert plantain.load("otherview@tiny", root=root).verdict.sentence == "Rung 6 of 7. Target."
+    assert plantain.load("otherview@tiny", root=root).verdict.sentence == "Rung 6 of 7, fails Holm."
+    assert plantain.load("otherview@tiny", root=root).verdict.metrics == {
+        "delta": 15.3,
+        "claim_p": 0.04,
+        "p_holm": 0.08,
+    }
 
 
 def test_outside_of_a_workspace_the_way_in_is_named(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from plantain.records.units import read_units
 from plantain.records.verdict import Climb
 from plantain.report.result import Analysis, Result
 from plantain.report.vectors import vector_analyses
+from plantain.report.words import claim
 from plantain.track.address import Address, parse
 from plantain.track.reopen import bring, open_result, reader_of
 
@@ -75,8 +76,13 @@ class Loaded:
 
     @property
     def verdict(self) -> Climb | None:
-        """How far the contrast that stands first got up the ladder of claims; None where it was not climbed."""
-        return self.result.standing
+        """How far the contrast that stands first got up the ladder of claims; None where it was not climbed.
+
+        Its sentence and its metrics (``p_holm``) say too what becomes of the claim among all probes of the run.
+        """
+        found = self.result.standing
+        told = {"sentence": claim(self.result), "metrics": self.result.numbers}
+        return found.model_copy(update=told) if found else None
 
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, float]]]:

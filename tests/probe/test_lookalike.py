@@ -116,6 +116,38 @@ def test_items_that_share_a_side_are_noted(tmp_path):
     assert found.notes[0].startswith(f"{path}:6: contrasts.target: side a is the same for the items 'cow' and 'dog'")
 
 
+SIDED = """probe: sided
+title: t
+hypothesis: h
+conditions:
+  one: {prompt: "A {body} {pose} there"}
+  two: {prompt: "Some {body} {pose}"}
+  flat: {prompt: "A {body} at rest there"}
+  free: {prompt: "{own}"}
+contrasts:
+  target: {a: [one, two], b: flat, role: target}
+  again: {a: flat, b: two, role: control}
+  twice: {a: two, b: flat, role: control}
+  same: {a: one, b: two, role: control}
+  bare: {a: free, b: flat, role: control}
+items:
+  - {id: i, body: cat, pose: bowing, own: A hen}
+  - {id: j, body: dog, pose: leaping, own: A pig}
+"""
+
+
+def test_a_field_that_one_side_alone_uses_is_noted_once_with_its_contrasts(tmp_path):
+    path = tmp_path / "sided.yaml"
+    path.write_text(SIDED)
+    found = check_probe(path, tmp_path)
+    rest = ": item by item the sides differ in what that says, and heads may tell them apart by it."
+    assert (found.ok, [note.removesuffix(rest) for note in found.notes]) == (True, [
+        f"{path}:10: contrasts.target: {{pose}} on side a alone, and so in twice",
+        f"{path}:11: contrasts.again: {{pose}} on side b alone",
+        f"{path}:14: contrasts.bare: {{body}} on side b alone",
+    ])  # fmt: skip
+
+
 def test_a_filler_in_a_probe_file_is_refused(tmp_path):
     _, found = checked(tmp_path, "  - {id: i, x: A cat\u3164, y: A dog}", "  - {id: j, x: A hen, y: A pig}")
     assert "U+3164 HANGUL FILLER" in found.problems[0]

@@ -6,8 +6,10 @@ import pytest
 from helpers.browser import WELL_FORMED, Visit
 from helpers.report_fixture import KLEIN, NASTY, Cell, write_cell, write_verdict
 from matplotlib.colors import LinearSegmentedColormap
+from PIL import Image
 
 from plantain.base import places
+from plantain.base.files import readable_json
 from plantain.report import unit_measures
 from plantain.report.family import write_family
 from plantain.report.figures.grid import limit
@@ -102,6 +104,48 @@ def test_what_becomes_of_the_claim_among_all_probes_comes_from_the_file_beside_t
     write_verdict(root, sentence="Judged anew.", holm=holm)
     write_family([load_result(root, "otherview", "tiny")], script)
     assert seen() == without
+
+
+def pictured(tmp_path):
+    """A cell whose first side is given a red picture and the second a blue one, under the same prompts."""
+    root = write_cell(tmp_path, Cell(controls=()))
+    path, folder = root / places.records("otherview"), root / places.images("tiny", "otherview")
+    second = pl.col("condition").str.starts_with("mention")
+    name = pl.when(second).then(pl.lit("blue")).otherwise(pl.lit("red"))
+    pl.read_parquet(path).with_columns(prompt=pl.lit("Keep it"), reference=pl.concat_list(name)).write_parquet(path)
+    told = [{"name": name, "prompt": name, "file": None, "file_sha256": None, "sha256": "0" * 64} for name in COLOURS]
+    (root / places.references("otherview")).write_bytes(readable_json({"references": told}))
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (64, 48), colour).save(folder / f"{name}.png")
+    return root
+
+
+COLOURS = {"red": (200, 0, 0), "blue": (0, 0, 200)}
+COLOUR = """(image) => {
+  const canvas = document.createElement("canvas"), brush = canvas.getContext("2d");
+  brush.drawImage(image, 0, 0);
+  return [...brush.getImageData(5, 5, 1, 1).data.slice(0, 3)];
+}"""
+
+
+def test_prompts_of_image_pairs_stand_beside_their_pictures(opened, tmp_path):
+    root = pictured(tmp_path)
+    path = root / "page.html"
+    write_page(load_result(root, "otherview", "tiny"), path)
+    visit = Visit(opened, path)
+    for place in ("#asked .side-{}", "#side-{}"):
+        for side, name in (("a", "red"), ("b", "blue")):
+            images = visit.page.locator(f"{place.format(side)} blockquote img")
+            assert images.count() == visit.page.locator(f"{place.format(side)} blockquote").count() > 0
+            for at in range(images.count()):
+                assert images.nth(at).evaluate(COLOUR) == pytest.approx(COLOURS[name], abs=8)
+                assert images.nth(at).get_attribute("alt") == f"Reference image {name}"
+    assert visit.page.evaluate(WELL_FORMED) == []
+    visit.page.close()
+
+
+def test_one_picture_for_both_sides_is_not_repeated_beside_every_prompt(visit):
+    assert visit.page.locator("blockquote img").count() == 0
 
 
 @pytest.mark.parametrize("unit", [0, 119, 120, 347, 599])

@@ -1,6 +1,7 @@
 """One probe more costs what it is itself: real git and real dvc, a probe that Holm's correction counts, and another."""
 
 import json
+import zipfile
 
 import pytest
 from helpers.command_line import plantain
@@ -90,7 +91,7 @@ def test_a_cell_that_did_not_change_is_not_judged_anew(grown):
 
 
 @pytest.mark.long
-def test_every_reader_gets_the_numbers_of_the_family_that_now_is(grown, monkeypatch):
+def test_every_reader_gets_the_numbers_of_the_family_that_now_is(grown, monkeypatch, tmp_path):
     workspace, *_ = grown
     monkeypatch.chdir(workspace.path)
     wanted = holm(workspace)["mini"]
@@ -98,7 +99,10 @@ def test_every_reader_gets_the_numbers_of_the_family_that_now_is(grown, monkeypa
     assert (table["p_holm"], table["claim_p"]) == (wanted["p_holm"], wanted["p"])
     told = json.loads(plantain("show", "mini@tiny", "--json").output)["verdict"]
     assert (told["metrics"]["p_holm"], told["sentence"]) == (wanted["p_holm"], wanted["sentence"])
-    assert "Of 2 probes put to this model" in plantain("card", "mini@tiny").output
+    card = plantain("card", "mini@tiny").output
+    assert "Of 2 probes put to this model" in card
+    assert plantain("export", "crate", "mini@tiny", "--out", str(tmp_path / "one.zip")).code == 0
+    assert zipfile.ZipFile(tmp_path / "one.zip").read("README.md").decode() == card
     assert "Of 2 probes put to this model" in (workspace.path / places.HOLM_SCRIPT).read_text()
     row = json.loads((workspace.path / places.TABLE_JSON).read_text())["rows"][0]
     assert (row["holm"]["probes"], row["holm"]["p_holm"]) == (2, wanted["p_holm"])

@@ -28,7 +28,7 @@ from plantain.stages import prompts as prompts_stage
 from plantain.stages import sweep as sweep_stage
 from plantain.stages.frame import stage
 from plantain.stages.study import jobs
-from plantain.stages.verdict import levels
+from plantain.stages.verdict import levels, twins_of
 from plantain.stats.template import template_test
 
 PROBE = """
@@ -196,7 +196,7 @@ def test_the_runs_own_level_is_added_once():
 def beside():
     """What the verdict stage takes of the tables that are here."""
     with stage("verdict", section="analyze") as current:
-        found = levels(current, "looks", "mine", CELLS)
+        found = levels(current, "looks", "mine", twins_of(current, CELLS)["looks", "mine"])
         assert not TABLE.exists() or TABLE in current.reads
     return found
 

@@ -12,6 +12,8 @@ from helpers.track_helpers import runs
 from helpers.track_repo import make_repository, plantain
 from helpers.workspace import Workspace, forget_outer_checkout
 
+from plantain.report.columns import WIDTH
+
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory):
@@ -121,8 +123,8 @@ def test_rules_changed_after_looking_and_an_edited_table_show(repository):
     repository.commit("Verdicts")
     repository.replace("params.yaml", "saturation: 0.9", "saturation: 0.1")
     output = plantain(repository, "audit", "--level", "hashes", check=False)
-    assert "NOTE    rules of the verdict changed after verdicts were published (not committed yet)" in output
-    assert "saturation 0.9 -> 0.1" in output
+    said = "NOTE rules of the verdict changed after verdicts were published (not committed yet): saturation 0.9 -> 0.1"
+    assert said in " ".join(output.split())
     ok, answer = audit(repository, "--level", "hashes")
     assert answer["rule_changes"][0]["rules"] == {"saturation": [0.9, 0.1]}
     assert not ok
@@ -137,8 +139,10 @@ def test_wordings_dropped_after_looking_and_the_number_of_questions_show(reposit
     output = plantain(repository, "audit", "mini@tiny", "--level", "hashes", check=False)
     commit = repository.git("log", "-1", "--format=%H", "--", "reports/ledger.json").strip()
     said = f"wordings dropped since set {set_sha256[:12]} whose numbers were published (commit {commit[:10]})"
-    assert f'NOTE    mini@tiny: {said}: published b: mention "{dropped}"' in output
-    assert "NOTE    tiny was asked 1 probe in 1 prompt set; where there is nothing to find" in output
+    flat = " ".join(output.split())
+    assert f'NOTE mini@tiny: {said}: published b: mention "{dropped}"' in flat
+    assert "NOTE tiny was asked 1 probe in 1 prompt set; where there is nothing to find" in flat
+    assert all(len(line) <= WIDTH for line in output[output.index("NOTE") :].splitlines()[:-1])
     _, answer = audit(repository, "mini@tiny", "--level", "hashes")
     assert answer["asked"] == {"tiny": {"model": "tiny", "probes": 1, "prompt_sets": 1, "whole": True}}
     (found,) = answer["results"][0]["dropped_wordings"]

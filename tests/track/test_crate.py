@@ -28,7 +28,7 @@ def exported(checkout, monkeypatch):
     record = FileRecord(path="data/activations/tiny/dense.safetensors", sha256=sha256(content).hexdigest(), size=50_000)
     write_receipt(path, read_receipt(path).model_copy(update={"writes": [record]}))
     found = find(checkout, Address("dense", "tiny"), None)
-    return crate.export(found, journal.executions(), checkout / "out"), found
+    return crate.export(found, journal.executions(), checkout / "out", "# What may be said\n"), found
 
 
 def graph(folder):
@@ -64,6 +64,13 @@ def test_every_copied_file_is_the_one_named_and_large_ones_are_named_by_digest(e
     assert large["@id"].startswith("ni:///sha-256;")
     assert large["alternateName"] == "data/activations/tiny/dense.safetensors"
     assert not list(folder.rglob("*.safetensors"))
+
+
+def test_the_model_card_stands_in_it_and_is_about_the_whole(exported):
+    folder, _ = exported
+    card = graph(folder)["README.md"]
+    assert (folder / "README.md").read_text() == "# What may be said\n"
+    assert (card["about"], card["encodingFormat"]) == ({"@id": "./"}, "text/markdown")
 
 
 def test_every_reference_inside_the_crate_resolves(exported):

@@ -36,17 +36,25 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
         yield from _cell(cell, audit, detail)
     for broken in audit.broken:
         yield f"BROKEN  {broken}"
-    for cell in audit.cells:
-        yield from (f"NOTE    {cell.cell.name}: {one}" for one in cell.dropped)
-    if audit.asked:
-        yield f"NOTE    {asked_sentence(audit.asked)}"
-    for change in audit.rules:
-        yield f"NOTE    {change}"
-    if not audit.rev and (torn := torn_journal()):
-        yield f"NOTE    {torn}. `plantain doctor --fix` drops them."
+    for note in _notes(audit):
+        yield from wrapped(note, first="NOTE    ", then="        ")
     if audit.tracker:
         yield f"MLflow was not asked: {audit.tracker}"
     yield _conclusion(audit)
+
+
+def _notes(audit: Audit) -> Iterator[str]:
+    """What breaks no link and is to be known; what is so of several results stands once."""
+    of: dict[str, list[str]] = {}
+    for cell in audit.cells:
+        for one in map(str, cell.dropped):
+            of.setdefault(one, []).append(cell.cell.name)
+    yield from (f"{', '.join(names)}: {one}" for one, names in of.items())
+    if audit.asked:
+        yield asked_sentence(audit.asked)
+    yield from map(str, audit.rules)
+    if not audit.rev and (torn := torn_journal()):
+        yield f"{torn}. `plantain doctor --fix` drops them."
 
 
 def _conclusion(audit: Audit) -> str:

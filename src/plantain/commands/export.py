@@ -8,7 +8,7 @@ import typer
 from plantain.base.config import read_params
 from plantain.base.errors import InputError
 from plantain.base.places import typed
-from plantain.commands.opening import group
+from plantain.commands.opening import group, opened
 from plantain.records import journal
 from plantain.track.address import find, parse
 from plantain.track.crate import export
@@ -26,10 +26,17 @@ def _group() -> None:
 
 @app.command()
 def crate(result: ResultArgument, out: Out = None) -> None:
-    """Write a Workflow Run RO-Crate: what ran, on what, with which numbers; large tensors by digest."""
+    """Write a Workflow Run RO-Crate: what ran, on what, with which numbers; large tensors by digest.
+
+    The model card of the result stands in it as README.md.
+    """
+    from plantain.report.model_card import model_card
+
     found = find(Path(), parse(result), read_params().tracking)
     cell = found.cells[0]
     if not {"capture", "analyze"} <= cell.held.keys():
         raise InputError(f"{cell.name} is not complete.", fix="run `dvc repro`, or `dvc pull`.")
     target = typed(out or Path(f"{cell.probe}-{cell.model}.crate.zip"))
-    print(f"Wrote {export(found, journal.executions(), target)}.")
+    with opened([result]) as (shown,):
+        card = model_card(shown)
+    print(f"Wrote {export(found, journal.executions(), target, card)}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import plantain
 from plantain.base.errors import InputError
+from plantain.base.files import sha256_file
 from plantain.records.receipt import FileRecord
 from plantain.track.address import Found
 from plantain.track.lineage import Step, chain, kind
@@ -30,7 +31,10 @@ LICENCE: Final = "https://spdx.org/licenses/Apache-2.0"
 LARGE: Final = 4_000_000
 """Bytes above which a file is named by its digest and not copied."""
 _DECLARED: Final = ("params.yaml", "environment.yaml", "dvc.lock")
+CARD: Final = "README.md"
+"""Where the model card stands in a crate, by the name that archives show first."""
 _ENCODINGS: Final = {
+    ".md": "text/markdown",
     ".yaml": "application/yaml",
     ".lock": "application/yaml",
     ".json": "application/json",
@@ -41,8 +45,8 @@ _ENCODINGS: Final = {
 }
 
 
-def export(found: Found, journal: "list[Execution]", target: Path) -> Path:
-    """Write the crate of a single result to ``target``, a new folder or a ``.zip`` file.
+def export(found: Found, journal: "list[Execution]", target: Path, card: str = "") -> Path:
+    """Write the crate of a single result to ``target``, a new folder or a ``.zip`` file; ``card`` is its model card.
 
     Raises:
         InputError: the target exists, rocrate is not installed, or files of the result are missing.
@@ -55,7 +59,7 @@ def export(found: Found, journal: "list[Execution]", target: Path) -> Path:
         raise InputError("rocrate is not installed.", fix="pip install 'plantain-probes[archive]'.") from None
     with tempfile.TemporaryDirectory() as folder:
         builder = _Builder(ROCrate(version=RO_CRATE), found, journal, Path(folder))
-        crate = builder.build()
+        crate = builder.build(card)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".zip":
             crate.write_zip(target)
@@ -75,8 +79,8 @@ class _Builder:
         self._folder = folder
         self._entities: dict[str, Any] = {}
 
-    def build(self) -> "ROCrate":
-        """The whole crate."""
+    def build(self, card: str = "") -> "ROCrate":
+        """The whole crate, with the text of a model card where there is one."""
         self._crate.metadata.extra_contexts.append(CONTEXT)
         workflow = self._workflow()
         self._describe()
@@ -86,8 +90,18 @@ class _Builder:
             inputs += [self._copied(name)] if self._found.reader.digests(name) else []
         for step in self._steps:
             results.append(self._copied(step.held.path))
+        if card:
+            self._card(card)
         self._crate.root_dataset.append_to("mentions", self._action(workflow, inputs, results))
         return self._crate
+
+    def _card(self, text: str) -> None:
+        """What the result says, for people: it is about the whole crate, and made with it."""
+        source = self._folder / CARD
+        source.write_text(text, encoding="utf-8")
+        about = {"name": CARD, "description": "model card", "about": {"@id": "./"}}
+        measured = {"sha256": sha256_file(source), "contentSize": str(source.stat().st_size)}
+        self._crate.add_file(str(source), CARD, properties=about | measured | {"encodingFormat": _ENCODINGS[".md"]})
 
     def _workflow(self) -> Any:
         language = self._add("https://dvc.org", "ComputerLanguage", name="DVC", url={"@id": "https://dvc.org"})

@@ -17,6 +17,7 @@ from plantain.probe.clusters import Scheme, design_of
 from plantain.probe.copies import contents, shared_side
 from plantain.probe.expand import expand
 from plantain.probe.lookalike import oddities, skeleton, told_apart
+from plantain.probe.node import fields
 from plantain.probe.records import ExpandedContrast, Expansion, Record, Tie
 from plantain.probe.speaking import speaking
 from plantain.probe.spec import Probe, read_probe
@@ -184,7 +185,8 @@ class ProbeCheck:
     neutral: tuple[str, ...] = ()
     """Conditions of no side, which say so."""
     notes: tuple[str, ...] = ()
-    """What may be meant and may be an accident, each with its line: odd characters, and items that share a side."""
+    """What may be meant and may be an accident, each with its line: odd characters, items that share a side, and item
+    fields of one side alone."""
     contrasts: tuple[ContrastCheck, ...] = ()
     tokens: tuple[TokenCheck, ...] = ()
     reach: tuple[Reach, ...] = ()
@@ -239,7 +241,7 @@ def check_probe(
         set_sha256=expansion.set_sha256,
         unused=tuple(name for name in conditions if name not in used),
         neutral=expansion.neutral,
-        notes=(*_odd_texts(probe), *_shared_sides(probe, expansion)),
+        notes=(*_odd_texts(probe), *_shared_sides(probe, expansion), *_fields_of_one_side(probe)),
         contrasts=designs,
         tokens=tokens,
         reach=reaches(expansion, {found.model: found.strata for found in tokens}, rules),
@@ -313,6 +315,32 @@ def _shared_sides(probe: Probe, expansion: Expansion) -> Iterator[str]:
                     "share a prompt are not independent; `flip_blocks` can say so."
                 )
                 yield _placed(probe.source, problem, "contrasts", contrast.name)
+
+
+def _fields_of_one_side(probe: Probe) -> Iterator[str]:
+    """Fields that wordings of one side use and none of the other, contrasts with the same ones together.
+
+    A wording that is nothing but a field is left out: such a side is the item's own text, and made to be.
+    """
+    found: dict[str, list[str]] = {}
+    for contrast in probe.contrasts.values():
+        a, b = _fields_in(probe, contrast.a), _fields_in(probe, contrast.b)
+        own = {"a": sorted(a - b), "b": sorted(b - a)}
+        alone = [f"{{{'}, {'.join(names)}}} on side {side} alone" for side, names in own.items() if names]
+        if alone:
+            found.setdefault(" and ".join(alone), []).append(contrast.name)
+    for said, (first, *more) in found.items():
+        others = f", and so in {', '.join(more)}" if more else ""
+        problem = (
+            f"{said}{others}: item by item the sides differ in what that says, and heads may tell them apart by it."
+        )
+        yield _placed(probe.source, problem, "contrasts", first)
+
+
+def _fields_in(probe: Probe, names: Iterable[str]) -> set[str]:
+    """The item fields in the prompts of wordings, but for prompts that are nothing but a field."""
+    prompts = [probe.conditions[name].prompt for name in names]
+    return {name for prompt in prompts for name in fields(prompt) if prompt.strip() != f"{{{name}}}"}
 
 
 def _placed(source: YamlFile | None, problem: str, *keys: Key) -> str:

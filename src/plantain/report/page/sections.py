@@ -141,10 +141,11 @@ def pictures(result: Result) -> list[Thumbnail]:
     """The conditioning images, small enough to travel with the page."""
     shown = result.references[:SHOWN_IMAGES]
     size = 640 if len(shown) <= 3 else 240
-    return [Thumbnail(reference, _thumbnail(result.reference_image(reference.name), size)) for reference in shown]
+    return [Thumbnail(reference, thumbnail(result.reference_image(reference.name), size)) for reference in shown]
 
 
-def _thumbnail(path: Path, size: int) -> str:
+def thumbnail(path: Path, size: int) -> str:
+    """A picture as a ``data:`` address, its longer side ``size`` pixels at most; empty where it is not at hand."""
     if not path.exists():
         return ""
     small = cached(path)

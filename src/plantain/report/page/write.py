@@ -19,7 +19,7 @@ from plantain.report.figures.levels import levels_chart
 from plantain.report.figures.style import DARK_STOPS, LIGHT_STOPS, Caption, caption, plantain_style, themed_svg
 from plantain.report.figures.swaps import swap_curve
 from plantain.report.metric_rows import metric_rows
-from plantain.report.page import lineage, links, sections, swapped, sweep
+from plantain.report.page import image_pairs, lineage, links, sections, swapped, sweep
 from plantain.report.payload import overlay, payload
 from plantain.report.published import beside, untrained_names
 from plantain.report.result import Analysis, Result
@@ -47,7 +47,7 @@ def write_page(result: Result, path: Path) -> None:
 def render(result: Result) -> str:
     """The page as text."""
     cards = [result.card] if result.card and result.card.label != result.main.label else []
-    data = payload(result)
+    data = payload(result) | image_pairs.for_script(result)
     text: str = template("page.html.j2", ("units.js", "page.js"), beside=True).render(
         result=result,
         main=result.main,
@@ -56,6 +56,7 @@ def render(result: Result) -> str:
         charts=_charts(result),
         beside=beside(result),
         untrained=untrained_names(result),
+        given=image_pairs.first_pair(result),
         data=data | {"overlay": overlay(result), "stops": {"light": LIGHT_STOPS, "dark": DARK_STOPS}},
         metric_rows=metric_rows,
     )

@@ -220,10 +220,17 @@ function read(item) {
       const quote = document.createElement("blockquote");
       const label = document.createElement("cite");
       label.textContent = condition;
-      quote.append(label, document.createTextNode(DATA.prompts[condition]?.[item] ?? ""));
+      quote.append(label, document.createTextNode(DATA.prompts[condition]?.[item] ?? ""), ...picturesOf(condition, item));
       return quote;
     }));
   }
+}
+
+/* The small reference pictures of a prompt, where the sides of a contrast are given other ones. */
+function picturesOf(condition, item) {
+  const names = DATA.given?.[condition]?.[item] ?? [];
+  return names.filter((name) => DATA.pictures[name]).map((name) =>
+    Object.assign(document.createElement("img"), { src: DATA.pictures[name], alt: `Reference image ${name}` }));
 }
 
 function step(key) {
