@@ -22,7 +22,7 @@ EVERY = 3
 _SHIM = """#!/bin/bash
 {python} "$@"
 code=$?
-{{ echo "$*"; times | tail -1; }} >> {log}
+{{ echo "$*"; times; }} >> {log}
 exit $code
 """
 """Stands for the interpreter of a stage and notes what its process, and those that it waited for, took."""
@@ -80,7 +80,7 @@ def stage_seconds(log: Path) -> dict[str, list[float]]:
     """Processor seconds of every process of a stage, by stage."""
     lines = log.read_text().splitlines()
     found = defaultdict(list)
-    for command, taken in zip(lines[::2], lines[1::2], strict=True):
+    for command, taken in zip(lines[::3], lines[2::3], strict=True):
         parts = re.findall(r"(\d+)m([\d.]+)s", taken)
         stage = command.split()[1].rpartition(".")[2]
         found[stage].append(sum(60 * int(minutes) + float(seconds) for minutes, seconds in parts))

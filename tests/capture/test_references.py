@@ -203,18 +203,32 @@ def test_prompts_are_checked_before_anything_is_drawn(folder, tmp_path, monkeypa
             generate([prompted("kitchen", prompt)], make_lock(folder), FEW, tmp_path / "out", Silent())
 
 
-def test_nothing_to_generate_imports_no_torch(tmp_path):
+def test_what_needs_no_drawing_imports_no_torch(folder, tmp_path):
     code = """
 import sys
 from pathlib import Path
 from plantain.capture.references import generate
 from plantain.base.params import ReferenceParams
-generate([], None, ReferenceParams(), Path(sys.argv[1]), None)
-assert Path(sys.argv[1]).is_dir()
+from plantain.capture.progress import Silent
+from plantain.probe.records import ReferenceRecord
+from plantain.records.lock import read_lock
+out, few = Path(sys.argv[1]), ReferenceParams(steps=3, guidance_scale=4.0, seed=7)
+kitchen = ReferenceRecord("kitchen", "A kitchen", None, None, sys.argv[2])
+assert generate([], None, few, out / "none", Silent()) is None
+assert all(generate([kitchen], read_lock(path), few, out / path.stem, Silent()) == "cpu" for path in out.glob("*.lock"))
 print(sorted(name for name in ("torch", "diffusers", "transformers") if name in sys.modules))
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "o")], capture_output=True, text=True, check=True)
+    kitchen = prompted("kitchen", "A kitchen")
+    generate([kitchen], make_lock(folder), FEW, tmp_path / "drawn", Silent())
+    for kind in ("trained", "untrained"):
+        lock = make_lock(folder) if kind == "trained" else make_lock(folder, kind)
+        (tmp_path / f"{kind}.lock").write_bytes(lock.to_bytes())
+    command = [sys.executable, "-c", code, str(tmp_path), kitchen.sha256]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+    for kind in ("trained", "untrained"):
+        for name in ("kitchen.png", "kitchen.json"):
+            assert (tmp_path / kind / name).read_bytes() == (tmp_path / "drawn" / name).read_bytes()
 
 
 def test_png_bytes_are_repeatable():

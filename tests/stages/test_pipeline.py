@@ -43,7 +43,7 @@ def test_every_stage_of_every_cell_ran(done):
         f"{probe}:{name}@{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS
     ]
     assert sorted(stages) == sorted(
-        [*cells, "model@tiny", "model@tiny-untrained", "mini:prompts", "cells", "verdict", "compare", "publish"]
+        [*cells, "model@tiny", "model@tiny-untrained", "mini:prompts", "code", "cells", "verdict", "compare", "publish"]
     )
 
 

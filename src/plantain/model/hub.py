@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download
+import huggingface_hub
+from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from plantain.base.errors import InputError
@@ -37,7 +38,8 @@ def folder(source: Hub) -> Path:
         InputError: nothing of it is there; says what, how large, and how to fetch it.
     """
     try:
-        found = snapshot_download(
+        # Named here and not above: the Hub's client is loaded by those alone who have a model of it.
+        found = huggingface_hub.snapshot_download(
             source.repo, revision=source.revision, allow_patterns=["model_index.json"], local_files_only=True
         )
     except LocalEntryNotFoundError:

@@ -1,4 +1,4 @@
-"""The rooms that each stage stands on: what dvc.yaml names as its code, and what its receipt holds digests of.
+"""The rooms that each stage stands on: what its file of the stage ``code`` and its receipt hold digests of.
 
 A room is the unit in which DVC sees that code changed. What a stage happened to import, which depends on what was
 cached, is never written down: equal inputs give equal receipts.
