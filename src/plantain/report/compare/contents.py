@@ -4,9 +4,10 @@ Heads of two initialisations do not correspond, so two networks are compared onl
 the units of a block are reordered; per head only within one model.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 import polars as pl
@@ -59,10 +60,29 @@ class PromptDiff:
 
 def pairs(results: Sequence[Result]) -> list[tuple[Result, Result]]:
     """All pairs of up to three; beyond, each model against its untrained twin and each model's probes."""
-    every = list(combinations(results, 2))
-    if len(results) > 3:
-        every = [pair for pair in every if twins(*pair) or _siblings(*pair)]
+    if len(results) <= 3:
+        every = list(combinations(results, 2))
+    else:
+        siblings = (pair for pair in _within(results, lambda r: r.digests["model lock"]) if _siblings(*pair))
+        every = [pair for pair in _within(results, lambda r: r.probe) if twins(*pair)]
+        every += islice(siblings, MOST_PAIRS)
     return sorted(every, key=lambda pair: not twins(*pair))[:MOST_PAIRS]
+
+
+def _within(results: Sequence[Result], key: Callable[[Result], str]) -> Iterator[tuple[Result, Result]]:
+    """Pairs of results that share a key, in their order; all pairs would be as many as the square of the results."""
+    left = {name: deque(group) for name, group in _grouped(results, key).items()}
+    for result in results:
+        group = left[key(result)]
+        group.popleft()
+        yield from ((result, other) for other in group)
+
+
+def _grouped(results: Sequence[Result], key: Callable[[Result], str]) -> dict[str, list[Result]]:
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(key(result), []).append(result)
+    return found
 
 
 def twins(a: Result, b: Result) -> bool:
@@ -88,14 +108,14 @@ def same_geometry(a: Result, b: Result) -> bool:
 def unfair(results: Sequence[Result]) -> list[str]:
     """Why the results cannot simply be read side by side; empty where they can."""
     found = []
-    for probe in dict.fromkeys(result.probe for result in results):
-        digests = {result.prompts_sha256 for result in results if result.probe == probe}
+    for probe, group in _grouped(results, lambda r: r.probe).items():
+        digests = {result.prompts_sha256 for result in group}
         if len(digests) > 1:
             found.append(f"The prompt sets of {probe} differ: {', '.join(sorted(d[:12] for d in digests))}.")
     found += [
         f"{a.address} and {b.address} give the very same numbers: they are one network, and no control for each other."
-        for a, b in combinations(results, 2)
-        if a.model != b.model and a.probe == b.probe and a.main.table["t"].equals(b.main.table["t"])
+        for a, b in _within(results, lambda r: r.probe)
+        if a.model != b.model and a.main.table["t"].equals(b.main.table["t"])
     ]
     found += _differing(results, "Probes", lambda r: r.probe, "other prompts give other counts")
     found += _differing(results, "Contrasts", lambda r: r.main.contrast, "they ask different things")
@@ -110,8 +130,7 @@ def unfair(results: Sequence[Result]) -> list[str]:
 
 def unfair_within(results: Sequence[Result]) -> list[str]:
     """Why results of one probe cannot be read side by side; that probes differ is for the sections that mix them."""
-    probes = dict.fromkeys(result.probe for result in results)
-    reasons = [unfair([result for result in results if result.probe == probe]) for probe in probes]
+    reasons = [unfair(group) for group in _grouped(results, lambda r: r.probe).values()]
     return list(dict.fromkeys(reason for found in reasons for reason in found))
 
 
