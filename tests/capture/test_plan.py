@@ -5,7 +5,7 @@ from helpers.capture_model import LENGTH, build_pipeline, make_lock, prompted, r
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
-from plantain.capture import memory
+from plantain.capture import memory, speed
 from plantain.capture import plan as plan_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.plan import LARGEST, Rate, RateBasis, pass_flops, pass_positions, plan, rate, remember, row_bytes
@@ -185,3 +185,49 @@ def test_positions_are_those_of_a_pass(folder):
     assert pass_positions(lock, True) == LENGTH + 32
     found = capture_cell(records("kitchen"), folder / "images", lock, CaptureParams(), Silent()).activations
     assert (found.token_count.sum(axis=-1) == pass_positions(lock, True)).all()
+
+
+def sized(lock, parameters, **changes):
+    geometry = lock.geometry.model_copy(update={"parameters": parameters})
+    return lock.model_copy(update={"geometry": geometry} | changes)
+
+
+def test_before_its_first_capture_a_model_is_forecast_by_the_nearest_of_like_size(folder):
+    lock = make_lock(folder)
+    small, large = sized(lock, 1_000_000), sized(lock, 4_000_000_000)
+    remember(small, "cpu", 100, 50, 1.0)
+    remember(large, "cpu", 100, 50, 2.0)
+    near = rate(sized(lock, 9_000_000_000), "cpu")
+    assert (near.flops, near.basis, near.measured) == (rate(large, "cpu").flops, RateBasis.like, False)
+    assert rate(sized(lock, 3_000_000), "cpu").flops == rate(small, "cpu").flops
+    for other, device in (
+        (sized(lock, 60_000_000), "cpu"),
+        (sized(lock, 4_000_000_000, dtype="bfloat16"), "cpu"),
+        (large, "cuda"),
+    ):
+        assert rate(other, device).basis is RateBasis.assumed
+
+
+def test_where_a_gpu_is_at_hand_its_matrix_product_says_how_fast_it_is(folder, monkeypatch):
+    lock = make_lock(folder, device="cuda")
+    assert forecast(lock).rate.basis is RateBasis.assumed, "none is here"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert forecast(lock).rate.basis is RateBasis.assumed, "torch can do nothing with it"
+    monkeypatch.setattr(speed, "product_rate", lambda device, dtype: 8.0e14 if dtype is torch.float32 else 0.0)
+    found = forecast(lock)
+    assert found.rate == Rate(4.0e14, RateBasis.product)
+    remember(lock, "cuda", 100, 50, 1.0)
+    assert forecast(lock).rate.measured
+
+
+def test_the_rate_of_a_product_is_its_operations_over_the_median_of_its_times(monkeypatch):
+    now, step = [0.0], iter([9.0, 9.0, *[0.5] * 4, *[2.0] * 6])
+
+    def clock():
+        found, now[0] = now[0], now[0] + (next(step) if clock.open else 0.0)
+        clock.open = not clock.open
+        return found
+
+    clock.open = True
+    monkeypatch.setattr("plantain.capture.speed.time.perf_counter", clock)
+    assert speed.product_rate("cpu", torch.float32, 16) == 2 * 16**3 / 2.0

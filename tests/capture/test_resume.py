@@ -18,6 +18,7 @@ from plantain.capture import memory
 from plantain.capture import plan as rates
 from plantain.capture import work as work_module
 from plantain.capture.cell import CaptureResult, capture_cell
+from plantain.capture.encode import Embeddings
 from plantain.capture.progress import Silent, Stopwatch
 from plantain.records.activations import write_activations
 
@@ -243,6 +244,34 @@ def test_what_is_pruned_during_a_capture_is_made_again(folder, cache, tmp_path, 
     monkeypatch.setattr(work_module, "fast_runner", pruned)
     assert digest(capture(folder, Notes()), tmp_path / "found") == expected
     assert removed[0] > 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_embeddings_that_are_damaged_are_found_where_they_are_used_and_all_made_again(
+    folder, cache, tmp_path, monkeypatch, workers
+):
+    monkeypatch.setenv("PLANTAIN_WORKERS", workers)
+    before = digest(capture(folder, Notes()), tmp_path / "before")
+    for path in shards(cache):
+        path.unlink()
+    stored = sorted((cache / "embeddings").glob("*/*.safetensors"))
+    assert len(stored) == 6
+    for path in stored[:4]:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    told = Notes()
+    assert digest(capture(folder, told), tmp_path / "after") == before
+    # A worker that meets one stops, and says so.
+    assert sum("is damaged" in sentence or "embedding" in sentence for sentence in told.said) == 4
+
+
+def test_that_an_embedding_is_there_is_seen_without_reading_it(folder, monkeypatch):
+    prompts = [one.prompt for one in records("kitchen")]
+    embeddings = Embeddings(make_lock(folder), "cpu", Silent())
+    embeddings.ensure(prompts)
+    monkeypatch.setattr("plantain.capture.shards.unpacked", lambda *_: pytest.fail("read"))
+    embeddings.ensure(prompts, trusted=True)
+    with pytest.raises(pytest.fail.Exception):
+        embeddings.ensure(prompts)
 
 
 def test_a_store_that_keeps_nothing_is_given_up(folder, monkeypatch):
