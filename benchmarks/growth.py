@@ -3,8 +3,8 @@
     python benchmarks/growth.py                       # every curve, growth.png and growth.json: about ten minutes
     python benchmarks/growth.py --only analyze.items  # one of them, printed
 
-Cells are synthetic (`growing.py`), the settings those of params.yaml. Each point is a process of its own, that does the
-same on a small cell first. Memory is the most that the process held (VmHWM, mapped files counted, set back after the
+Cells are synthetic (`growing.py`), the settings those of params.yaml. Each point is a process of its own, that does
+the same on a small cell first. Memory is the most that the process held (VmHWM, mapped files counted, set back after the
 small cell) less what it held then; time is processor time. Exponents are slopes in log-log of the last two points.
 Linux alone knows VmHWM.
 """
@@ -12,15 +12,15 @@ Linux alone knows VmHWM.
 import argparse
 import json
 import math
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import growing
 from growing import Size
@@ -170,23 +170,22 @@ def one_point(work: str, size: Size, folder: Path) -> tuple[float, float]:
 
 
 def point_of(work: str, size: Size) -> Point:
-    """One point, prepared in one process and measured in another."""
+    """One point, prepared in one process and measured in another; both are forks, so that nothing is imported twice."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("prepare", "measure"):
-            said = subprocess.run(
-                [sys.executable, __file__, "--step", name, work, folder, *map(str, asdict(size).values())],
-                check=True, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-        peak, seconds = json.loads(said.stdout)
+        alone(prepare, work, size, Path(folder))
+        peak, seconds = alone(one_point, work, size, Path(folder))
     return Point(**asdict(size), file=growing.file_bytes(size) / MIB, grams=growing.gram_bytes(size) / MIB,
                  peak=peak, seconds=seconds)  # fmt: skip
 
 
-def step(name: str, work: str, folder: Path, size: Size) -> None:
-    """What a process of a point does."""
-    if name == "measure":
-        print(json.dumps(one_point(work, size, folder)))
-        return
+def alone(run: Callable[..., Any], *arguments: object) -> Any:
+    """What a function returns in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        return pool.submit(run, *arguments).result()
+
+
+def prepare(work: str, size: Size, folder: Path) -> None:
+    """Files of a small cell and of the point."""
     for one, place in ((SMALL, folder / "small"), (size, folder / "point")):
         place.mkdir()
         WORK[work][0](one, place)
@@ -228,7 +227,7 @@ def draw(found: dict[str, list[Point]], path: Path) -> None:
         files = [point.file for point in points]
         axes[1, column].loglog(sizes, files, "k--", lw=1, label="one activation file")
         axes[1, column].loglog(sizes, [1.5 * size for size in files], "k:", lw=1, label="1.5 of it")
-        axes[0, column].loglog(sizes, [sizes_ / sizes[-1] for sizes_ in sizes], "k--", lw=1, label="in proportion")
+        axes[0, column].loglog(sizes, [size / sizes[-1] for size in sizes], "k--", lw=1, label="in proportion")
         axes[1, column].set_xlabel(axis)
         for row, label in enumerate(("processor time, s", "peak above idle, MiB")):
             axes[row, column].set_ylabel(label)
@@ -239,13 +238,8 @@ def draw(found: dict[str, list[Point]], path: Path) -> None:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--only", default="", help="curves whose name starts so")
-    asked.add_argument("--step", nargs=6, help=argparse.SUPPRESS)
     options = asked.parse_args()
     warnings.simplefilter("ignore")
-    if options.step:
-        name, work, folder, *size = options.step
-        step(name, work, Path(folder), Size(*map(int, size)))
-        return
     found = {}
     print(TABLE)
     for name, sizes in CURVES.items():

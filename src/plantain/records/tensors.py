@@ -36,7 +36,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Mappi
     for name in placed:
         array = whole[name]
         ends = [start, start + array.nbytes]
-        described[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": ends}
+        described[name] = {"dtype": names[array.dtype], "shape": list(tensors[name].shape), "data_offsets": ends}
         start += array.nbytes
     text = json.dumps(described, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNED)
