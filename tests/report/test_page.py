@@ -223,6 +223,21 @@ def test_a_probe_that_counts_in_no_correction_says_so(tmp_path):
     assert "cannot pass rung 3" in among_probes(result)
 
 
+def test_without_the_table_over_all_probes_no_reader_says_the_claim_as_of_its_probe_alone(tmp_path):
+    root = write_cell(tmp_path, Cell(controls=()))
+    path = write_verdict(root, sentence="Rung 6 of 7.")
+    (root / places.HOLM).unlink()
+    result = load_result(root, "otherview", "tiny")
+    with pytest.raises(InputError, match=r"Holm's correction \(No such file"):
+        wording.claim(result)
+    write_page(result, root / "page.html")
+    older = json.loads(path.read_bytes()) | {"schema": "plantain.verdict/1", "holm": BESIDE["holm"]}
+    older |= {"sentence": "Rung 6 of 7 (fails Holm, 12 probes).", "metrics": {"p_holm": 0.0948}}
+    path.write_text(json.dumps(older))
+    result = load_result(root, "otherview", "tiny")
+    assert (wording.claim(result), result.numbers) == (older["sentence"], {"p_holm": 0.0948})
+
+
 SCHEMES = {
     "clusters": ({}, "4 + 5 clusters of 8 + 8 wordings, exchanged freely"),
     "control": ({"control": "decoy"}, "4 frames of this contrast with 5 of control 'decoy', which has its words"),

@@ -21,7 +21,7 @@ from plantain.records.holm import HolmRecord, read_holm
 from plantain.records.lock import ModelLock, read_lock
 from plantain.records.receipt import Receipt, read_receipt
 from plantain.records.summary import AnalysisSummary, Summary, read_summary
-from plantain.records.verdict import Climb, Verdict, read_verdict
+from plantain.records.verdict import SCHEMA, Climb, Verdict, read_verdict
 from plantain.report.figures.grid import placed
 
 
@@ -212,12 +212,12 @@ class Result:
     def holm(self) -> HolmRecord | None:
         """What stands first among the claims of all probes of the run; None where it is exploratory or not counted.
 
-        No page of a cell may show it: one probe more would change every page. Theirs is `plantain.report.family`.
+        None as well of a verdict of revision 1, whose own sentence and metrics say it. No page of a cell may show it:
+        one probe more would change every page. What they take it from is `plantain.report.family`.
         """
-        path = self.root / places.HOLM
-        if self.verdict is None or self.exploratory or not path.exists():
+        if self.verdict is None or self.exploratory or self.verdict.schema_ != SCHEMA:
             return None
-        return read_holm(path).of(self.probe, self.model)
+        return read_holm(self.root / places.HOLM).of(self.probe, self.model)
 
     @property
     def numbers(self) -> dict[str, float]:
