@@ -5,13 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import Generic, TypeVar
 
-Found = TypeVar("Found")
+Read = TypeVar("Read")
 
 
-class Ahead(Generic[Found]):
+class Ahead(Generic[Read]):
     """Named things in a known order, each read by a thread before it is asked for."""
 
-    def __init__(self, read: Callable[[str], Found], order: Sequence[str], depth: int) -> None:
+    def __init__(self, read: Callable[[str], Read], order: Sequence[str], depth: int) -> None:
         """Nothing is read before the first is asked for.
 
         Args:
@@ -22,10 +22,10 @@ class Ahead(Generic[Found]):
         self._read, self._depth = read, depth
         self._order = [name for name, _ in groupby(order)]
         self._place = 0
-        self._open: dict[str, Future[Found]] = {}
+        self._open: dict[str, Future[Read]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="plantain-read")
 
-    def __call__(self, name: str) -> Found:
+    def __call__(self, name: str) -> Read:
         """What ``read`` gives for a name, or raises."""
         self._place = self._found(name)
         wanted = dict.fromkeys([name, *self._order[self._place : self._place + self._depth + 1]])

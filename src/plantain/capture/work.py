@@ -30,7 +30,7 @@ from plantain.capture.plan import area
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store, Vanished
 from plantain.capture.workers import share
-from plantain.model.load import load_pipeline, load_transformer, made_here, placed
+from plantain.model.load import load_pipeline, load_transformer, made_here, settled
 from plantain.model.materialise import in_memory
 from plantain.records.keys import Pass, path_of
 from plantain.records.lock import KLEIN_PIPELINE, ModelLock
@@ -295,7 +295,7 @@ class Bench:
         cell = self._cell
         if self._drawn is None:
             return load_transformer(cell.lock, cell.device, draw)
-        found = placed(self._drawn.take(draw), cell.lock, cell.device)
+        found = settled(self._drawn.take(draw), cell.lock, cell.device)
         later = [other for other in self._draws if other > draw]
         if later:
             self._drawn.begin(later[0])

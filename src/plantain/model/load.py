@@ -134,10 +134,10 @@ def load_transformer(lock: ModelLock, device: str, draw: int = 0) -> Any:
     Raises:
         InputError: files are missing or differ from the lock; or the weights made here differ from its digest.
     """
-    return placed(made_here(lock, draw), lock, device)
+    return settled(made_here(lock, draw), lock, device)
 
 
-def placed(transformer: Any, lock: ModelLock, device: str) -> Any:
+def settled(transformer: Any, lock: ModelLock, device: str) -> Any:
     """A transformer of :func:`made_here`, quantized as the lock says, on ``device``."""
     return settled_on(quantized(transformer, lock), lock, device)
 
