@@ -19,6 +19,7 @@ from plantain.capture.cell import capture_cell
 from plantain.capture.encode import Embedding
 from plantain.capture.forward import Conditioning, Scene, fast_runner
 from plantain.capture.hooks import reducing
+from plantain.capture.mean_vectors import set_weights
 from plantain.capture.progress import Silent
 from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
@@ -220,7 +221,18 @@ class Crossings(TorchDispatchMode):
         return found
 
 
-def test_no_pass_waits_for_its_device(monkeypatch):
+@pytest.fixture
+def nothing_kept():
+    """What stays at hand from pass to pass must not outlive tensors without values, nor come from before them."""
+    caches = (forward_module._image_ids, forward_module._text_ids, forward_module._noise, set_weights)
+    for kept in caches:
+        kept.cache_clear()
+    yield
+    for kept in caches:
+        kept.cache_clear()
+
+
+def test_no_pass_waits_for_its_device(monkeypatch, nothing_kept):
     """Tensors without values on a device without any: every crossing is seen, and a look at a value would fail."""
 
     class Nothing:
@@ -230,8 +242,6 @@ def test_no_pass_waits_for_its_device(monkeypatch):
     scheduler = build_pipeline().scheduler
     carrier = transfer.Streaming(torch.device("meta"), lambda tensor: tensor, Nothing, lambda _: None)
     monkeypatch.setattr(transfer, "carrier_for", lambda _: carrier)
-    forward_module._image_ids.cache_clear()
-    forward_module._text_ids.cache_clear()
     with FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device("meta"):
             model = transformer()
@@ -243,8 +253,6 @@ def test_no_pass_waits_for_its_device(monkeypatch):
         run((passes[0],))
         with Crossings() as seen:
             run((passes[1],))
-    forward_module._image_ids.cache_clear()
-    forward_module._text_ids.cache_clear()
     assert seen.waiting == []
     assert sorted(seen.up) == [(1, 2, 32), (1, 2, 96), (1, 4, 128), (1, 96, 96)], "token sets and the prompt"
     assert len(seen.down) == 6, "mean squares and mean vectors of three streams"

@@ -180,6 +180,16 @@ def test_a_published_model_is_forecast_before_it_is_fetched(monkeypatch, capsys,
     ]
 
 
+def test_what_a_time_rests_on_is_said(resolved, capsys, monkeypatch):
+    monkeypatch.setattr("plantain.capture.plan.state_dir", lambda: Path("nowhere"))
+    on_gpu = changed(resolved, device="cuda")
+    assert "Some times rest on an assumed rate: nothing was captured" in printed(capsys, on_gpu)
+    monkeypatch.setattr("plantain.capture.speed.product_rate_here", lambda *_: 1.0e12)
+    said = printed(capsys, on_gpu)
+    assert "Some times rest on half the rate of a matrix product on this machine's GPU: nothing was captured" in said
+    assert "assumed" not in said
+
+
 def test_any_published_model_is_forecast_and_another_says_what_is_needed(resolved, capsys, monkeypatch, tmp_path):
     """Not one of FLUX: its kinds of blocks, its own pixels a position; never a rate that was not measured."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))

@@ -53,7 +53,7 @@ class Vectors:
     def leave(self) -> None:
         """Send what was found to the host; nothing more is taken."""
         if self._arriving is None:
-            joined = [torch.cat([self._found[index] for index in some], dim=-1) for some in self._alike().values()]
+            joined = [torch.cat([self._found[index] for index in some], dim=-1) for some in self._alike.values()]
             self._arriving = transfer.carrier_for(joined[0].device).down(joined)
             self._found = {}
 
@@ -72,7 +72,7 @@ class Vectors:
         found, arrived = self._empty(), self._arriving()
         if not all(np.isfinite(values).all() for values in arrived):
             raise self._not_finite(arrived)
-        for ((stream, width), members), values in zip(self._alike().items(), arrived, strict=True):
+        for ((stream, width), members), values in zip(self._alike.items(), arrived, strict=True):
             heads_of = values.reshape(*values.shape[:2], -1, width)
             for seen in _ENDS if stream == "all" else (stream,):
                 offset = SEEN[stream].start
@@ -95,6 +95,7 @@ class Vectors:
         width = max(one.head_width for one in alive)
         return np.full((len(self._layout.text), len(TOKENS), heads, width), np.nan, dtype=np.float32)
 
+    @cached_property
     def _alike(self) -> dict[tuple[str, int], list[int]]:
         """Stream and width of the heads to the projections that have them."""
         members: dict[tuple[str, int], list[int]] = {}
@@ -114,7 +115,7 @@ class Vectors:
     def _not_finite(self, arrived: Sequence[NDArray[np.float32]]) -> NotFinite:
         """The first row, then token set, then projection with such a value."""
         bad = []
-        for ((stream, _), members), values in zip(self._alike().items(), arrived, strict=True):
+        for ((stream, _), members), values in zip(self._alike.items(), arrived, strict=True):
             widths = [self._projections[index].attention_width for index in members]
             for index, part in zip(members, np.split(values, np.cumsum(widths)[:-1], axis=-1), strict=True):
                 for row, token in np.argwhere(~np.isfinite(part).all(axis=-1)):
