@@ -68,11 +68,11 @@ def analyse_cell(
             tables |= _tables(found, f"{contrast.name}.{name}", activations.items)
     vectors: dict[str, dict[WordingMeasure, VectorSummary]] = {}
     if grams is not None and VERDICT_ANALYSIS in analyses:
-        for contrast in contrasts.contrasts:
-            for seen in vector_findings(activations, grams, groups, contrast, analyses[VERDICT_ANALYSIS]):
-                metrics[contrast.name][seen.measure] = dict(seen.summary.metrics)
-                vectors.setdefault(contrast.name, {})[seen.measure] = seen.summary
-                tables[f"{contrast.name}.{seen.measure}"] = seen.table
+        rules = analyses[VERDICT_ANALYSIS]
+        for contrast, seen in vector_findings(activations, grams, groups, contrasts.contrasts, rules):
+            metrics[contrast.name][seen.measure] = dict(seen.summary.metrics)
+            vectors.setdefault(contrast.name, {})[seen.measure] = seen.summary
+            tables[f"{contrast.name}.{seen.measure}"] = seen.table
     return CellResult(metrics, summaries, vectors, tables)
 
 

@@ -1,6 +1,6 @@
 """One contrast by the vector measures: the wording-level test of what magnitude cannot see, head by head."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,22 +36,26 @@ class VectorFindings:
 
 
 def vector_findings(
-    activations: Activations, grams: Grams, groups: pl.DataFrame, contrast: ExpandedContrast, params: AnalysisParams
-) -> Iterator[VectorFindings]:
-    """One contrast by every vector measure that its capture kept; nothing where its wordings are too few.
+    activations: Activations,
+    grams: Grams,
+    groups: pl.DataFrame,
+    contrasts: Sequence[ExpandedContrast],
+    params: AnalysisParams,
+) -> Iterator[tuple[ExpandedContrast, VectorFindings]]:
+    """Contrasts by every vector measure that their capture kept; those whose wordings are too few are left out.
 
     Args:
         activations: Labels and token counts of the cell.
         grams: Of the same cell.
         groups: The model's groups, in the order of the group axis.
-        contrast: The two sides.
+        contrasts: The sides; what a measure makes of all wordings is computed once for all of them.
         params: The analysis whose permutations, thresholds and confidence hold.
     """
-    if params.permutations < 1 or not design_of(contrast).enough:
-        return
-    for measure in _VECTORS:
-        if kept(grams, measure):
-            yield _found(MeasuredVectors(grams, activations, measure), groups, contrast, params)
+    chosen = [one for one in contrasts if params.permutations >= 1 and design_of(one).enough]
+    for measure in (one for one in _VECTORS if kept(grams, one)):
+        vectors = MeasuredVectors(grams, activations, measure)
+        for contrast in chosen:
+            yield contrast, _found(vectors, groups, contrast, params)
 
 
 def _found(
