@@ -1,12 +1,12 @@
 """How the cost of one cell grows: items to 3,000, conditions to 100, untrained draws to 40, each alone.
 
     python benchmarks/growth.py                       # every curve, growth.png and growth.json: about ten minutes
-    python benchmarks/growth.py --only analyze.items  # one of them, printed
+    python benchmarks/growth.py --only analyze.items  # one of them, the others as they were
 
-Cells are synthetic (`growing.py`), the settings those of params.yaml. Each point is a process of its own, that does
-the same on a small cell first. Memory is the most that the process held (VmHWM, mapped files counted, set back after the
-small cell) less what it held then; time is processor time. Exponents are slopes in log-log of the last two points.
-Linux alone knows VmHWM.
+Cells are synthetic (`growing.py`), the settings those of params.yaml. Each point is a process of its own, which does
+the same on a small cell first. Memory is the most that it held (VmHWM, mapped files counted, set back after the small
+cell) less what it held then; time is processor time. Exponents are slopes in log-log of the last two points. Linux
+alone knows VmHWM.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from typing import Any, Final
 import growing
 from growing import Size
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from plantain.analysis.cell import analyse_cell
 from plantain.base.config import VERDICT_ANALYSIS, read_params
@@ -153,7 +154,7 @@ class Point:
     """Of processor time."""
 
 
-def held(what: str) -> float:
+def memory(what: str) -> float:
     """MiB of this process, ``VmRSS`` or ``VmHWM``."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
@@ -164,9 +165,9 @@ def one_point(work: str, size: Size, folder: Path) -> tuple[float, float]:
     run = WORK[work][1]
     run(SMALL, folder / "small")
     Path("/proc/self/clear_refs").write_text("5")
-    idle, started = held("VmRSS"), time.process_time()
+    idle, started = memory("VmRSS"), time.process_time()
     run(size, folder / "point")
-    return held("VmHWM") - idle, time.process_time() - started
+    return memory("VmHWM") - idle, time.process_time() - started
 
 
 def point_of(work: str, size: Size) -> Point:
@@ -229,6 +230,8 @@ def draw(found: dict[str, list[Point]], path: Path) -> None:
         axes[1, column].loglog(sizes, [1.5 * size for size in files], "k:", lw=1, label="1.5 of it")
         axes[0, column].loglog(sizes, [size / sizes[-1] for size in sizes], "k--", lw=1, label="in proportion")
         axes[1, column].set_xlabel(axis)
+        axes[1, column].set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes[1, column].xaxis.set_minor_formatter(NullFormatter())
         for row, label in enumerate(("processor time, s", "peak above idle, MiB")):
             axes[row, column].set_ylabel(label)
             axes[row, column].legend(fontsize=7)
@@ -240,16 +243,16 @@ def main() -> None:
     asked.add_argument("--only", default="", help="curves whose name starts so")
     options = asked.parse_args()
     warnings.simplefilter("ignore")
-    found = {}
+    kept = HERE / "growth.json"
+    held = json.loads(kept.read_text()) if options.only and kept.exists() else {}
     print(TABLE)
     for name, sizes in CURVES.items():
         if name.startswith(options.only):
-            found[name] = [point_of(name.partition(".")[0], size) for size in sizes]
-            print(told(name, found[name]), flush=True)
-    if not options.only:
-        held_points = {name: [asdict(point) for point in points] for name, points in found.items()}
-        (HERE / "growth.json").write_text(json.dumps(held_points, indent=1) + "\n")
-        draw(found, HERE / "growth.png")
+            points = [point_of(name.partition(".")[0], size) for size in sizes]
+            held[name] = [asdict(point) for point in points]
+            print(told(name, points), flush=True)
+    kept.write_text(json.dumps(held, indent=1) + "\n")
+    draw({name: [Point(**point) for point in points] for name, points in held.items()}, HERE / "growth.png")
 
 
 if __name__ == "__main__":

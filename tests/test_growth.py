@@ -14,6 +14,7 @@ import pytest
 from plantain.analysis.cell import analyse_cell
 from plantain.base.params import AnalysisParams, Measure, Tokens, UnitKind
 from plantain.capture.assembly import Assembly
+from plantain.measure import vectors
 from plantain.probe.records import Record
 from plantain.records.activations import read_activations, write_activations
 from plantain.records.keys import batches, passes
@@ -235,6 +236,17 @@ def test_analysis_holds_little_beside_the_file(growing, tmp_path):
 
     work()
     assert peak_of(work) < (MEMORY - 1) * growing.file_bytes(size)
+
+
+@pytest.mark.parametrize("conditions", [10, 40])
+def test_wordings_get_coordinates_once_for_all_contrasts(growing, monkeypatch, conditions):
+    calls, embedded = [], vectors.embedded
+    monkeypatch.setattr(vectors, "embedded", lambda *arguments: calls.append(1) or embedded(*arguments))
+    size = growing.Size(12, conditions)
+    given = growing.activations(size), growing.groups(), growing.contrasts(size)
+    result = analyse_cell(*given, {"heads": ANALYSES["heads"]}, growing.grams(size))
+    assert len(result.vectors) == conditions // 10
+    assert len(calls) == sum(len(tokens) for tokens in vectors.TOKENS_OF.values())
 
 
 @pytest.mark.long
