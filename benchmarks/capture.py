@@ -31,11 +31,11 @@ from plantain.capture.encode import encode, trunk
 from plantain.capture.forward import Target, assemble, fast_runner, prepare_scene
 from plantain.capture.hooks import reducing
 from plantain.capture.kernels import is_missing_kernel
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.plan import pass_flops, pass_positions
 from plantain.capture.shards import Store
 from plantain.capture.speed import SIDE, product_rate, wait_for
-from plantain.capture.token_sets import Layout
 from plantain.capture.workers import set_threads_for
 from plantain.model.geometry import projections
 from plantain.model.load import load_pipeline, load_transformer, resolve_device

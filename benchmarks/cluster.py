@@ -25,7 +25,7 @@ from plantain.base.config import read_params
 from plantain.base.params import CaptureParams
 from plantain.capture import cell as capture
 from plantain.capture.cell import capture_cell
-from plantain.capture.devices import Devices
+from plantain.capture.elsewhere.devices import Devices
 from plantain.capture.levels import prompt_levels
 from plantain.capture.progress import Silent
 from plantain.model.resolve import resolve

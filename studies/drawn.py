@@ -24,8 +24,8 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.files import digest, readable_json, remembered, write_atomic
 from plantain.base.params import Params
+from plantain.capture.pictures.references import generate
 from plantain.capture.progress import Silent
-from plantain.capture.references import generate
 from plantain.causal.pictures import Darkroom
 from plantain.causal.theatre import Theatre
 from plantain.model.resolve import resolve

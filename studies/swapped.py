@@ -25,8 +25,8 @@ from plantain.base.files import digest, readable_json, remembered, write_atomic
 from plantain.base.params import Method, Params, WordingMeasure
 from plantain.base.yaml import read_yaml
 from plantain.capture.cell import capture_cell
+from plantain.capture.pictures.references import generate
 from plantain.capture.progress import Silent
-from plantain.capture.references import generate
 from plantain.causal.donors import kept_products, label_test
 from plantain.causal.examine import choose, donate, single_mediation, swap_pairs
 from plantain.causal.theatre import Theatre

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from plantain.capture.ahead import Ahead
-from plantain.capture.drawn_ahead import DrawnAhead
-from plantain.capture.outbox import Outbox
+from plantain.capture.overlap.ahead import Ahead
+from plantain.capture.overlap.drawn_ahead import DrawnAhead
+from plantain.capture.overlap.outbox import Outbox
 
 
 class Shelf:

@@ -16,9 +16,9 @@ from plantain.base.params import CaptureParams, Method, ModelParams, ReferencePa
 from plantain.capture.any_pipeline import any_runner, load_for_passes, noise_for, scheduler_at
 from plantain.capture.cell import capture_cell
 from plantain.capture.encoded import EncodedPrompts
-from plantain.capture.imagery import draw_by_call
 from plantain.capture.levels import prompt_levels
 from plantain.capture.noise import gaussian
+from plantain.capture.pictures.imagery import draw_by_call
 from plantain.capture.progress import Silent
 from plantain.measure.views import head_streams, heads, makes_units
 from plantain.model.architectures import architecture_calling

@@ -18,10 +18,10 @@ from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, ReferenceParams
 from plantain.capture import cell as cell_module
 from plantain.capture.cell import capture_cell
-from plantain.capture.cluster import Crew, crew_at
-from plantain.capture.devices import Devices, devices_here
-from plantain.capture.hand import Seen, refuse_unlike
-from plantain.capture.references import generate
+from plantain.capture.elsewhere.cluster import Crew, crew_at
+from plantain.capture.elsewhere.devices import Devices, devices_here
+from plantain.capture.elsewhere.hand import Seen, refuse_unlike
+from plantain.capture.pictures.references import generate
 from plantain.records.activations import write_activations
 from plantain.records.grams import write_grams
 

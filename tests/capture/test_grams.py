@@ -17,11 +17,11 @@ from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.grams import centred_products, head_rows
-from plantain.capture.mean_vectors import Vectors
+from plantain.capture.means.mean_vectors import Vectors
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.noise import gaussian
 from plantain.capture.not_finite import NotFinite
 from plantain.capture.progress import Silent
-from plantain.capture.token_sets import Layout
 from plantain.measure.views import head_streams
 from plantain.model.geometry import group_table, projections
 from plantain.model.load import load_transformer
@@ -229,7 +229,7 @@ def test_a_small_change_needs_centring_before_products_and_float64():
 
 def test_chunks_and_low_precision_give_the_mean_of_the_values(folder, monkeypatch):
     whole = capture(folder, lock=make_lock(folder, dtype="bfloat16"))
-    monkeypatch.setattr("plantain.capture.span_means._CHUNK", 1000)
+    monkeypatch.setattr("plantain.capture.means.span_means._CHUNK", 1000)
     monkeypatch.setenv("PLANTAIN_CACHE", str(folder.parent / "chunks"))
     parts = capture(folder, lock=make_lock(folder, dtype="bfloat16"))
     for tokens, values in whole.mean.items():

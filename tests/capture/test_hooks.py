@@ -4,9 +4,9 @@ from helpers.capture_model import transformer
 
 from plantain.base.errors import InputError
 from plantain.capture.hooks import reducing
+from plantain.capture.means.span_means import token_means
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.not_finite import NotFinite
-from plantain.capture.span_means import token_means
-from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
 
 TEXT, NOISE, REFERENCE = 7, 4, 2
@@ -115,7 +115,7 @@ def test_padding_on_the_left_is_padding(model):
 def test_waiting_for_one_another_changes_no_bit(model, monkeypatch):
     found = []
     for limit in (0, 1000, 1 << 30):
-        monkeypatch.setattr("plantain.capture.span_means._WAITING", limit)
+        monkeypatch.setattr("plantain.capture.means.span_means._WAITING", limit)
         layout = Layout(((0, 5), (0, 2)), TEXT, NOISE, REFERENCE)
         with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True) as capture:
             model(**inputs(rows=2))
@@ -127,7 +127,7 @@ def test_waiting_for_one_another_changes_no_bit(model, monkeypatch):
 def test_chunks_of_a_long_activation_change_no_bit(monkeypatch):
     x = torch.randn(2, 50, 64, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
     whole = token_means(x, 16)
-    monkeypatch.setattr("plantain.capture.span_means._CHUNK", 64 * 2 * 3)
+    monkeypatch.setattr("plantain.capture.means.span_means._CHUNK", 64 * 2 * 3)
     assert torch.equal(token_means(x, 16), whole)
     assert whole.dtype == torch.float32
 

@@ -15,14 +15,14 @@ from plantain.base.errors import InputError
 from plantain.base.files import sha256_file
 from plantain.base.params import CaptureParams, CapturePath, ReferenceParams
 from plantain.capture.cell import capture_cell
-from plantain.capture.devices import Devices
+from plantain.capture.elsewhere.devices import Devices
 from plantain.capture.noise import gaussian
+from plantain.capture.pictures.references import generate
 from plantain.capture.progress import Silent
-from plantain.capture.references import generate
 from plantain.capture.workers import share
 from plantain.model.load import load_pipeline
 from plantain.probe.records import ReferenceRecord
-from plantain.report.page.sections import _thumbnail
+from plantain.report.page.sections import thumbnail
 
 FEW = ReferenceParams(steps=3, guidance_scale=4.0, seed=7)
 
@@ -66,7 +66,7 @@ def test_an_image_is_that_of_the_plain_call(folder, tmp_path, guidance):
 def test_equal_inputs_generate_once_and_an_untrained_model_shows_its_parents(folder, tmp_path, monkeypatch):
     records = [prompted("kitchen", "A kitchen")]
     generate(records, make_lock(folder), FEW, tmp_path / "one", Silent())
-    monkeypatch.setattr("plantain.capture.imagery.load_transformer", lambda *_: pytest.fail("generated again"))
+    monkeypatch.setattr("plantain.capture.pictures.imagery.load_transformer", lambda *_: pytest.fail("generated again"))
     generate(records, make_lock(folder, "untrained"), FEW, tmp_path / "two", Silent())
     renamed = [prompted("room", "A kitchen")]
     generate(renamed, make_lock(folder, "family"), FEW, tmp_path / "three", Silent())
@@ -78,7 +78,9 @@ def test_equal_inputs_generate_once_and_an_untrained_model_shows_its_parents(fol
 def test_two_cores_draw_what_one_draws(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("plantain.capture.workers._WORTH", 1)
     asked, shared = rooms(3), []
-    monkeypatch.setattr("plantain.capture.drawing.share", lambda *given: shared.append(given[1]) or share(*given))
+    monkeypatch.setattr(
+        "plantain.capture.pictures.drawing.share", lambda *given: shared.append(given[1]) or share(*given)
+    )
     alone = drawn(asked, folder, tmp_path / "one", monkeypatch, workers=1)
     assert drawn(asked, folder, tmp_path / "two", monkeypatch, workers=2) == alone
     assert shared == [1, 2]
@@ -90,8 +92,8 @@ def test_spawned_processes_draw_what_one_draws(folder, tmp_path, monkeypatch):
     """As for two GPUs of one machine, on two processors."""
     asked = rooms(10)
     alone = drawn(asked, folder, tmp_path / "one", monkeypatch, workers=1)
-    monkeypatch.setattr("plantain.capture.drawing.crew_for", lambda _: Devices(2, "cpu"))
-    monkeypatch.setattr("plantain.capture.drawing.share", lambda *_: pytest.fail("drawn here"))
+    monkeypatch.setattr("plantain.capture.pictures.drawing.crew_for", lambda _: Devices(2, "cpu"))
+    monkeypatch.setattr("plantain.capture.pictures.drawing.share", lambda *_: pytest.fail("drawn here"))
     assert drawn(asked, folder, tmp_path / "two", monkeypatch, workers=1) == alone
 
 
@@ -180,7 +182,7 @@ def test_both_paths_and_the_page_have_the_same_pixels(folder, tmp_path, own, mon
     assert len(seen) > 2
     for found in seen:
         np.testing.assert_array_equal(found, expected)
-    page = base64.b64decode(_thumbnail(images / "room.png", 640).partition("base64,")[2])
+    page = base64.b64decode(thumbnail(images / "room.png", 640).partition("base64,")[2])
     assert np.abs(np.asarray(Image.open(io.BytesIO(page))).astype(int) - expected).max() < 8  # a JPEG of quality 85
 
 
@@ -207,7 +209,7 @@ def test_what_needs_no_drawing_imports_no_torch(folder, tmp_path):
     code = """
 import sys
 from pathlib import Path
-from plantain.capture.references import generate
+from plantain.capture.pictures.references import generate
 from plantain.base.params import ReferenceParams
 from plantain.capture.progress import Silent
 from plantain.probe.records import ReferenceRecord
@@ -232,7 +234,7 @@ print(sorted(name for name in ("torch", "diffusers", "transformers") if name in 
 
 
 def test_png_bytes_are_repeatable():
-    from plantain.capture.imagery import png
+    from plantain.capture.pictures.imagery import png
 
     image = Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3))
     assert png(image) == png(image)

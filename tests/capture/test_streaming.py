@@ -13,15 +13,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
 from plantain.capture import forward as forward_module
-from plantain.capture import transfer
 from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.encode import Embedding
 from plantain.capture.forward import Conditioning, Scene, fast_runner
 from plantain.capture.hooks import reducing
-from plantain.capture.mean_vectors import set_weights
+from plantain.capture.means.mean_vectors import set_weights
+from plantain.capture.means.token_sets import Layout
+from plantain.capture.overlap import transfer
 from plantain.capture.progress import Silent
-from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
 from plantain.records.keys import Pass
 

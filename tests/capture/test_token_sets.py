@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plantain.capture.any_pipeline import layout_of
-from plantain.capture.token_sets import Layout
+from plantain.capture.means.token_sets import Layout
 from plantain.model.architectures import ARCHITECTURES
 from plantain.records.activations import TOKENS
 

@@ -3,8 +3,8 @@ import random
 import pytest
 
 from plantain.base.errors import CheckFailed
+from plantain.capture.elsewhere.turns import MOST_LOSSES, Turns, grouped
 from plantain.capture.grams import Job
-from plantain.capture.turns import MOST_LOSSES, Turns, grouped
 from plantain.records.keys import Pass
 
 

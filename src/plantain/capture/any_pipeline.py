@@ -20,13 +20,13 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture import transfer
 from plantain.capture.encoded import EncodedPrompt, Mask, moved, runs_of
 from plantain.capture.forward import Pending, Runner, reduced
 from plantain.capture.hooks import Capture, Taps
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.noise import gaussian
+from plantain.capture.overlap import transfer
 from plantain.capture.sigma import noised
-from plantain.capture.token_sets import Layout
 from plantain.model.architectures import Architecture, Clock, LatentForm, architecture_calling
 from plantain.model.geometry import projections
 from plantain.model.layout import part_role

@@ -11,7 +11,7 @@ from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
 from plantain.capture.assembly import Assembly
-from plantain.capture.crews import computing_device, crew_for
+from plantain.capture.elsewhere.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
 from plantain.capture.kernels import chosen_kernel

@@ -17,13 +17,13 @@ from diffusers import Flux2KleinPipeline
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture import transfer
 from plantain.capture.assembly import Reduced
 from plantain.capture.encode import Embedding, release
 from plantain.capture.hooks import Capture, watcher
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.noise import gaussian
+from plantain.capture.overlap import transfer
 from plantain.capture.sigma import noised, timestep
-from plantain.capture.token_sets import Layout
 from plantain.model.load import load_scheduler, load_vae, resolve_device
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch, Pass

@@ -14,12 +14,12 @@ import torch
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture import transfer
 from plantain.capture.kernels import use_kernel
-from plantain.capture.mean_vectors import set_weights
-from plantain.capture.set_means import SetMeans, Tap, twice, unlike
-from plantain.capture.span_means import SpanMeans
-from plantain.capture.token_sets import Layout
+from plantain.capture.means.mean_vectors import set_weights
+from plantain.capture.means.set_means import SetMeans, Tap, twice, unlike
+from plantain.capture.means.span_means import SpanMeans
+from plantain.capture.means.token_sets import Layout
+from plantain.capture.overlap import transfer
 from plantain.model.geometry import Projection, projections
 from plantain.records.lock import stored_width
 

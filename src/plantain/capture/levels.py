@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from plantain.base.files import write_atomic
-from plantain.capture.crews import computing_device
+from plantain.capture.elsewhere.crews import computing_device
 from plantain.capture.encode import Embedding
 from plantain.capture.encoded import EncodedPrompt
 from plantain.capture.progress import Progress, shown

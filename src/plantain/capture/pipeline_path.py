@@ -10,8 +10,8 @@ from plantain.base.params import CaptureParams
 from plantain.capture.encode import text_span
 from plantain.capture.forward import Pending, Runner, Scene, reduced
 from plantain.capture.hooks import reducing
+from plantain.capture.means.token_sets import Layout
 from plantain.capture.sigma import scheduler_for
-from plantain.capture.token_sets import Layout
 from plantain.model.geometry import projections
 from plantain.probe.pictures import cached
 from plantain.records.keys import Batch

@@ -12,11 +12,8 @@ import torch
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath
-from plantain.capture import transfer
-from plantain.capture.ahead import Ahead
 from plantain.capture.any_pipeline import any_runner, load_for_passes, reads_image
 from plantain.capture.assembly import Reduced
-from plantain.capture.drawn_ahead import DrawnAhead
 from plantain.capture.encode import Embedding, Embeddings, release
 from plantain.capture.encoded import EncodedPrompt, EncodedPrompts
 from plantain.capture.forward import Pending, Runner, fast_runner, prepare_scene
@@ -24,7 +21,10 @@ from plantain.capture.grams import Job
 from plantain.capture.kernels import is_missing_kernel
 from plantain.capture.memory import is_out_of_memory
 from plantain.capture.not_finite import NotFinite
-from plantain.capture.outbox import Outbox
+from plantain.capture.overlap import transfer
+from plantain.capture.overlap.ahead import Ahead
+from plantain.capture.overlap.drawn_ahead import DrawnAhead
+from plantain.capture.overlap.outbox import Outbox
 from plantain.capture.pipeline_path import pipeline_runner
 from plantain.capture.plan import area
 from plantain.capture.progress import Progress

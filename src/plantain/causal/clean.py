@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from plantain.base.errors import InputError
-from plantain.capture.token_sets import Layout
+from plantain.capture.means.token_sets import Layout
 from plantain.causal.heads import TokenRoute
 from plantain.model.geometry import Projection
 from plantain.records.keys import Pass

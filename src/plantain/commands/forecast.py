@@ -20,6 +20,7 @@ from plantain.probe.records import Contrasts, Expansion, Record, ReferenceRecord
 from plantain.probe.sampling import item_subsets
 from plantain.probe.spec import read_probe
 from plantain.records.lock import NOT_FETCHED, ModelLock, read_lock
+from plantain.stages.study import CellAddress, jobs
 
 if TYPE_CHECKING:
     from plantain.causal.cost import SwapCost
@@ -32,7 +33,6 @@ _BASES = {
 }
 _WIDE = 100
 """Columns of the table where nobody says how wide the terminal is."""
-CellAddress = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,6 @@ def print_forecast(params: Params, cells: list[CellAddress], *, studied: Sequenc
 def print_swaps(params: Params, cells: Sequence[CellAddress]) -> None:
     """What swapping heads takes, for rung 7: forwards, a swap counted as the share of blocks that it runs."""
     from plantain.capture.plan import forecast_rate, pass_flops, pass_positions
-    from plantain.stages.study import jobs
 
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):
         if stage != "intervene":
@@ -173,7 +172,6 @@ def _study(params: Params, cells: Sequence[CellAddress]) -> Iterator[Planned]:
     from plantain.ladder.levels import swept_records
     from plantain.measure.sides import sampled_records
     from plantain.stages.replicate import noise_seeds, with_alternatives
-    from plantain.stages.study import jobs
 
     rules = params.verdict
     for stage, probe, model in dict.fromkeys(jobs(params, cells)):

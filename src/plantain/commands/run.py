@@ -89,7 +89,7 @@ def _share_out(ray: str | None, *, mixed: bool) -> None:
     if mixed:
         os.environ["PLANTAIN_MIXED_DEVICES"] = "1"
     if ray is not None:
-        from plantain.capture.cluster import crew_at
+        from plantain.capture.elsewhere.cluster import crew_at
 
         crew_at(ray).leave()
         os.environ["PLANTAIN_RAY"] = ray

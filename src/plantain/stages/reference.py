@@ -25,7 +25,7 @@ def main() -> None:
         if not records:
             return
         # A probe without references must not pay for importing torch.
-        from plantain.capture.references import generate
+        from plantain.capture.pictures.references import generate
 
         current.device = generate(records, lock, current.params.reference, folder)
         current.dtype = lock.dtype

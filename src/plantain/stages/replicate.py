@@ -14,7 +14,7 @@ from plantain.base import places
 from plantain.base.config import VERDICT_ANALYSIS
 from plantain.base.params import CaptureParams, ReferenceParams, VerdictParams, WordingMeasure
 from plantain.capture.cell import CaptureResult, capture_cell
-from plantain.capture.references import generate
+from plantain.capture.pictures.references import generate
 from plantain.ladder.beside import replicas
 from plantain.ladder.rungs import runs_asked
 from plantain.measure.plan import Comparison, plans

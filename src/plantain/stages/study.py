@@ -17,7 +17,7 @@ from plantain.stages.beside import families
 from plantain.stages.pipelines import is_checkout
 from plantain.stages.rooms import SOURCE
 
-Cell = tuple[str, str]
+CellAddress = tuple[str, str]
 """Probe and model."""
 
 StudyJob = tuple[str, str, str]
@@ -44,7 +44,7 @@ def study(params: Params, cells: Iterable[tuple[str, str]]) -> int:
     return 0
 
 
-def worth_studying(cells: Sequence[Cell]) -> tuple[list[Cell], list[str]]:
+def worth_studying(cells: Sequence[CellAddress]) -> tuple[list[CellAddress], list[str]]:
     """The cells of probes whose target passes rung 3 on a model, by some measure, and the names of all other probes.
 
     Rungs are climbed in order, so that where rung 3 failed no table of a study can raise one. A probe without a verdict

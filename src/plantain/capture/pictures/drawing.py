@@ -16,10 +16,10 @@ from plantain.base.params import (
     TrackingParams,
     VerdictParams,
 )
-from plantain.capture.crews import computing_device, crew_for
-from plantain.capture.drawn import write_drawn
+from plantain.capture.elsewhere.crews import computing_device, crew_for
 from plantain.capture.encode import Embeddings
-from plantain.capture.imagery import Easel, draw_into_store
+from plantain.capture.pictures.drawn import write_drawn
+from plantain.capture.pictures.imagery import Easel, draw_into_store
 from plantain.capture.progress import Progress
 from plantain.capture.shards import Store
 from plantain.capture.workers import set_threads_for, share, worker_count

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plantain.capture import transfer
+from plantain.capture.means.token_sets import SEEN, Layout
 from plantain.capture.not_finite import NotFinite
-from plantain.capture.token_sets import SEEN, Layout
+from plantain.capture.overlap import transfer
 from plantain.model.geometry import Projection
 from plantain.records.activations import TOKENS
 

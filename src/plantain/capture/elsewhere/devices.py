@@ -16,8 +16,7 @@ from typing import Any, Final
 import torch
 
 from plantain.base.errors import CheckFailed
-from plantain.capture.grams import Job
-from plantain.capture.hand import (
+from plantain.capture.elsewhere.hand import (
     IMAGES,
     MIXED,
     TOGETHER,
@@ -29,9 +28,10 @@ from plantain.capture.hand import (
     refuse_unlike,
     seen,
 )
-from plantain.capture.imagery import Easel
+from plantain.capture.elsewhere.turns import Group, grouped
+from plantain.capture.grams import Job
+from plantain.capture.pictures.imagery import Easel
 from plantain.capture.progress import Progress
-from plantain.capture.turns import Group, grouped
 from plantain.capture.work import CellWork
 from plantain.probe.records import ReferenceRecord
 from plantain.records.lock import ModelLock

@@ -18,10 +18,10 @@ import torch
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.files import write_atomic
 from plantain.base.places import state_dir
-from plantain.capture.imagery import Easel, draw_into_store
+from plantain.capture.elsewhere.turns import Group
+from plantain.capture.pictures.imagery import Easel, draw_into_store
 from plantain.capture.progress import Silent
 from plantain.capture.shards import Store
-from plantain.capture.turns import Group
 from plantain.capture.work import Bench, CellWork, OutOfMemory, Stores, embeddings_of
 from plantain.capture.workers import set_threads_for
 from plantain.probe.records import ReferenceRecord

@@ -12,11 +12,22 @@ from functools import lru_cache
 from typing import Any, Final
 
 from plantain.base.errors import CheckFailed, InputError
+from plantain.capture.elsewhere.hand import (
+    IMAGES,
+    MIXED,
+    TOGETHER,
+    Errand,
+    Hand,
+    Seen,
+    accepted,
+    parcels,
+    refuse_unlike,
+    seen,
+)
+from plantain.capture.elsewhere.turns import MOST_LOSSES, Turns, grouped
 from plantain.capture.grams import Job
-from plantain.capture.hand import IMAGES, MIXED, TOGETHER, Errand, Hand, Seen, accepted, parcels, refuse_unlike, seen
-from plantain.capture.imagery import Easel
+from plantain.capture.pictures.imagery import Easel
 from plantain.capture.progress import Progress
-from plantain.capture.turns import MOST_LOSSES, Turns, grouped
 from plantain.capture.work import CellWork
 from plantain.capture.workers import is_small
 from plantain.probe.records import ReferenceRecord

@@ -3,8 +3,8 @@
 import os
 from typing import Final
 
-from plantain.capture.cluster import Crew, crew_at
-from plantain.capture.devices import Devices, devices_here
+from plantain.capture.elsewhere.cluster import Crew, crew_at
+from plantain.capture.elsewhere.devices import Devices, devices_here
 from plantain.model.load import resolve_device
 from plantain.records.lock import ModelLock
 

@@ -2,8 +2,8 @@
 
 A few operations a projection, whatever the prompt, and no Python that a compiler cannot follow: what a hook knows and
 finds are plain attributes of an object beside the module, so that blocks of one class are compiled once for all of
-them, with the reduction in it. Values agree with those by spans (:mod:`plantain.capture.span_means`) up to the order
-of float32 sums.
+them, with the reduction in it. Values agree with those by spans (:mod:`plantain.capture.means.span_means`) up to the
+order of float32 sums.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plantain.base.errors import InputError
-from plantain.capture import transfer
-from plantain.capture.mean_vectors import Vectors
+from plantain.capture.means.mean_vectors import Vectors
+from plantain.capture.means.token_sets import SEEN, Layout
 from plantain.capture.not_finite import NotFinite
-from plantain.capture.token_sets import SEEN, Layout
+from plantain.capture.overlap import transfer
 from plantain.model.geometry import Projection
 from plantain.records.activations import TOKENS
 

@@ -1,0 +1,1 @@
+"""Passes that other processes compute: on several devices, on a cluster."""

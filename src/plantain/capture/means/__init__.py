@@ -1,0 +1,1 @@
+"""Means over token sets: what a hook keeps of a pass."""

@@ -1,0 +1,1 @@
+"""What is done while the device computes: reading, writing, making the next draw."""

@@ -1,0 +1,1 @@
+"""Reference images: read from files, or drawn by the model once."""
