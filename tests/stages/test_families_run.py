@@ -109,6 +109,7 @@ def t_of(workspace, name):
     return table["t"].to_numpy(), np.array(expected)
 
 
+@pytest.mark.long
 def test_a_probe_runs_on_a_local_model_of_another_family(tmp_path):
     workspace, said = run(tmp_path, ["pixart-sigma"])
     check(workspace, said, "pixart-sigma")
