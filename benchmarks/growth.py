@@ -171,7 +171,7 @@ def one_point(work: str, size: Size, folder: Path) -> tuple[float, float]:
 
 
 def point_of(work: str, size: Size) -> Point:
-    """One point, prepared in one process and measured in another; both are forks, so that nothing is imported twice."""
+    """One point, prepared in one process and measured in another."""
     with tempfile.TemporaryDirectory() as folder:
         alone(prepare, work, size, Path(folder))
         peak, seconds = alone(one_point, work, size, Path(folder))
@@ -180,8 +180,8 @@ def point_of(work: str, size: Size) -> Point:
 
 
 def alone(run: Callable[..., Any], *arguments: object) -> Any:
-    """What a function returns in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+    """What a function returns in a process of its own: a fresh one, since a fork takes locks of threads with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(run, *arguments).result()
 
 
