@@ -1,5 +1,6 @@
 """``plantain export``: a result as an archive."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +31,21 @@ def crate(result: ResultArgument, out: Out = None) -> None:
 
     The model card of the result stands in it as README.md.
     """
-    from plantain.report.model_card import model_card
-
     found = find(Path(), parse(result), read_params().tracking)
     cell = found.cells[0]
     if not {"capture", "analyze"} <= cell.held.keys():
         raise InputError(f"{cell.name} is not complete.", fix="run `dvc repro`, or `dvc pull`.")
     target = typed(out or Path(f"{cell.probe}-{cell.model}.crate.zip"))
-    with opened([result]) as (shown,):
-        card = model_card(shown)
-    print(f"Wrote {export(found, journal.executions(), target, card)}.")
+    print(f"Wrote {export(found, journal.executions(), target, _card(result))}.")
+
+
+def _card(result: str) -> str:
+    """The model card of a result; empty, and said why, where a file that it is made of cannot be read."""
+    from plantain.report.model_card import model_card
+
+    try:
+        with opened([result]) as (shown,):
+            return model_card(shown)
+    except InputError as error:
+        print(f"The crate has no model card: {error}", file=sys.stderr)
+        return ""
