@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
+from grams import noise_images, records_of
 
 from plantain.base.config import read_params
 from plantain.base.params import CaptureParams
@@ -29,9 +28,7 @@ from plantain.capture.elsewhere.devices import Devices
 from plantain.capture.levels import prompt_levels
 from plantain.capture.progress import Silent
 from plantain.model.resolve import resolve
-from plantain.probe.expand import expand
 from plantain.probe.records import Record
-from plantain.probe.spec import read_probe
 from plantain.records.lock import ModelLock
 
 WAYS = ("forked workers", "spawned processes", "actors")
@@ -86,15 +83,6 @@ def captured(records: tuple[Record, ...], images: Path, lock: ModelLock) -> Rate
     return Rate(steady, sum(steps for _, steps in clock.came) / (ended - began))
 
 
-def drawn(folder: Path, records: tuple[Record, ...], lock: ModelLock) -> Path:
-    """Noise for every reference that the records name: what is on a picture costs nothing."""
-    generator = np.random.default_rng(0)
-    for name in sorted({name for record in records for name in record.reference}):
-        pixels = generator.integers(0, 255, (lock.height, lock.width, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    return folder
-
-
 def main() -> None:
     import ray
 
@@ -102,16 +90,14 @@ def main() -> None:
     asked.add_argument("--items", type=int, default=30)
     asked.add_argument("--rounds", type=int, default=2)
     options = asked.parse_args()
-    records = expand(read_probe(Path("prompts/otherview.yaml")), Path()).records
-    chosen = list(dict.fromkeys(record.item for record in records))[: options.items]
-    records = tuple(record for record in records if record.item in chosen)
+    records = records_of("otherview", options.items)
     lock = resolve("tiny", read_params())[0]
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     found: dict[tuple[str, int], list[Rate]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["PLANTAIN_CACHE"] = scratch
-        images = drawn(Path(scratch), records, lock)
+        images = noise_images(Path(scratch), records, lock)
         prompt_levels(records, lock, Silent())
         for _ in range(options.rounds):
             for name in WAYS:

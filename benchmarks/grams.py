@@ -38,10 +38,10 @@ def main() -> None:
     options = _options()
     params = read_params()
     lock = resolve(options.model, params)[0]
-    records = _records(options.probe, options.items)
+    records = records_of(options.probe, options.items)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ |= {"PLANTAIN_CACHE": scratch, "PLANTAIN_WORKERS": "1"}
-        images = _images(Path(scratch), records, lock)
+        images = noise_images(Path(scratch), records, lock)
         prompt_levels(records, lock, Silent())
         # The rule of the capture itself is one thread for a small model.
         capture.set_threads_for = lambda *_: torch.set_num_threads(options.threads)  # type: ignore[assignment]
@@ -63,13 +63,14 @@ def _pair(turn: int, records: tuple[Record, ...], images: Path, lock: ModelLock,
     return [found[False], found[True]]
 
 
-def _records(probe: str, items: int) -> tuple[Record, ...]:
+def records_of(probe: str, items: int) -> tuple[Record, ...]:
+    """The records of a probe's first items."""
     records = expand(read_probe(Path("prompts", f"{probe}.yaml")), Path()).records
     chosen = list(dict.fromkeys(record.item for record in records))[:items]
     return tuple(record for record in records if record.item in chosen)
 
 
-def _images(folder: Path, records: tuple[Record, ...], lock: ModelLock) -> Path:
+def noise_images(folder: Path, records: tuple[Record, ...], lock: ModelLock) -> Path:
     """Noise for every reference that the records name: what is on a picture costs nothing."""
     generator = np.random.default_rng(0)
     for name in sorted({name for record in records for name in record.reference}):
