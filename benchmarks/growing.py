@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from plantain.base.params import Source
 from plantain.capture.grams import Axes, Job, head_rows
 from plantain.capture.shards import Store
 from plantain.probe.records import Contrasts, ExpandedContrast, Record
@@ -19,7 +20,7 @@ from plantain.probe.spec import Role
 from plantain.records.activations import TOKENS, Activations
 from plantain.records.grams import EVERYTHING, Grams, profiled
 from plantain.records.keys import batches, passes
-from plantain.records.lock import Geometry
+from plantain.records.lock import Component, Geometry, ModelLock
 
 HEADS, WIDTH, GROUP = 4, 128, 16
 JOINT, SINGLE, MLP = 2, 4, 3
@@ -59,6 +60,17 @@ def gram_bytes(size: Size) -> int:
     """The gram file, without its header: two means and two profiles of each token set."""
     pairs = size.conditions * (size.conditions + 1) // 2
     return 4 * size.draws * 4 * pairs * sum(len(rows) for rows in head_rows(GEOMETRY).values())
+
+
+def lock() -> ModelLock:
+    """What the stage `model` would write about the model; nothing of a workspace is read."""
+    part = Component(class_name="Growing", config_sha256="growing", weights_sha256="growing", bytes=0)
+    return ModelLock(
+        name="growing", source=Source.embedded, base=Source.embedded, trained=True, device="cpu", dtype="float32",
+        height=64, width=64, max_sequence_length=48, text_encoder_out_layers=[9], is_distilled=True, group_width=GROUP,
+        components=dict.fromkeys(("transformer", "text_encoder", "tokenizer", "vae", "scheduler"), part),
+        files_sha256="growing", geometry=GEOMETRY,
+    )  # fmt: skip
 
 
 def groups() -> pl.DataFrame:

@@ -38,7 +38,6 @@ from plantain.ladder.tables import drawn
 from plantain.measure.vectors import every_measure
 from plantain.records.activations import read_activations, write_activations
 from plantain.records.grams import read_grams, write_grams
-from plantain.records.lock import read_lock
 from plantain.records.summary import Summary, read_summary
 
 HERE: Final = Path(__file__).resolve().parent
@@ -70,7 +69,7 @@ def prepare_summary(size: Size, folder: Path) -> None:
 
 def climb(size: Size, folder: Path) -> None:
     """`verdict` of one cell without tables of the study."""
-    params, lock = read_params(), read_lock(Path("models/tiny/model.lock.json"))
+    params, lock = read_params(), growing.lock()
     evidence = CellEvidence(
         probe="growing",
         model="growing",
