@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import runpy
 import signal
@@ -83,6 +84,41 @@ def test_an_input_edited_meanwhile_commits_nothing(workspace):
     assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
     assert not Path("receipts").exists()
     assert journal.executions() == []
+
+
+def fill(**files):
+    with stage("reference", section="prompts", probe="demo", model="tiny") as current:
+        folder = current.folder(places.images("tiny", "demo"))
+        for name, text in files.items():
+            (folder / f"{name}.png").write_text(text)
+
+
+def test_a_folder_has_a_manifest_that_says_what_sha256sum_says(workspace):
+    fill(one="first", two="second")
+    path = Path("data/manifests/references/tiny/demo.json")
+    said = subprocess.run(["sha256sum", "one.png", "two.png"], cwd="data/references/tiny/demo", check=True,
+                          capture_output=True, text=True).stdout.split()  # fmt: skip
+    assert json.loads(path.read_text())["files"] == dict(zip(said[1::2], said[::2], strict=True))
+    assert path.as_posix() in [record.path for record in read_receipt(Path("receipts/reference/tiny/demo.json")).writes]
+    before = path.read_bytes()
+    fill(two="second", one="first")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_text("changed by hand"), Path.unlink])
+def test_a_stage_refuses_a_file_that_is_not_what_its_manifest_says(workspace, harm):
+    fill(one="first", two="second")
+    folder = places.images("tiny", "demo")
+    with stage("capture", section="prompts") as current:
+        current.read_listed(folder)
+        read = [path.as_posix() for path in current.reads]
+    assert read == ["data/manifests/references/tiny/demo.json", *(f"{folder}/{name}.png" for name in ("one", "two"))]
+    harm(folder / "two.png")
+    with pytest.raises(InputError) as caught, stage("capture", section="prompts") as current:
+        current.read_listed(folder)
+    assert (caught.value.file, bool(caught.value.fix)) == (folder / "two.png", True)
+    with stage("capture", section="prompts") as current:
+        current.read_listed(folder, "one.png")
 
 
 def test_a_failed_stage_leaves_nothing_half_written(workspace):

@@ -191,6 +191,16 @@ def test_one_changed_prompt_reruns_what_reads_prompts_and_restored_captures_noth
 
 
 @pytest.mark.long
+def test_a_picture_changed_by_hand_is_made_again_and_nothing_else_runs(again):
+    picture = again.path / "data/references/tiny/mini/kitchen.png"
+    before = picture.read_bytes()
+    picture.unlink()  # DVC's cache may hold the same file
+    picture.write_bytes(before + b"more")
+    assert again.repro() == ["mini:reference@tiny"]
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.long
 def test_a_changed_threshold_reruns_no_capture(again):
     again.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
     stages = again.repro()

@@ -27,6 +27,7 @@ RECEIPTS: Final = Path("receipts")
 REPORTS: Final = Path("reports")
 CELLS: Final = REPORTS / "cells.json"
 CODE: Final = Path("data", "code")
+MANIFESTS: Final = Path("data", "manifests")
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
 INDEX: Final = REPORTS / "index.html"
@@ -156,6 +157,11 @@ def units(model: str) -> Path:
 def images(model: str, probe: str) -> Path:
     """The folder of reference images."""
     return Path("data", "references", model, probe)
+
+
+def manifest(folder: Path) -> Path:
+    """What a stage put into ``folder``, a folder below ``data/`` that several stages read."""
+    return MANIFESTS.joinpath(*folder.parts[1:-1], f"{folder.name}.json")
 
 
 def activations(model: str, probe: str) -> Path:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import declared_versions, observed_versions
-from plantain.base.errors import InputError, PlantainError, disk_error
+from plantain.base.errors import InputError, PlantainError, disk_error, restored
 from plantain.base.files import name_disk_error, remove, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
@@ -29,6 +29,7 @@ from plantain.base.secrets import redacted
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
 from plantain.records.cells import read_cells
+from plantain.records.manifest import manifest_of, read_manifest
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
 from plantain.stages.rooms import code_digests, section_version
 
@@ -50,6 +51,8 @@ class Stage:
     reads: dict[Path, FileRecord] = field(default_factory=dict)
     pending: dict[Path, Path] = field(default_factory=dict)
     """Final path to the temporary path that holds its content."""
+    listed: list[Path] = field(default_factory=list)
+    """Folders among them that get a manifest."""
     used: dict[str, Any] = field(default_factory=dict)
     seeds: dict[str, list[int]] = field(default_factory=dict)
     prompts: PromptSet | None = None
@@ -77,6 +80,27 @@ class Stage:
         self.pending[path] = temporary
         return temporary
 
+    def read_listed(self, folder: Path, *names: str) -> Path:
+        """Record the files ``names`` of a folder with a manifest, or all that it lists, as inputs; return ``folder``.
+
+        Raises:
+            InputError: the manifest or a file is missing, or a file is not what the stage that made it wrote.
+        """
+        place = self.read(places.manifest(folder))
+        said = read_manifest(place).files
+        for name in names or said:
+            file = self.read(folder / name)
+            if self.reads[file].sha256 != said.get(name):
+                raise InputError(f"it is not what {place} says was written.", file=file, fix=restored(folder))
+        return folder
+
+    def folder(self, path: Path) -> Path:
+        """A temporary folder to fill; it takes the name ``path`` when the stage commits, and gets a manifest."""
+        temporary = self.out(path)
+        temporary.mkdir()
+        self.listed.append(path)
+        return temporary
+
     def use(self, *keys: str) -> None:
         """Record sections of params.yaml, by dotted key, as read."""
         for key in keys:
@@ -91,6 +115,9 @@ class Stage:
 
     def commit(self) -> list[FileRecord]:
         """Rename every out to its final name; the records of what was written."""
+        for path in self.listed:
+            manifest = manifest_of(self.pending[path])
+            self.out(places.manifest(path)).write_bytes(manifest.to_bytes())
         for path, temporary in self.pending.items():
             remove(path)
             temporary.replace(path)
@@ -194,7 +221,7 @@ def _not_asked(probe: str, source: YamlFile) -> InputError:
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
     named = read_cells(current.read(places.CELLS)).names
-    return [(probe, model) for probe, model in named if places.stats(model, probe).exists()]
+    return [(probe, model) for probe, model in named if places.manifest(places.stats(model, probe)).exists()]
 
 
 def run(main: Callable[[], None]) -> None:
