@@ -15,12 +15,13 @@ from plantain.base import places
 from plantain.base.environment import observed_versions, write_declared
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.params import RunParams
-from plantain.base.yaml import read_plain
+from plantain.base.yaml import read_plain, read_yaml
 from plantain.records import journal
 from plantain.records.receipt import read_receipt
+from plantain.stages import basis
 from plantain.stages.cells import stale_outs
 from plantain.stages.frame import run, stage
-from plantain.stages.pipelines import add_pipeline, check_pictures, follow, pipeline_text
+from plantain.stages.pipelines import add_pipeline, check_pictures, follow, pipeline_text, renew
 from plantain.stages.rooms import code_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +122,21 @@ def test_a_stage_refuses_a_file_that_is_not_what_its_manifest_says(workspace, ha
         current.read_listed(folder, "one.png")
 
 
+@pytest.mark.parametrize("path", [places.PARAMS, places.ENVIRONMENT])
+def test_a_stage_that_dvc_runs_refuses_settings_that_dvc_did_not_see(workspace, monkeypatch, path):
+    monkeypatch.setenv("DVC_STAGE", "pipelines/demo/dvc.yaml:analyze@tiny")
+    basis.main()
+    unseen = {places.PARAMS: ("splits: 100", "splits: 99"), places.ENVIRONMENT: ("scipy: ", "scipy: 9")}[path]
+    path.write_text(path.read_text().replace(*unseen))
+    with pytest.raises(PlantainError, match="`dvc repro` again"), stage("analyze", section="prompts"):
+        pytest.fail("it ran")
+    with stage("reference", section="prompts") as current:
+        assert current.name == "reference", "which stands on nothing of what changed"
+    basis.main()
+    with stage("analyze", section="prompts") as current:
+        assert current.raw == read_yaml(places.PARAMS).data
+
+
 def test_a_failed_stage_leaves_nothing_half_written(workspace):
     with pytest.raises(ZeroDivisionError), stage("prompts", section="prompts") as current:
         current.out(Path("out/folder")).mkdir()
@@ -215,8 +231,6 @@ def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
         import time
         from pathlib import Path
         from plantain.stages.frame import stage
-from plantain.stages.pipelines import follow, pipeline_text, add_pipeline
-from plantain.stages.rooms import code_paths
         with stage("prompts", section="prompts", probe="demo") as current:
             current.out(Path("out/copy.txt")).write_text("half")
             print("writing", flush=True)
@@ -224,7 +238,7 @@ from plantain.stages.rooms import code_paths
     """)
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ, text=True)
     assert process.stdout is not None
-    process.stdout.readline()
+    assert process.stdout.readline() == "writing\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not Path("out/copy.txt").exists()
@@ -312,6 +326,23 @@ def test_dvc_watches_the_pictures_that_a_probe_names(locked):
     assert '- "other"' in places.pipeline("kept").read_text()
     follow(RunParams(probes=["fresh"], models=["tiny"]))
     assert not places.pipeline("kept").exists()
+
+
+def test_a_pipeline_that_a_checkout_wrote_earlier_is_written_anew(workspace):
+    template = Path("src/plantain/stages/pipeline.yaml")
+    template.parent.mkdir(parents=True)
+    template.write_text("# of earlier\nvars: ['probe: @PROBE@']\ndeps:\n      - prompts/${probe}.yaml\nmore: {}\n")
+    earlier = template.read_text().replace("@PROBE@", "kept").replace("more:", '      - "pictures"\nmore:')
+    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "add", str(template)], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "Earlier"], check=True)
+    path = places.pipeline("kept")
+    path.parent.mkdir(parents=True)
+    for text in (f"{earlier}edited: {{}}\n", earlier):
+        path.write_text(text)
+        renew(RunParams(probes=["kept"], models=["tiny"]))
+        assert (path.read_bytes() == pipeline_text("kept")) == (text == earlier)
 
 
 def test_a_pipeline_that_was_edited_is_never_removed(locked):

@@ -26,7 +26,7 @@ PIPELINES: Final = Path("pipelines")
 RECEIPTS: Final = Path("receipts")
 REPORTS: Final = Path("reports")
 CELLS: Final = REPORTS / "cells.json"
-CODE: Final = Path("data", "code")
+BASIS: Final = Path("data", "basis")
 MANIFESTS: Final = Path("data", "manifests")
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
@@ -124,9 +124,9 @@ def pipeline_lock(probe: str) -> Path:
     return PIPELINES / probe / LOCK
 
 
-def code(stage: str) -> Path:
-    """Digests of the code that a stage stands on, in a checkout."""
-    return CODE / f"{stage}.json"
+def basis(stage: str) -> Path:
+    """What a stage stands on: settings, declared versions and, in a checkout, digests of its code."""
+    return BASIS / f"{stage}.json"
 
 
 def records(probe: str) -> Path:

@@ -22,7 +22,7 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import InputError, PlantainError, disk_error, restored
-from plantain.base.files import name_disk_error, remove, sha256_file
+from plantain.base.files import name_disk_error, remembered, remove, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.secrets import redacted
@@ -31,7 +31,7 @@ from plantain.records import journal
 from plantain.records.cells import read_cells
 from plantain.records.manifest import manifest_of, read_manifest
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
-from plantain.stages.rooms import code_digests, section_version
+from plantain.stages.rooms import SETTINGS, code_digests, section_version, settled, value_at
 
 _SELDOM: Final = 10_000
 """New objects that the collector waits for; figures and records are many small ones, and few of them rings."""
@@ -104,7 +104,7 @@ class Stage:
     def use(self, *keys: str) -> None:
         """Record sections of params.yaml, by dotted key, as read."""
         for key in keys:
-            self.used[key] = _lookup(self.raw, key)
+            self.used[key] = value_at(self.raw, key)
 
     def recheck(self) -> None:
         """Fail if an input is no longer what was read."""
@@ -163,6 +163,7 @@ def stage(
     params, source = read_params(), read_yaml(places.PARAMS)
     if probe and probe not in params.run.probes:
         raise _not_asked(probe, source)
+    _refuse_other_basis(name, source)
     current = Stage(name, probe, model, section, params, source.data)
     current.used[f"environment.{section}"] = observed_versions(section, own=section_version)
     try:
@@ -210,6 +211,17 @@ def guard(section: str) -> None:
     """
     if places.ENVIRONMENT.exists() and section in declared_versions():
         observed_versions(section, own=section_version)
+
+
+def _refuse_other_basis(name: str, source: YamlFile) -> None:
+    """Refuse settings that DVC does not know of: it would credit a result with those that it began with."""
+    path = places.basis(name)
+    if "DVC_STAGE" not in os.environ or name not in SETTINGS or not path.exists():
+        return
+    said, found = remembered(path), settled(name, source.data)
+    if any(said.get(part) != value for part, value in found.items()):
+        changed = f"{places.PARAMS} or {places.ENVIRONMENT} changed since DVC looked"
+        raise PlantainError(f"{changed}, and the stage {name} reads what changed. Fix: run `dvc repro` again.")
 
 
 def _not_asked(probe: str, source: YamlFile) -> InputError:
@@ -270,7 +282,7 @@ def _placed(error: InputError, source: YamlFile, used: dict[str, Any]) -> InputE
     words = re.findall(r"-?\w+(?:\.\w+)*", error.problem)
     for key in (error.field, *_keys_of(error.field, used)):
         parts = key.split(".")
-        found = _lookup(source.data, key)
+        found = value_at(source.data, key)
         if found is not None and (isinstance(found, dict | str) or str(found) in words):
             return source.error(error.problem, *parts, fix=error.fix or "choose another value, or leave the key out.")
     return error
@@ -291,11 +303,3 @@ def _files(path: Path) -> list[Path]:
 
 def _record(path: Path) -> FileRecord:
     return FileRecord(path=path.as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
-
-
-def _lookup(raw: dict[str, Any], key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
-    node: Any = raw
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else None
-    return node
