@@ -279,7 +279,7 @@ def test_one_product_with_the_sets_gives_the_means_of_their_spans(device, monkey
         monkeypatch.setattr(transfer, "carrier_for", carrier_for)
         with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True, vectors=True) as seen:
             model(**given)
-        found.append((seen.mean_square().numpy(), seen.vectors()))
+        found.append((seen.mean_square(), seen.vectors()))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-6)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-7)
     assert not hasattr(model.single_transformer_blocks[0].attn.to_out, "plantain_tap"), "nothing is left behind"
