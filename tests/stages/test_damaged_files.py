@@ -10,10 +10,12 @@ from safetensors.numpy import save
 
 from plantain.base import places
 from plantain.base.errors import InputError
+from plantain.base.files import write_atomic
 from plantain.base.yaml import read_yaml
 from plantain.probe.expand import expand
 from plantain.probe.spec import parse_probe
 from plantain.probe.store import read_contrasts, read_records, read_references, write_expansion
+from plantain.records.manifest import manifest_of
 from plantain.records.study import (
     DrawnContrast,
     NullTable,
@@ -131,6 +133,7 @@ def test_a_damaged_summary(current, data):
     path = Path("data/stats/tiny/demo/summary.json")
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
+    write_atomic(places.manifest(path.parent), manifest_of(path.parent).to_bytes())
     assert_refused(
         lambda: _summary(current, "demo", "tiny"), path, "the summary of a cell", f"checkout --force {path}`"
     )

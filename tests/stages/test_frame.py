@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import runpy
 import signal
@@ -14,12 +15,13 @@ from plantain.base import places
 from plantain.base.environment import observed_versions, write_declared
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.params import RunParams
-from plantain.base.yaml import read_plain
+from plantain.base.yaml import read_plain, read_yaml
 from plantain.records import journal
 from plantain.records.receipt import read_receipt
+from plantain.stages import basis
 from plantain.stages.cells import stale_outs
 from plantain.stages.frame import run, stage
-from plantain.stages.pipelines import add_pipeline, check_pictures, follow, pipeline_text
+from plantain.stages.pipelines import add_pipeline, check_pictures, follow, pipeline_text, renew
 from plantain.stages.rooms import code_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +85,56 @@ def test_an_input_edited_meanwhile_commits_nothing(workspace):
     assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
     assert not Path("receipts").exists()
     assert journal.executions() == []
+
+
+def fill(**files):
+    with stage("reference", section="prompts", probe="demo", model="tiny") as current:
+        folder = current.folder(places.images("tiny", "demo"))
+        for name, text in files.items():
+            (folder / f"{name}.png").write_text(text)
+
+
+def test_a_folder_has_a_manifest_that_says_what_sha256sum_says(workspace):
+    fill(one="first", two="second")
+    path = Path("data/manifests/references/tiny/demo.json")
+    said = subprocess.run(["sha256sum", "one.png", "two.png"], cwd="data/references/tiny/demo", check=True,
+                          capture_output=True, text=True).stdout.split()  # fmt: skip
+    assert json.loads(path.read_text())["files"] == dict(zip(said[1::2], said[::2], strict=True))
+    assert path.as_posix() in [record.path for record in read_receipt(Path("receipts/reference/tiny/demo.json")).writes]
+    before = path.read_bytes()
+    fill(two="second", one="first")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_text("changed by hand"), Path.unlink])
+def test_a_stage_refuses_a_file_that_is_not_what_its_manifest_says(workspace, harm):
+    fill(one="first", two="second")
+    folder = places.images("tiny", "demo")
+    with stage("capture", section="prompts") as current:
+        current.read_listed(folder)
+        read = [path.as_posix() for path in current.reads]
+    assert read == ["data/manifests/references/tiny/demo.json", *(f"{folder}/{name}.png" for name in ("one", "two"))]
+    harm(folder / "two.png")
+    with pytest.raises(InputError) as caught, stage("capture", section="prompts") as current:
+        current.read_listed(folder)
+    assert (caught.value.file, bool(caught.value.fix)) == (folder / "two.png", True)
+    with stage("capture", section="prompts") as current:
+        current.read_listed(folder, "one.png")
+
+
+@pytest.mark.parametrize("path", [places.PARAMS, places.ENVIRONMENT])
+def test_a_stage_that_dvc_runs_refuses_settings_that_dvc_did_not_see(workspace, monkeypatch, path):
+    monkeypatch.setenv("DVC_STAGE", "pipelines/demo/dvc.yaml:analyze@tiny")
+    basis.main()
+    unseen = {places.PARAMS: ("splits: 100", "splits: 99"), places.ENVIRONMENT: ("scipy: ", "scipy: 9")}[path]
+    path.write_text(path.read_text().replace(*unseen))
+    with pytest.raises(PlantainError, match="`dvc repro` again"), stage("analyze", section="prompts"):
+        pytest.fail("it ran")
+    with stage("reference", section="prompts") as current:
+        assert current.name == "reference", "which stands on nothing of what changed"
+    basis.main()
+    with stage("analyze", section="prompts") as current:
+        assert current.raw == read_yaml(places.PARAMS).data
 
 
 def test_a_failed_stage_leaves_nothing_half_written(workspace):
@@ -179,8 +231,6 @@ def test_kill_in_mid_stage_leaves_no_out_and_the_next_run_is_whole(workspace):
         import time
         from pathlib import Path
         from plantain.stages.frame import stage
-from plantain.stages.pipelines import follow, pipeline_text, add_pipeline
-from plantain.stages.rooms import code_paths
         with stage("prompts", section="prompts", probe="demo") as current:
             current.out(Path("out/copy.txt")).write_text("half")
             print("writing", flush=True)
@@ -188,7 +238,7 @@ from plantain.stages.rooms import code_paths
     """)
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ, text=True)
     assert process.stdout is not None
-    process.stdout.readline()
+    assert process.stdout.readline() == "writing\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not Path("out/copy.txt").exists()
@@ -276,6 +326,23 @@ def test_dvc_watches_the_pictures_that_a_probe_names(locked):
     assert '- "other"' in places.pipeline("kept").read_text()
     follow(RunParams(probes=["fresh"], models=["tiny"]))
     assert not places.pipeline("kept").exists()
+
+
+def test_a_pipeline_that_a_checkout_wrote_earlier_is_written_anew(workspace):
+    template = Path("src/plantain/stages/pipeline.yaml")
+    template.parent.mkdir(parents=True)
+    template.write_text("# of earlier\nvars: ['probe: @PROBE@']\ndeps:\n      - prompts/${probe}.yaml\nmore: {}\n")
+    earlier = template.read_text().replace("@PROBE@", "kept").replace("more:", '      - "pictures"\nmore:')
+    git = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "add", str(template)], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "Earlier"], check=True)
+    path = places.pipeline("kept")
+    path.parent.mkdir(parents=True)
+    for text in (f"{earlier}edited: {{}}\n", earlier):
+        path.write_text(text)
+        renew(RunParams(probes=["kept"], models=["tiny"]))
+        assert (path.read_bytes() == pipeline_text("kept")) == (text == earlier)
 
 
 def test_a_pipeline_that_was_edited_is_never_removed(locked):

@@ -76,7 +76,7 @@ def holm(workspace):
 @pytest.mark.long
 def test_it_runs_its_own_stages_and_those_over_all_cells(grown):
     workspace, stages, before, alone = grown
-    assert set(stages) == OWN | {"cells", "verdict", "compare", "publish"}
+    assert set(stages) == OWN | {"basis", "cells", "verdict", "compare", "publish"}
     assert {path: (workspace.path / path).read_bytes() for path in before} == before
     now = holm(workspace)
     assert (alone["mini"]["probes"], now["mini"]["probes"], now["yard"]["probes"]) == (1, 2, 2)

@@ -12,6 +12,7 @@ from scipy import stats
 
 from plantain.records.activations import read_activations, write_activations
 from plantain.records.grams import read_grams
+from plantain.stages.rooms import SETTINGS
 from plantain.track.audit.recompute import check_capture
 from plantain.track.results import FolderReader, read_cell
 
@@ -43,9 +44,22 @@ def test_every_stage_of_every_cell_ran(done):
     cells = [
         f"{probe}:{name}@{model}" for name in ("reference", "capture", "analyze", "report") for probe, model in CELLS
     ]
-    assert sorted(stages) == sorted(
-        [*cells, "model@tiny", "model@tiny-untrained", "mini:prompts", "code", "cells", "verdict", "compare", "publish"]
-    )
+    others = ["basis", "model@tiny", "model@tiny-untrained", "mini:prompts", "cells", "verdict", "compare", "publish"]
+    assert sorted(stages) == sorted([*cells, *others])
+
+
+def test_every_stage_uses_the_settings_that_dvc_knows_it_by(done):
+    """What a stage reads stands in its receipt; what DVC credits it with, in its file of the stage `basis`."""
+    workspace, _ = done
+    receipts = [json.loads(path.read_text()) for path in (workspace.path / "receipts").rglob("*.json")]
+    assert {one["stage"] for one in receipts} == {*SETTINGS} - {"cells", "publish"}
+    for receipt in receipts:
+        known = json.loads((workspace.path / "data/basis" / f"{receipt['stage']}.json").read_text())
+        used = {name: value for name, value in receipt["params"].items() if not name.startswith("environment.")}
+        assert (known["settings"], known["code"]) == (used, receipt["code"])
+        assert {f"environment.{name}": value for name, value in known["versions"].items()}.items() <= (
+            receipt["params"].items()
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -191,21 +205,33 @@ def test_one_changed_prompt_reruns_what_reads_prompts_and_restored_captures_noth
 
 
 @pytest.mark.long
+def test_a_picture_changed_by_hand_is_seen_and_brought_back_and_nothing_runs(again):
+    picture = again.path / "data/references/tiny/mini/kitchen.png"
+    before = picture.read_bytes()
+    picture.unlink()  # DVC's cache may hold the same file
+    picture.write_bytes(before + b"more")
+    assert "data/references/tiny/mini" in again.dvc("status")
+    assert again.repro() == [], "DVC's run cache holds what `reference` made"
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.long
 def test_a_changed_threshold_reruns_no_capture(again):
     again.replace("params.yaml", "thresholds: [3.0, 5.0]", "thresholds: [3.0, 4.0]")
+    assert "analyses.card.thresholds" in again.dvc("params", "diff")
     stages = again.repro()
-    assert {kind(stage) for stage in stages} == {"analyze", "verdict", "report", "compare", "publish"}
+    assert {kind(stage) for stage in stages} == {"basis", "analyze", "verdict", "report", "compare", "publish"}
 
 
 @pytest.mark.long
 def test_a_model_taken_out_and_put_back_is_restored_not_recomputed(again):
     again.replace("params.yaml", "models: [tiny, tiny-untrained]", "models: [tiny]")
     # The trained model's page loses the column of the untrained one.
-    assert set(again.repro()) == {"cells", "verdict", "mini:report@tiny", "compare", "publish"}
+    assert set(again.repro()) == {"basis", "cells", "verdict", "mini:report@tiny", "compare", "publish"}
     assert not (again.path / "data/stats/tiny-untrained/mini").exists()
     again.git("checkout", "--quiet", "params.yaml")
     restored = {kind(stage) for stage in again.repro()}
-    assert restored <= {"cells", "verdict", "report", "compare", "publish"}
+    assert restored <= {"basis", "cells", "verdict", "report", "compare", "publish"}
     assert (again.path / "data/stats/tiny-untrained/mini/summary.json").exists()
     assert again.git("status", "--porcelain") == ""
 

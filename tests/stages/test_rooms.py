@@ -5,7 +5,7 @@ import pytest
 from helpers.closure import ROOT, rooms, sources, stage_modules
 from ruamel.yaml import YAML
 
-from plantain.stages import code
+from plantain.stages import basis
 from plantain.stages.pipelines import pipeline_text
 from plantain.stages.rooms import ROOMS, SHARED, code_digests, code_paths
 
@@ -24,12 +24,15 @@ def test_a_stage_stands_on_the_rooms_that_it_imports(stage):
 
 
 def test_dvc_credits_a_stage_with_its_rooms_and_modules(tmp_path, monkeypatch):
-    assert STAGES["code"]["deps"] == ["src/plantain"]
+    assert STAGES["basis"]["deps"] == ["src/plantain"]
+    for name in ("params.yaml", "environment.yaml", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    code.main()
-    for stage in STAGES.keys() - {"code"}:
-        (named,) = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", *STAGES["code"]["outs"]))]
-        assert list(json.loads(Path(named).read_text())) == sorted(path.as_posix() for path in code_paths(stage))
+    basis.main()
+    for stage in STAGES.keys() - {"basis"}:
+        (named,) = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", *STAGES["basis"]["outs"]))]
+        held = json.loads(Path(named).read_text())["code"]
+        assert list(held) == sorted(path.as_posix() for path in code_paths(stage))
 
 
 @pytest.mark.parametrize("stage", NO_MODEL)

@@ -26,7 +26,8 @@ PIPELINES: Final = Path("pipelines")
 RECEIPTS: Final = Path("receipts")
 REPORTS: Final = Path("reports")
 CELLS: Final = REPORTS / "cells.json"
-CODE: Final = Path("data", "code")
+BASIS: Final = Path("data", "basis")
+MANIFESTS: Final = Path("data", "manifests")
 LEDGER: Final = REPORTS / "ledger.json"
 VERDICTS: Final = REPORTS / "verdicts.json"
 INDEX: Final = REPORTS / "index.html"
@@ -123,9 +124,9 @@ def pipeline_lock(probe: str) -> Path:
     return PIPELINES / probe / LOCK
 
 
-def code(stage: str) -> Path:
-    """Digests of the code that a stage stands on, in a checkout."""
-    return CODE / f"{stage}.json"
+def basis(stage: str) -> Path:
+    """What a stage stands on: settings, declared versions and, in a checkout, digests of its code."""
+    return BASIS / f"{stage}.json"
 
 
 def records(probe: str) -> Path:
@@ -156,6 +157,11 @@ def units(model: str) -> Path:
 def images(model: str, probe: str) -> Path:
     """The folder of reference images."""
     return Path("data", "references", model, probe)
+
+
+def manifest(folder: Path) -> Path:
+    """What a stage put into ``folder``, a folder below ``data/`` that several stages read."""
+    return MANIFESTS.joinpath(*folder.parts[1:-1], f"{folder.name}.json")
 
 
 def activations(model: str, probe: str) -> Path:

@@ -25,8 +25,7 @@ def main() -> None:
         records = read_records(current.read(places.records(probe)))
         grams = read_grams(current.read(places.grams(model, probe)))
         result = analyse_cell(activations, units, contrasts, current.params.analyses, grams)
-        folder = current.out(places.stats(model, probe))
-        folder.mkdir()
+        folder = current.folder(places.stats(model, probe))
         for name, table in result.tables.items():
             table.write_parquet(folder / f"{name}.parquet")
         summary = Summary(probe=probe, model=model, contrasts=result.summaries, vectors=result.vectors)

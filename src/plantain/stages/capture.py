@@ -23,7 +23,7 @@ def main() -> None:
     with stage("capture", section="capture", probe=probe, model=model) as current:
         current.use("capture", "verdict.items")
         records = read_records(current.read(places.records(probe)))
-        references = current.read(places.images(model, probe))
+        references = current.read_listed(places.images(model, probe))
         lock = read_lock(current.read(places.model_lock(model)))
         items = list(dict.fromkeys(record.item for record in records))
         subsets = item_subsets(items, current.params.verdict.items)

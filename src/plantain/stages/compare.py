@@ -15,9 +15,8 @@ with importing():
 
 
 def shown(probe: str, model: str) -> tuple[Path, ...]:
-    """What the page over all cells shows of one."""
+    """What the page over all cells shows of one, beside its statistics."""
     return (
-        places.stats(model, probe),
         places.verdict(model, probe),
         places.records(probe),
         places.references(probe),
@@ -34,6 +33,8 @@ def main() -> None:
         cells = cells_with_results(current)
         for path in dict.fromkeys(path for probe, model in cells for path in shown(probe, model)):
             current.read(path)
+        for probe, model in cells:
+            current.read_listed(places.stats(model, probe))
         current.read(places.HOLM)
         results = [load_result(Path(), probe, model) for probe, model in cells]
         claims = claims_beside(results, places.INDEX)

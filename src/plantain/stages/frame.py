@@ -21,16 +21,17 @@ from typing import Any, Final
 from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import declared_versions, observed_versions
-from plantain.base.errors import InputError, PlantainError, disk_error
-from plantain.base.files import name_disk_error, remove, sha256_file
+from plantain.base.errors import InputError, PlantainError, disk_error, restored
+from plantain.base.files import name_disk_error, remembered, remove, sha256_file
 from plantain.base.git import git_state
 from plantain.base.params import Params
 from plantain.base.secrets import redacted
 from plantain.base.yaml import YamlFile, read_yaml
 from plantain.records import journal
 from plantain.records.cells import read_cells
+from plantain.records.manifest import manifest_of, read_manifest
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
-from plantain.stages.rooms import code_digests, section_version
+from plantain.stages.rooms import SETTINGS, code_digests, section_version, settled, value_at
 
 _SELDOM: Final = 10_000
 """New objects that the collector waits for; figures and records are many small ones, and few of them rings."""
@@ -50,6 +51,8 @@ class Stage:
     reads: dict[Path, FileRecord] = field(default_factory=dict)
     pending: dict[Path, Path] = field(default_factory=dict)
     """Final path to the temporary path that holds its content."""
+    listed: list[Path] = field(default_factory=list)
+    """Folders among them that get a manifest."""
     used: dict[str, Any] = field(default_factory=dict)
     seeds: dict[str, list[int]] = field(default_factory=dict)
     prompts: PromptSet | None = None
@@ -77,10 +80,31 @@ class Stage:
         self.pending[path] = temporary
         return temporary
 
+    def read_listed(self, folder: Path, *names: str) -> Path:
+        """Record the files ``names`` of a folder with a manifest, or all that it lists, as inputs; return ``folder``.
+
+        Raises:
+            InputError: the manifest or a file is missing, or a file is not what the stage that made it wrote.
+        """
+        place = self.read(places.manifest(folder))
+        said = read_manifest(place).files
+        for name in names or said:
+            file = self.read(folder / name)
+            if self.reads[file].sha256 != said.get(name):
+                raise InputError(f"it is not what {place} says was written.", file=file, fix=restored(folder))
+        return folder
+
+    def folder(self, path: Path) -> Path:
+        """A temporary folder to fill; it takes the name ``path`` when the stage commits, and gets a manifest."""
+        temporary = self.out(path)
+        temporary.mkdir()
+        self.listed.append(path)
+        return temporary
+
     def use(self, *keys: str) -> None:
         """Record sections of params.yaml, by dotted key, as read."""
         for key in keys:
-            self.used[key] = _lookup(self.raw, key)
+            self.used[key] = value_at(self.raw, key)
 
     def recheck(self) -> None:
         """Fail if an input is no longer what was read."""
@@ -91,6 +115,9 @@ class Stage:
 
     def commit(self) -> list[FileRecord]:
         """Rename every out to its final name; the records of what was written."""
+        for path in self.listed:
+            manifest = manifest_of(self.pending[path])
+            self.out(places.manifest(path)).write_bytes(manifest.to_bytes())
         for path, temporary in self.pending.items():
             remove(path)
             temporary.replace(path)
@@ -136,6 +163,7 @@ def stage(
     params, source = read_params(), read_yaml(places.PARAMS)
     if probe and probe not in params.run.probes:
         raise _not_asked(probe, source)
+    _refuse_other_basis(name, source)
     current = Stage(name, probe, model, section, params, source.data)
     current.used[f"environment.{section}"] = observed_versions(section, own=section_version)
     try:
@@ -185,6 +213,17 @@ def guard(section: str) -> None:
         observed_versions(section, own=section_version)
 
 
+def _refuse_other_basis(name: str, source: YamlFile) -> None:
+    """Refuse settings that DVC does not know of: it would credit a result with those that it began with."""
+    path = places.basis(name)
+    if "DVC_STAGE" not in os.environ or name not in SETTINGS or not path.exists():
+        return
+    said, found = remembered(path), settled(name, source.data)
+    if any(said.get(part) != value for part, value in found.items()):
+        changed = f"{places.PARAMS} or {places.ENVIRONMENT} changed since DVC looked"
+        raise PlantainError(f"{changed}, and the stage {name} reads what changed. Fix: run `dvc repro` again.")
+
+
 def _not_asked(probe: str, source: YamlFile) -> InputError:
     """A probe that left ``run.probes`` has stages until its pipeline goes too; none of them may cost hours."""
     fix = f"add it there, or remove {places.pipeline(probe).parent} with `plantain probe rm {probe}`."
@@ -194,7 +233,7 @@ def _not_asked(probe: str, source: YamlFile) -> InputError:
 def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     """The cells of this run, (probe, model) each; after `plantain run PROBE` in a fresh clone some have no results."""
     named = read_cells(current.read(places.CELLS)).names
-    return [(probe, model) for probe, model in named if places.stats(model, probe).exists()]
+    return [(probe, model) for probe, model in named if places.manifest(places.stats(model, probe)).exists()]
 
 
 def run(main: Callable[[], None]) -> None:
@@ -243,7 +282,7 @@ def _placed(error: InputError, source: YamlFile, used: dict[str, Any]) -> InputE
     words = re.findall(r"-?\w+(?:\.\w+)*", error.problem)
     for key in (error.field, *_keys_of(error.field, used)):
         parts = key.split(".")
-        found = _lookup(source.data, key)
+        found = value_at(source.data, key)
         if found is not None and (isinstance(found, dict | str) or str(found) in words):
             return source.error(error.problem, *parts, fix=error.fix or "choose another value, or leave the key out.")
     return error
@@ -264,11 +303,3 @@ def _files(path: Path) -> list[Path]:
 
 def _record(path: Path) -> FileRecord:
     return FileRecord(path=path.as_posix(), sha256=sha256_file(path), size=path.stat().st_size)
-
-
-def _lookup(raw: dict[str, Any], key: str) -> Any:
-    """The value at a dotted key; None where there is none."""
-    node: Any = raw
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else None
-    return node

@@ -6,14 +6,15 @@ runs them all, since the stages over all cells in the top-level ``dvc.yaml`` dep
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import remove, sha256_bytes, write_atomic
+from plantain.base.git import git_objects, run_git
 from plantain.base.params import RunParams
 from plantain.base.yaml import read_plain
 from plantain.probe.spec import read_probe
@@ -24,13 +25,9 @@ _FIRST = "      - prompts/${probe}.yaml\n"
 """The first dependency of the first stage; pictures that the probe names follow it."""
 
 
-_CODE = f"      - {places.CODE.as_posix()}/"
-_CODE_STAGE = re.compile(r"^  code:\n(?:    .*\n)+\n", re.MULTILINE)
-"""The stage that makes what such lines name."""
+_CODE = f"    deps:\n      - {SOURCE.as_posix()}\n"
+"""The code, which one stage depends on."""
 _PATH = f"PYTHONPATH={SOURCE.parts[0]} "
-_WITHOUT_CODE = "# without code: "
-"""What marks a line that a workspace has in place of the code that a checkout depends on."""
-_EMPTY = re.compile(r"^    deps:\n(?!      - )", re.MULTILINE)
 _WRITTEN = "# As plantain wrote it, by SHA-256: "
 
 
@@ -57,8 +54,7 @@ def without_code(text: str) -> str:
 
     The last line holds a digest, by which a later plantain sees that it may write the stages anew.
     """
-    lines = _CODE_STAGE.sub("", text).replace(_PATH, "").replace(_WITHOUT_CODE, "").splitlines(keepends=True)
-    body = _EMPTY.sub("", "".join(line for line in lines if not line.startswith(_CODE)))
+    body = text.replace(_CODE, "").replace(_PATH, "")
     return f"{body}{_WRITTEN}{sha256_bytes(body.encode())}\n"
 
 
@@ -160,9 +156,24 @@ def _is_ours(probe: str) -> bool:
     """Whether a pipeline is as it was written, whatever pictures it names."""
     if not is_checkout():
         return is_as_written(places.pipeline(probe))
-    head, _, tail = pipeline_text(probe).decode().partition(_FIRST)
+    text = places.pipeline(probe).read_text(encoding="utf-8")
+    now = files("plantain.stages").joinpath("pipeline.yaml").read_text(encoding="utf-8")
+    return any(_is_written_from(template, probe, text) for template in chain([now], _earlier_templates()))
+
+
+def _is_written_from(template: str, probe: str, text: str) -> bool:
+    head, _, tail = template.replace(_NAME, probe).partition(_FIRST)
     form = re.escape(head + _FIRST) + r"(?:      - \".*\"\n)*" + re.escape(tail)
-    return re.fullmatch(form, places.pipeline(probe).read_text(encoding="utf-8")) is not None
+    return re.fullmatch(form, text) is not None
+
+
+def _earlier_templates() -> Iterator[str]:
+    """The text of all pipelines in the history of a checkout, the latest first."""
+    path = (SOURCE / "stages" / "pipeline.yaml").as_posix()
+    commits = run_git(Path(), "log", "--format=%H", "--", path).decode().split()
+    for found in git_objects(Path(), [f"{commit}:./{path}" for commit in commits]):
+        if found is not None:
+            yield found[1].decode()
 
 
 def _is_outdated(probe: str) -> bool:

@@ -17,8 +17,7 @@ def main() -> None:
         records = read_references(current.read(places.references(probe)))
         lock = read_lock(current.read(places.model_lock(model)))
         current.model_lock_sha256 = lock.sha256
-        folder = current.out(places.images(model, probe))
-        folder.mkdir()
+        folder = current.folder(places.images(model, probe))
         # Also names what a probe without references has: DVC warns of empty folders.
         names = sorted(record.name for record in records)
         (folder / "index.json").write_bytes(readable_json({"references": names}))

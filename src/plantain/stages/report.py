@@ -15,13 +15,11 @@ with importing():
 
 
 def inputs(probe: str, model: str) -> list[Path]:
-    """Everything that the page of a cell is made of."""
+    """Everything that the page of a cell is made of, beside the folders with a manifest."""
     return [
-        places.stats(model, probe),
         places.verdict(model, probe),
         places.records(probe),
         places.references(probe),
-        places.images(model, probe),
         places.model_lock(model),
         places.probe_file(probe),
         places.PUBLISHED,
@@ -41,6 +39,8 @@ def main() -> None:
         current.use("report")
         for path in inputs(probe, model):
             current.read(path)
+        for folder in (places.stats(model, probe), places.images(model, probe)):
+            current.read_listed(folder)
         result = load_result(Path(), probe, model)
         for path in pictures_of(result):
             # No dependency of its own: the verdict, which is one, holds the digest of the pictures that are shown.

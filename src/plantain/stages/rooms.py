@@ -1,4 +1,6 @@
-"""The rooms that each stage stands on: what its file of the stage ``code`` and its receipt hold digests of.
+"""What each stage stands on: the rooms that its receipt holds digests of, settings, and sections of versions.
+
+The stage ``basis`` writes them down, a file a stage.
 
 A room is the unit in which DVC sees that code changed. What a stage happened to import, which depends on what was
 cached, is never written down: equal inputs give equal receipts.
@@ -9,9 +11,11 @@ code of its section of environment.yaml last changed, which `changed.json` besid
 
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import plantain
+from plantain.base.config import VERDICT_ANALYSIS
+from plantain.base.environment import declared_versions
 from plantain.base.errors import InputError
 from plantain.base.files import digest, is_source, remembered, sha256_file, tree_digest
 
@@ -63,6 +67,23 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The stages that depend on each section of a workspace's environment.yaml."""
 
+SETTINGS: Final[dict[str, tuple[str, ...]]] = {
+    "prompts": (),
+    "model": ("models", "capture.group_width"),
+    "reference": ("reference",),
+    "capture": ("capture", "verdict.items"),
+    "analyze": ("analyses",),
+    "verdict": ("models", "reference", "capture", f"analyses.{VERDICT_ANALYSIS}", "verdict"),
+    "report": ("report",),
+    "compare": ("run",),
+    "cells": ("run",),
+    "publish": ("tracking",),
+}
+"""The keys of params.yaml that each stage of the pipeline reads, dotted."""
+
+_MORE_VERSIONS: Final = {"verdict": ("capture",)}
+"""Sections of environment.yaml that a stage depends on beside its own."""
+
 CHANGED: Final = PACKAGE / "stages" / "changed.json"
 """Section to the released version in which its code last changed, and the digest of that code."""
 
@@ -88,6 +109,29 @@ def code_digests(stage: str, workspace: Path = Path()) -> dict[str, str]:
             fix = "run stages as dvc.yaml does, with PYTHONPATH=src."
             raise InputError(f"{PACKAGE / path} ran, which is not the workspace's code.", file=source / path, fix=fix)
     return digests
+
+
+def settled(stage: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """What params.yaml, as ``raw``, and environment.yaml say to a stage; a section that a checkout lacks is left out.
+
+    Raises:
+        InputError: environment.yaml is missing or damaged.
+    """
+    declared = declared_versions()
+    own = (section for section, stages in SECTIONS.items() if stage in stages)
+    sections = [section for section in (*own, *_MORE_VERSIONS.get(stage, ())) if section in declared]
+    return {
+        "settings": {key: value_at(raw, key) for key in SETTINGS[stage]},
+        "versions": {section: declared[section] for section in sections},
+    }
+
+
+def value_at(raw: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key; None where there is none."""
+    node: Any = raw
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node
 
 
 @cache

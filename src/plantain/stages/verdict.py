@@ -27,6 +27,7 @@ from plantain.records.causal import CausalDraws, CausalTable, read_causal, read_
 from plantain.records.grams import read_grams
 from plantain.records.holm import HolmTable
 from plantain.records.lock import ModelLock, read_lock
+from plantain.records.manifest import read_manifest
 from plantain.records.study import (
     NullTable,
     ReplicationTable,
@@ -37,7 +38,7 @@ from plantain.records.summary import Summary, read_summary
 from plantain.records.sweep import Levels, read_sweep
 from plantain.records.units import read_units
 from plantain.records.verdict import Verdict
-from plantain.stages.beside import families, reference_digests, shared, sweep_inputs
+from plantain.stages.beside import families, shared, sweep_inputs
 from plantain.stages.frame import Stage, cells_with_results, run, stage
 from plantain.stages.rooms import code_digests
 
@@ -131,7 +132,7 @@ def sources(current: Stage, probe: str, model: str) -> Sources:
         lock=lock,
         parent=parent,
         shared=shared(params, parent or lock),
-        images=reference_digests(current, model, probe),
+        images=_pictures(current, probe, model),
         capture=params.capture,
         reference=params.reference,
         tables=_tables(current, probe, lock.files_model),
@@ -146,7 +147,13 @@ def _lock(current: Stage, model: str) -> ModelLock:
 
 
 def _summary(current: Stage, probe: str, model: str) -> Summary:
-    return read_summary(current.read(places.summary(model, probe)))
+    path = places.summary(model, probe)
+    return read_summary(current.read_listed(path.parent, path.name) / path.name)
+
+
+def _pictures(current: Stage, probe: str, model: str) -> dict[str, str]:
+    """Reference name to the SHA-256 of its image, which a verdict needs no more of."""
+    return read_manifest(current.read(places.manifest(places.images(model, probe)))).pictures()
 
 
 def _parent(current: Stage, lock: ModelLock) -> ModelLock | None:
@@ -192,7 +199,7 @@ def _swept(current: Stage, probe: str, model: str) -> Levels | None:
     contrasts = read_contrasts(current.read(places.contrasts(probe))).contrasts
     records = read_records(current.read(places.records(probe)))
     settings = sweep_inputs(current.params, _lock(current, model))
-    wanted = wanted_inputs(contrasts, records, reference_digests(current, model, probe), settings, rules)
+    wanted = wanted_inputs(contrasts, records, _pictures(current, probe, model), settings, rules)
     return levels_of(read_sweep(current.read(path)), wanted, current.params.capture.sigma)
 
 

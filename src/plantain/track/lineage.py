@@ -12,6 +12,7 @@ ORDER = (*MODEL_STAGES, *PROBE_STAGES, *CELL_STAGES)
 _KINDS = (
     ("data/activations/", "activations"),
     ("data/grams/", "Gram matrices"),
+    ("data/manifests/", "manifest"),
     ("data/prompts/", "prompts"),
     ("data/references/", "reference"),
     ("data/stats/", "statistics"),
