@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plantain.base import places
-from plantain.base.config import read_params
+from plantain.base.config import checked_params
 from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import InputError, PlantainError, disk_error
 from plantain.base.files import name_disk_error, remove, sha256_file
@@ -133,7 +133,8 @@ def stage(
     """
     started = time.time()
     state = git_state(Path())
-    params, source = read_params(), read_yaml(places.PARAMS)
+    source = read_yaml(places.PARAMS)
+    params = checked_params(source)
     if probe and probe not in params.run.probes:
         raise _not_asked(probe, source)
     current = Stage(name, probe, model, section, params, source.data)
