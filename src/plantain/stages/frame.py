@@ -33,7 +33,9 @@ from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, wr
 from plantain.stages.rooms import code_digests, section_version
 
 _SELDOM: Final = 10_000
-"""New objects that the collector waits for; figures and records are many small ones, and few of them rings."""
+"""New objects that the collector waits for; records are many small ones, and few of them rings."""
+RINGS: Final = 1_000_000
+"""The same for figures, which are all rings, until they are gone with the process: those of a cell take 30 MiB."""
 
 
 @dataclass
@@ -198,16 +200,17 @@ def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     return [(probe, model) for probe, model in named if places.stats(model, probe).exists()]
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], seldom: int = _SELDOM) -> None:
     """Run a stage as a program: errors for people go to stderr without a traceback, with their exit code.
 
-    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals.
+    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals. The collector
+    waits for ``seldom`` new objects.
     """
     try:
         _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
         # Modules stay: they are not looked through again and again, nor once more at the end, which takes seconds.
         gc.freeze()
-        gc.set_threshold(_SELDOM)
+        gc.set_threshold(seldom)
         main()
         gc.freeze()
     except PlantainError as error:
