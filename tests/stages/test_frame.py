@@ -418,3 +418,27 @@ def test_an_error_about_something_else_stays_as_it_is(workspace):
             current.use("verdict")
             raise error
         assert str(caught.value) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("how", "asked", "threads"),
+    [
+        (["-m", "plantain.stages.rooms"], {}, "1"),
+        (["-m", "plantain.stages.rooms"], {"OPENBLAS_NUM_THREADS": "3"}, "3"),
+        (["-c", "import plantain.stages.rooms"], {}, "None"),
+    ],
+)
+def test_a_stage_alone_keeps_openblas_from_waiting_in_loops(how, asked, threads, tmp_path):
+    """Who imports the stages, as the command line and notebooks do, keeps the threads that they had."""
+    said = "import atexit, os; atexit.register(lambda: print(os.environ.get('OPENBLAS_NUM_THREADS')))"
+    (tmp_path / "sitecustomize.py").write_text(said)
+    inherited = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    found = subprocess.run(
+        [sys.executable, *how],
+        env=inherited | asked | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [threads]

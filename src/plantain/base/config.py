@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter
 
 from plantain.base.params import AnalysisParams, CaptureParams, CapturePath, ModelParams, Params, Section, Source
@@ -35,7 +33,15 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: an unknown key, a wrong type or a value that cannot be; names line, field and fix.
     """
-    source = read_yaml(path)
+    return checked_params(read_yaml(path))
+
+
+def checked_params(source: YamlFile) -> Params:
+    """What a parsed ``params.yaml`` declares.
+
+    Raises:
+        InputError: as `read_params`.
+    """
     _check_sections(source)
     _check_secrets(source)
     params = _typed(source)
@@ -96,16 +102,37 @@ def _texts(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], 
 
 def _typed(source: YamlFile) -> Params:
     """The file with its interpolations resolved, which may name a default, and every field of its type."""
+    defaults = {name: own | source.data.get(name, {}) for name, own in _defaults().items()}
+    whole = source.data | defaults
+    return source.typed(_PARAMS, whole if _stands_as_it_is(whole) else _resolved(source, whole))
+
+
+def _stands_as_it_is(node: Any) -> bool:
+    """Whether nothing below ``node`` names another value, is missing (``???``), or is more than plain data.
+
+    Importing OmegaConf takes longer than all that is read here, and each stage is a process of its own.
+    """
+    if isinstance(node, dict):
+        return all(type(key) is str and _stands_as_it_is(value) for key, value in node.items())
+    if isinstance(node, list):
+        return all(map(_stands_as_it_is, node))
+    return (type(node) is str and "${" not in node and "???" not in node) or type(node) in _PLAIN
+
+
+_PLAIN = (int, float, bool, type(None))
+
+
+def _resolved(source: YamlFile, whole: dict[str, Any]) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
-        defaults = {name: own | source.data.get(name, {}) for name, own in _defaults().items()}
-        whole = OmegaConf.create(source.data | defaults)
-        data = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(OmegaConf.create(whole), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         keys = _keys(str(error.full_key or ""))
         reason = str(error.msg or error).splitlines()[0].rstrip(".")
         fix = "see the comments in params.yaml for the keys and their types."
         raise source.error(f"{reason}.", *keys, fix=fix) from None
-    return source.typed(_PARAMS, data)
 
 
 def _defaults() -> dict[str, Any]:
