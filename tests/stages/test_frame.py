@@ -320,7 +320,7 @@ def test_dvc_watches_the_pictures_that_a_probe_names(locked):
     follow(run)
     check_pictures("kept", pictures)
     stages = read_plain(places.pipeline("kept"))["stages"]
-    assert stages["prompts"]["deps"][:3] == ["prompts/${probe}.yaml", "more", "prompts/pictures/one.png"]
+    assert stages["prompts"]["deps"][:3] == ["prompts/kept.yaml", "more", "prompts/pictures/one.png"]
     places.probe_file("kept").write_text(PICTURED.replace("more/{event}", "other/{event}"))
     follow(run)
     assert '- "other"' in places.pipeline("kept").read_text()

@@ -72,7 +72,7 @@ def make_outs(workspace):
                 continue
             for out in [*entry["outs"], *entry.get("metrics", [])]:
                 name = out if isinstance(out, str) else next(iter(out))
-                name = name.replace("${item.model}", "tiny").replace("${probe}", STARTER)
+                name = name.replace("${item.model}", "tiny")
                 target = workspace.path / name
                 target = target if target.suffix else target / "tiny" / f"{STARTER}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)

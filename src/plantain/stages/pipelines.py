@@ -21,7 +21,7 @@ from plantain.probe.spec import read_probe
 from plantain.stages.rooms import SOURCE
 
 _NAME = "@PROBE@"
-_FIRST = "      - prompts/${probe}.yaml\n"
+_FIRST = f"      - prompts/{_NAME}.yaml\n"
 """The first dependency of the first stage; pictures that the probe names follow it."""
 
 
@@ -39,8 +39,9 @@ def pipeline_text(probe: str, pictures: Sequence[str] = (), *, checkout: bool | 
         pictures: What its ``prompts`` stage reads beside it, as YAML.
         checkout: Whether for a checkout of plantain, which holds the code that stages depend on; None: as it is here.
     """
+    first = _FIRST.replace(_NAME, probe)
     text = files("plantain.stages").joinpath("pipeline.yaml").read_text(encoding="utf-8").replace(_NAME, probe)
-    text = text.replace(_FIRST, _FIRST + "".join(f"      - {path}\n" for path in pictures), 1)
+    text = text.replace(first, first + "".join(f"      - {path}\n" for path in pictures), 1)
     return (text if (is_checkout() if checkout is None else checkout) else without_code(text)).encode()
 
 
@@ -162,8 +163,9 @@ def _is_ours(probe: str) -> bool:
 
 
 def _is_written_from(template: str, probe: str, text: str) -> bool:
-    head, _, tail = template.replace(_NAME, probe).partition(_FIRST)
-    form = re.escape(head + _FIRST) + r"(?:      - \".*\"\n)*" + re.escape(tail)
+    """Whether ``text`` is ``template`` for this probe, with any pictures behind its first dependency."""
+    head, first, tail = re.split(r"^( +- prompts/.*\n)", template.replace(_NAME, probe), maxsplit=1, flags=re.MULTILINE)
+    form = re.escape(head + first) + r"(?:      - \".*\"\n)*" + re.escape(tail)
     return re.fullmatch(form, text) is not None
 
 

@@ -91,7 +91,7 @@ def _setting(root: Path, path: str) -> None:
             raise ValueError("it is empty")
         if beginning:
             raise ValueError("it ends in the middle of a line of the committed file")
-        if path == _CONFIG:
+        if path == _CONFIG and content != run_git(root, "show", f"HEAD:./{path}"):
             _dvc_config(place)
     if path == ENVIRONMENT.as_posix():
         declared_versions(place)
