@@ -36,7 +36,7 @@ from plantain.stages.rooms import SETTINGS, code_digests, section_version, settl
 _SELDOM: Final = 10_000
 """New objects that the collector waits for; records are many small ones, and few of them rings."""
 RINGS: Final = 1_000_000
-"""The same for figures, which are all rings, until they are gone with the process: those of a cell take 30 MiB."""
+"""The same for figures and rows of a database, which are all rings and go with the process: 30 MiB of a cell."""
 
 
 @dataclass
@@ -71,7 +71,8 @@ class Stage:
             fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
             raise InputError(f"the stage {self.name} needs this input, and it is missing.", file=path, fix=fix)
         for file in _files(path):
-            self.reads[file] = _record(file)
+            if file not in self.reads:  # a change since then is found before anything is committed
+                self.reads[file] = _record(file)
         return path
 
     def out(self, path: Path) -> Path:

@@ -17,6 +17,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from plantain.base.files import write_atomic
+from plantain.report.figures.bare import measured_once
 
 INK, MUTED, LINE, PAPER = "#1d2125", "#667079", "#d9dde1", "#ffffff"
 JOINT, SINGLE, CONTROL, VOID = "#0f766e", "#3568b8", "#98a2ad", "#eceef0"
@@ -72,7 +73,7 @@ def plantain_style(*, captions_beside: bool = False) -> Iterator[None]:
     """
     token = _BESIDE.set(captions_beside)
     try:
-        with mpl.rc_context():
+        with mpl.rc_context(), measured_once():
             mpl.rcdefaults()
             mpl.rcParams.update(_RC)  # type: ignore[arg-type]
             yield
