@@ -124,7 +124,7 @@ class Bench:
                 max_sequence_length=self.lock.max_sequence_length,
                 text_encoder_out_layers=tuple(self.lock.text_encoder_out_layers),
             )
-        capture.mean_square().cpu()
+        capture.mean_square()
 
     def measure(self, one: Pass) -> None:
         """What plantain does for a pass, its shard and vectors written."""

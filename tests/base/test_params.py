@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, get_args, get_origin, get_type_hints
 
@@ -22,6 +24,14 @@ def test_the_shipped_params_are_typed():
     assert params.analyses["card"].unit is UnitKind.group16
     assert params.analyses["card"].flips == 201
     assert params.analyses["card"].unique is False
+
+
+def test_values_that_name_no_other_are_read_without_omegaconf_and_are_what_it_makes_of_them(monkeypatch):
+    code = "import sys, plantain.base.config as c; c.read_params(); assert 'omegaconf' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, check=True)
+    plain = read_params(SHIPPED)
+    monkeypatch.setattr("plantain.base.config._stands_as_it_is", lambda node: False)
+    assert read_params(SHIPPED).model_dump_json() == plain.model_dump_json()
 
 
 @pytest.mark.parametrize(

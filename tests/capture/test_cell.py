@@ -12,8 +12,8 @@ from helpers.capture_model import LENGTH, make_lock, record, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams, CapturePath, Measure, Tokens, UnitKind
+from plantain.capture import bench as bench_module
 from plantain.capture import encode as encode_module
-from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.capture.workers import set_threads_for
@@ -181,7 +181,7 @@ def broken(load, value: float, block: int, *, after: int = 0):
 )
 def test_values_that_are_not_finite_are_refused_and_not_stored(folder, cache, tmp_path, monkeypatch, path, value):
     for name in ("load_transformer", "load_pipeline"):
-        monkeypatch.setattr(work_module, name, broken(getattr(work_module, name), value, 0, after=2))
+        monkeypatch.setattr(bench_module, name, broken(getattr(bench_module, name), value, 0, after=2))
     put = records(creatures=("a dog", "a bee"))
     with pytest.raises(InputError, match="not finite") as caught:
         capture(folder, put, path=CapturePath(path), seeds=[3])
@@ -201,7 +201,7 @@ def test_values_that_are_not_finite_are_refused_and_not_stored(folder, cache, tm
 
 
 def test_a_draw_that_is_not_finite_is_named(folder, monkeypatch):
-    monkeypatch.setattr(work_module, "load_transformer", broken(work_module.load_transformer, float("nan"), 0))
+    monkeypatch.setattr(bench_module, "load_transformer", broken(bench_module.load_transformer, float("nan"), 0))
     with pytest.raises(InputError, match="'untrained', draw 5 computes"):
         capture(folder, records(creatures=("a dog",)), make_lock(folder, "untrained"))
 
@@ -209,7 +209,7 @@ def test_a_draw_that_is_not_finite_is_named(folder, monkeypatch):
 @pytest.mark.parametrize(("way", "last"), [({}, []), ({"compile": True}, ["to_out"] * 2)])
 def test_a_fast_pass_ends_at_the_last_projection_or_where_that_is_compiled_at_its_block(folder, monkeypatch, way, last):
     monkeypatch.setattr(Flux2Transformer2DModel, "compile_repeated_blocks", lambda _self: None)
-    load, ran = work_module.load_transformer, []
+    load, ran = bench_module.load_transformer, []
 
     def watched(*arguments):
         found = load(*arguments)
@@ -217,15 +217,15 @@ def test_a_fast_pass_ends_at_the_last_projection_or_where_that_is_compiled_at_it
         found.proj_out.register_forward_hook(lambda *_: ran.append("proj_out"))
         return found
 
-    monkeypatch.setattr(work_module, "load_transformer", watched)
+    monkeypatch.setattr(bench_module, "load_transformer", watched)
     capture(folder, records(creatures=("a dog",)), **way)
     assert ran == last, "neither the last projection itself nor what follows it"
 
 
 def test_a_capture_of_a_small_model_computes_on_one_thread(folder, monkeypatch):
-    before, load, seen = torch.get_num_threads(), work_module.load_transformer, []
+    before, load, seen = torch.get_num_threads(), bench_module.load_transformer, []
     monkeypatch.setattr(
-        work_module, "load_transformer", lambda *one: (seen.append(torch.get_num_threads()), load(*one))[1]
+        bench_module, "load_transformer", lambda *one: (seen.append(torch.get_num_threads()), load(*one))[1]
     )
     monkeypatch.setenv("PLANTAIN_THREADS", "2")
     torch.set_num_threads(2)

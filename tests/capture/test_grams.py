@@ -14,7 +14,7 @@ from helpers.capture_model import LAYERS, LENGTH, SIZE, Notes, build_pipeline, i
 from PIL import Image
 
 from plantain.base.params import CaptureParams, CapturePath
-from plantain.capture import work as work_module
+from plantain.capture import bench as bench_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.grams import centred_products, head_rows
 from plantain.capture.means.mean_vectors import Vectors
@@ -252,7 +252,7 @@ def test_vectors_go_when_the_matrices_are_made_and_a_finished_cell_computes_noth
 ):
     first = written(capture(folder), tmp_path / "first")
     assert [len(kept(cache, kind)) for kind in ("shards", "vectors", "grams")] == [6, 0, 1]
-    monkeypatch.setattr(work_module, "load_transformer", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(bench_module, "load_transformer", lambda *_: pytest.fail("loaded"))
     assert written(capture(folder), tmp_path / "again") == first
 
 
@@ -375,7 +375,7 @@ def test_other_subsets_or_conditions_are_other_matrices(folder, cache):
 
 
 def test_memory_that_runs_out_leaves_no_vectors_of_the_larger_batch(folder, cache, monkeypatch):
-    make = work_module.fast_runner
+    make = bench_module.fast_runner
 
     def limited(*arguments):
         run, done = make(*arguments), []
@@ -388,20 +388,20 @@ def test_memory_that_runs_out_leaves_no_vectors_of_the_larger_batch(folder, cach
 
         return one
 
-    monkeypatch.setattr(work_module, "fast_runner", limited)
+    monkeypatch.setattr(bench_module, "fast_runner", limited)
     found = capture(folder, batch_size=2)
     assert kept(cache, "vectors") == []
     assert np.isfinite(found.mean["noise"]).all()
 
 
 def test_a_family_keeps_the_vectors_of_one_draw_at_a_time(folder, cache, monkeypatch):
-    make, seen = work_module.fast_runner, []
+    make, seen = bench_module.fast_runner, []
 
     def watched(*arguments):
         seen.append(len(kept(cache, "vectors")))
         return make(*arguments)
 
-    monkeypatch.setattr(work_module, "fast_runner", watched)
+    monkeypatch.setattr(bench_module, "fast_runner", watched)
     capture(folder, lock=make_lock(folder, "family"))
     assert seen == [0, 0]
 

@@ -11,8 +11,8 @@ from helpers.capture_model import LENGTH, make_lock, record, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import AttentionKernel, CaptureParams
+from plantain.capture import bench as bench_module
 from plantain.capture import kernels as kernels_module
-from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.forward import fast_runner
 from plantain.capture.kernels import KernelChoice, attention_on, chosen_kernel, measured_kernel
@@ -67,7 +67,7 @@ def test_blocks_are_compiled_whole_once_a_class_and_see_every_pass_with_its_own_
 def test_a_compiled_block_that_sees_something_else_is_refused(folder, monkeypatch):
     original = Flux2Transformer2DModel.compile_repeated_blocks
     monkeypatch.setattr(Flux2Transformer2DModel, "compile_repeated_blocks", partialmethod(original, backend="eager"))
-    monkeypatch.setattr(work_module, "fast_runner", lambda model, *more: fast_runner(longer(model), *more))
+    monkeypatch.setattr(bench_module, "fast_runner", lambda model, *more: fast_runner(longer(model), *more))
     with pytest.raises(InputError, match=r"transformer_blocks\.0\..* saw a tensor of shape .* was expected"):
         captured(folder, CaptureParams(compile=True))
 

@@ -14,9 +14,9 @@ from helpers.capture_model import Notes, image_folder, make_lock, record, record
 from plantain.base.errors import CheckFailed, InputError
 from plantain.base.files import sha256_file
 from plantain.base.params import CaptureParams
+from plantain.capture import bench as bench_module
 from plantain.capture import memory
 from plantain.capture import plan as rates
-from plantain.capture import work as work_module
 from plantain.capture.cell import CaptureResult, capture_cell
 from plantain.capture.encode import Embeddings
 from plantain.capture.progress import Silent, Stopwatch
@@ -26,19 +26,19 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from helpers.capture_model import make_lock, records
-from plantain.capture import work
+from plantain.capture import bench
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.base.params import CaptureParams
 
 folder = Path(sys.argv[1])
-make = work.fast_runner
+make = bench.fast_runner
 
 def slow(*arguments):
     run = make(*arguments)
     return lambda batch: (time.sleep(0.15), run(batch))[1]
 
-work.fast_runner = slow
+bench.fast_runner = slow
 capture_cell(records("kitchen"), folder / "images", make_lock(folder), CaptureParams(), Silent())
 """
 
@@ -77,7 +77,7 @@ def test_kill_9_and_resume_gives_the_same_bytes(folder, cache, tmp_path, monkeyp
 def test_a_finished_cell_loads_nothing(folder, monkeypatch):
     first = capture(folder, Notes())
     for name in ("load_transformer", "prepare_scene"):
-        monkeypatch.setattr(work_module, name, lambda *_: pytest.fail("loaded"))
+        monkeypatch.setattr(bench_module, name, lambda *_: pytest.fail("loaded"))
     told = Notes()
     again = capture(folder, told)
     np.testing.assert_array_equal(again.activations.mean_square, first.activations.mean_square)
@@ -121,7 +121,7 @@ def test_a_changed_reference_runs_everything(folder, tmp_path):
 
 
 def test_ctrl_c_keeps_the_finished_passes(folder, cache, monkeypatch):
-    make = work_module.fast_runner
+    make = bench_module.fast_runner
 
     def interrupted(*arguments):
         run, done = make(*arguments), []
@@ -134,13 +134,13 @@ def test_ctrl_c_keeps_the_finished_passes(folder, cache, monkeypatch):
 
         return one
 
-    monkeypatch.setattr(work_module, "fast_runner", interrupted)
+    monkeypatch.setattr(bench_module, "fast_runner", interrupted)
     told = Notes()
     with pytest.raises(KeyboardInterrupt):
         capture(folder, told)
     assert "4 of 6 passes are kept" in told.said[-1]
     assert len(shards(cache)) == 4
-    monkeypatch.setattr(work_module, "fast_runner", make)
+    monkeypatch.setattr(bench_module, "fast_runner", make)
     rest = Notes()
     capture(folder, rest)
     assert rest.passes == 2
@@ -163,7 +163,7 @@ def out_of_memory_above(limit: int, make):
 def test_out_of_memory_starts_again_at_half_the_batch(folder, monkeypatch, tmp_path):
     expected = digest(capture(folder, Notes(), batch_size=2), tmp_path / "expected")
     monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "small"))
-    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(3, work_module.fast_runner))
+    monkeypatch.setattr(bench_module, "fast_runner", out_of_memory_above(3, bench_module.fast_runner))
     told = Notes()
     result = capture(folder, told, batch_size=4)
     assert result.notes["batch_size"] == 2
@@ -177,7 +177,7 @@ def test_out_of_memory_starts_again_at_half_the_batch(folder, monkeypatch, tmp_p
 
 
 def test_no_memory_for_one_pass_is_said(folder, monkeypatch):
-    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(0, work_module.fast_runner))
+    monkeypatch.setattr(bench_module, "fast_runner", out_of_memory_above(0, bench_module.fast_runner))
     with pytest.raises(InputError, match="does not fit"):
         capture(folder, Notes(), batch_size=2)
 
@@ -208,7 +208,7 @@ def test_auto_leaves_a_fifth_of_the_free_memory(folder, monkeypatch):
 
 def test_a_halved_auto_batch_is_remembered(folder, monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 40)
-    monkeypatch.setattr(work_module, "fast_runner", out_of_memory_above(2, work_module.fast_runner))
+    monkeypatch.setattr(bench_module, "fast_runner", out_of_memory_above(2, bench_module.fast_runner))
     first, told = capture(folder, Notes(), batch_size="auto"), Notes()
     assert first.notes["batch_size"] == 2
     again = capture(folder, told, batch_size="auto")
@@ -228,7 +228,7 @@ def emptied(*folders: Path) -> int:
 def test_what_is_pruned_during_a_capture_is_made_again(folder, cache, tmp_path, monkeypatch, kind):
     expected = digest(capture(folder, Notes()), tmp_path / "expected")
     monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path / "pruned"))
-    make, removed = work_module.fast_runner, []
+    make, removed = bench_module.fast_runner, []
 
     def pruned(*arguments):
         run, done = make(*arguments), []
@@ -241,7 +241,7 @@ def test_what_is_pruned_during_a_capture_is_made_again(folder, cache, tmp_path, 
 
         return one
 
-    monkeypatch.setattr(work_module, "fast_runner", pruned)
+    monkeypatch.setattr(bench_module, "fast_runner", pruned)
     assert digest(capture(folder, Notes()), tmp_path / "found") == expected
     assert removed[0] > 0
 
@@ -281,8 +281,8 @@ def test_a_store_that_keeps_nothing_is_given_up(folder, monkeypatch):
 
 
 def test_a_rate_is_that_of_passes_and_not_of_loading(folder, monkeypatch):
-    load, remembered = work_module.load_transformer, []
-    monkeypatch.setattr(work_module, "load_transformer", lambda *one: (time.sleep(1.0), load(*one))[1])
+    load, remembered = bench_module.load_transformer, []
+    monkeypatch.setattr(bench_module, "load_transformer", lambda *one: (time.sleep(1.0), load(*one))[1])
     monkeypatch.setattr(rates, "remember", lambda *one: remembered.append(one[3:]))
     began = time.perf_counter()
     capture(folder, Notes(), seeds=[0, 1])

@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
+from plantain.capture import bench as bench_module
 from plantain.capture import forward as forward_module
-from plantain.capture import work as work_module
 from plantain.capture.cell import capture_cell
-from plantain.capture.encode import Embedding
+from plantain.capture.encode import Embedding, Embeddings
 from plantain.capture.forward import Conditioning, Scene, fast_runner
 from plantain.capture.hooks import reducing
 from plantain.capture.means.mean_vectors import set_weights
@@ -74,13 +74,13 @@ def device(monkeypatch):
     found = Device()
     carrier = transfer.Streaming(torch.device("cpu"), found.pin, found.event, lambda _: None)
     monkeypatch.setattr(transfer, "carrier_for", lambda _: carrier)
-    make = work_module.fast_runner
+    make = bench_module.fast_runner
 
     def counted(*arguments):
         run = make(*arguments)
         return lambda batch: (found.begin(), run(batch))[1]
 
-    monkeypatch.setattr(work_module, "fast_runner", counted)
+    monkeypatch.setattr(bench_module, "fast_runner", counted)
     return found
 
 
@@ -131,7 +131,7 @@ def test_a_forward_is_begun_before_the_one_before_it_is_waited_for_and_a_thread_
 
 
 def test_a_bad_value_is_seen_a_pass_late_and_what_was_before_it_is_kept(folder, cache, device, monkeypatch):
-    load = work_module.load_transformer
+    load = bench_module.load_transformer
 
     def broken(*arguments):
         found, ran = load(*arguments), []
@@ -143,7 +143,7 @@ def test_a_bad_value_is_seen_a_pass_late_and_what_was_before_it_is_kept(folder, 
         found.single_transformer_blocks[0].attn.to_out.register_forward_hook(spoil)
         return found
 
-    monkeypatch.setattr(work_module, "load_transformer", broken)
+    monkeypatch.setattr(bench_module, "load_transformer", broken)
     device.total = 4
     with pytest.raises(InputError, match=r"not finite: first in single_transformer_blocks\.1\..*text") as caught:
         capture(folder, records("kitchen"))
@@ -153,14 +153,14 @@ def test_a_bad_value_is_seen_a_pass_late_and_what_was_before_it_is_kept(folder, 
 
 
 def test_prompts_are_read_by_a_thread_into_pinned_memory(folder, device, monkeypatch):
-    read, prompts = work_module.Embeddings.__call__, []
+    read, prompts = Embeddings.__call__, []
 
     def noted(self, prompt):
         prompts.append((prompt, threading.current_thread().name.rsplit("_", 1)[0]))
         return read(self, prompt)
 
     put = records("kitchen")
-    monkeypatch.setattr(work_module.Embeddings, "__call__", noted)
+    monkeypatch.setattr(Embeddings, "__call__", noted)
     device.total = len(put) * 3
     capture(folder, put, seeds=[4, 5, 6])
     assert {name for _, name in prompts} == {"plantain-read"}
@@ -180,7 +180,7 @@ def test_noise_is_made_and_moved_once_a_seed(folder, device, monkeypatch):
 
 
 def test_the_next_untrained_draw_is_made_while_passes_of_this_one_run(folder, device, plain, monkeypatch):
-    put, make, threads, begun = records("kitchen"), work_module.made_here, {}, threading.Event()
+    put, make, threads, begun = records("kitchen"), bench_module.made_here, {}, threading.Event()
 
     def noted(lock, draw):
         threads[draw] = threading.current_thread().name
@@ -188,13 +188,13 @@ def test_the_next_untrained_draw_is_made_while_passes_of_this_one_run(folder, de
             begun.set()
         return make(lock, draw)
 
-    def waiting(*arguments, counted=work_module.fast_runner):
+    def waiting(*arguments, counted=bench_module.fast_runner):
         run = counted(*arguments)
         return lambda batch: (begun.wait(20), run(batch))[1]
 
     expected = plain(put, name="family")
-    monkeypatch.setattr(work_module, "made_here", noted)
-    monkeypatch.setattr(work_module, "fast_runner", waiting)
+    monkeypatch.setattr(bench_module, "made_here", noted)
+    monkeypatch.setattr(bench_module, "fast_runner", waiting)
     device.begun, device.total = 0, 0
     assert_close(capture(folder, put, name="family"), expected)
     assert threads == {0: "MainThread", 1: "plantain-draw"}
@@ -279,7 +279,7 @@ def test_one_product_with_the_sets_gives_the_means_of_their_spans(device, monkey
         monkeypatch.setattr(transfer, "carrier_for", carrier_for)
         with torch.inference_mode(), reducing(projections(model), layout, 16, stop=True, vectors=True) as seen:
             model(**given)
-        found.append((seen.mean_square().numpy(), seen.vectors()))
+        found.append((seen.mean_square(), seen.vectors()))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-6)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-7)
     assert not hasattr(model.single_transformer_blocks[0].attn.to_out, "plantain_tap"), "nothing is left behind"

@@ -8,7 +8,7 @@ from helpers.capture_model import Notes, make_lock, records
 
 from plantain.base.errors import InputError
 from plantain.base.params import CaptureParams
-from plantain.capture import work as work_module
+from plantain.capture import bench as bench_module
 from plantain.capture.cell import capture_cell
 from plantain.capture.progress import Silent
 from plantain.capture.workers import share, worker_count
@@ -37,18 +37,18 @@ def test_the_number_of_workers_changes_no_byte(folder, tmp_path, monkeypatch):
 
 
 def test_what_a_failing_worker_leaves_is_done_without_it(folder, tmp_path, monkeypatch):
-    parent, make = os.getpid(), work_module.fast_runner
+    parent, make = os.getpid(), bench_module.fast_runner
 
     def failing(*arguments):
         if os.getpid() != parent:
             raise RuntimeError("no such luck")
         return make(*arguments)
 
-    monkeypatch.setattr(work_module, "fast_runner", failing)
+    monkeypatch.setattr(bench_module, "fast_runner", failing)
     told = Notes()
     found = capture(folder, tmp_path / "failing", monkeypatch, 2, told)
     assert sum("no such luck" in sentence for sentence in told.said) == 2
-    monkeypatch.setattr(work_module, "fast_runner", make)
+    monkeypatch.setattr(bench_module, "fast_runner", make)
     expected = capture(folder, tmp_path / "fine", monkeypatch, 1, Notes())
     np.testing.assert_array_equal(found.mean_square, expected.mean_square)
 

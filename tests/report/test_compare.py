@@ -5,6 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 from helpers.report_fixture import CARD, KLEIN, Cell, write_cell, write_verdict
 
 from plantain.base import places
@@ -127,6 +128,11 @@ def test_overlap_is_counted_against_random_picks(root):
     assert found.expected == pytest.approx(picks.mean(), abs=0.05)
     assert (picks <= found.at_most).mean() >= 0.95
     assert comparing.overlap(a, a).shared == found.size
+
+
+def test_what_is_shared_by_chance_is_scipys_quantile():
+    for units, size in ((1, 1), (2, 1), (20, 1), (40, 20), (99, 5), (75, 60), (600, 30), (16_320, 816)):
+        assert comparing.shared_by_chance(units, size) == scipy.stats.hypergeom(units, size, size).ppf(0.95)
 
 
 def test_two_networks_are_compared_only_by_what_reordering_heads_leaves(root):

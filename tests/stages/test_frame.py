@@ -71,7 +71,8 @@ def test_equal_inputs_give_an_equal_receipt_and_a_journal_line_each(workspace):
     assert lines[0].started < lines[1].started
 
 
-def test_an_input_edited_meanwhile_commits_nothing(workspace):
+@pytest.mark.parametrize("again", [False, True])
+def test_an_input_edited_meanwhile_commits_nothing(workspace, again):
     Path("out").mkdir()
     Path("out/copy.txt").write_text("old")
     with (
@@ -81,6 +82,8 @@ def test_an_input_edited_meanwhile_commits_nothing(workspace):
         current.read(Path("input.txt"))
         current.out(Path("out/copy.txt")).write_text("new")
         Path("input.txt").write_text("two")
+        if again:  # what was read first made numbers too
+            current.read(Path("input.txt"))
     assert Path("out/copy.txt").read_text() == "old"
     assert sorted(path.name for path in Path("out").iterdir()) == ["copy.txt"]
     assert not Path("receipts").exists()
@@ -418,3 +421,27 @@ def test_an_error_about_something_else_stays_as_it_is(workspace):
             current.use("verdict")
             raise error
         assert str(caught.value) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("how", "asked", "threads"),
+    [
+        (["-m", "plantain.stages.rooms"], {}, "1"),
+        (["-m", "plantain.stages.rooms"], {"OPENBLAS_NUM_THREADS": "3"}, "3"),
+        (["-c", "import plantain.stages.rooms"], {}, "None"),
+    ],
+)
+def test_a_stage_alone_keeps_openblas_from_waiting_in_loops(how, asked, threads, tmp_path):
+    """Who imports the stages, as the command line and notebooks do, keeps the threads that they had."""
+    said = "import atexit, os; atexit.register(lambda: print(os.environ.get('OPENBLAS_NUM_THREADS')))"
+    (tmp_path / "sitecustomize.py").write_text(said)
+    inherited = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    found = subprocess.run(
+        [sys.executable, *how],
+        env=inherited | asked | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == [threads]

@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from plantain.base.errors import InputError
 from plantain.stats import item_calibration, true_discoveries
+from plantain.stats.bounds import Curves, pivots
 from plantain.stats.flips.draw import draw_flips
+from plantain.stats.flips.quantise import QUANTA
 
 
 def planted(items=12, units=40, strong=10, shift=2.0, seed=0):
@@ -50,6 +53,20 @@ def test_bounds_follow_the_definition(family, shift):
     np.testing.assert_allclose(calibration.level, level, rtol=1e-4)
     for units in (np.arange(120), np.arange(40), np.arange(30, 60), np.array([3])):
         assert calibration.lower_bound(units) == bound(p[0, units], level, family, shift, 120)
+
+
+@pytest.mark.parametrize(("family", "shift"), [("linear", 0), ("linear", 5), ("beta", 0), ("beta", 3)])
+@pytest.mark.parametrize("freedom", [3, 24, 400])
+def test_pivots_that_are_looked_up_first_are_those_of_every_rank_to_the_last_bit(family, shift, freedom):
+    rng = np.random.default_rng(freedom)
+    u = np.tanh(rng.normal(size=(200, 90)) * rng.uniform(0.1, 3, size=(200, 1)))
+    u[:2], u[2, :40], u[3:20, 50:], u[20:60] = np.array([[0.0], [1.0]]), 1.0, 0.0, np.round(u[20:60], 2)
+    scores = np.rint(np.abs(u) * QUANTA).astype(np.int32)
+    magnitudes, k = -np.sort(-scores, axis=1), np.arange(shift + 1, 91)
+    left = 1 - magnitudes[:, shift:] / QUANTA
+    p = scipy.special.betainc(freedom / 2, 0.5, left * (1 + magnitudes[:, shift:] / QUANTA))
+    through = p * ((90 - shift) / (k - shift)) if family == "linear" else scipy.special.betainc(k, 91 - k, p)
+    np.testing.assert_array_equal(pivots(magnitudes, Curves(family, shift, 90), freedom), through.min(axis=1))
 
 
 def test_bounds_are_for_each_set():

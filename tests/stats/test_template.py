@@ -158,3 +158,15 @@ def test_type_one_error_is_nominal():
 def test_refuses_wrong_input(first, second, options, message):
     with pytest.raises(InputError, match=message):
         template_test(first, second, **options)
+
+
+@pytest.mark.parametrize("dimensions", [(), (4,)])
+def test_scores_that_are_not_kept_give_the_same_bytes(dimensions, monkeypatch):
+    a, b = (np.random.default_rng(seed).normal(size=(7, 30, *dimensions)) for seed in (1, 2))
+    kept = template_test(a, b, threshold=1.0)
+    monkeypatch.setattr("plantain.stats.template.KEPT_BYTES", 0)
+    monkeypatch.setattr("plantain.stats.template.CHUNK_BYTES", 8 * 30 * 100)
+    again = template_test(a, b, threshold=1.0)
+    assert again.p.tobytes() == kept.p.tobytes()
+    assert again.calibration.pivots.tobytes() == kept.calibration.pivots.tobytes()
+    assert (again.count, again.count_p) == (kept.count, kept.count_p)

@@ -142,7 +142,8 @@ def test_wordings_dropped_after_looking_and_the_number_of_questions_show(reposit
     flat = " ".join(output.split())
     assert f'NOTE mini@tiny: {said}: published b: mention "{dropped}"' in flat
     assert "NOTE tiny was asked 1 probe in 1 prompt set; where there is nothing to find" in flat
-    assert all(len(line) <= WIDTH for line in output[output.index("NOTE") :].splitlines()[:-1])
+    assert "BROKEN" in flat
+    assert all(len(line) <= WIDTH for line in output.splitlines())
     _, answer = audit(repository, "mini@tiny", "--level", "hashes")
     assert answer["asked"] == {"tiny": {"model": "tiny", "probes": 1, "prompt_sets": 1, "whole": True}}
     (found,) = answer["results"][0]["dropped_wordings"]

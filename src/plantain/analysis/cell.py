@@ -128,14 +128,14 @@ def _unit_rows(found: Findings) -> pl.DataFrame:
     }  # fmt: skip
     spread = {name: _spread(column, found.included) for name, column in columns.items()}
     flags = {"alive": _flags(test.alive, found.included), "degenerate": _flags(test.degenerate, found.included)}
-    return found.units.with_columns(**flags).with_columns(**spread)
+    return found.units.with_columns(**flags, **spread).with_columns(pl.col(*spread).fill_nan(None))
 
 
 def _spread(column: NDArray[Any] | None, included: NDArray[np.bool_]) -> pl.Series:
     full = np.full(included.size, np.nan)
     if column is not None:
         full[included] = column
-    return pl.Series(full).fill_nan(None)
+    return pl.Series(full)
 
 
 def _flags(column: NDArray[np.bool_], included: NDArray[np.bool_]) -> pl.Series:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from plantain.analysis.findings import Findings
@@ -172,10 +171,10 @@ def template_level_of(templates: TemplateTest) -> dict[str, float | None]:
 
 def blocks_of(found: Findings) -> list[BlockRow]:
     """A row a block, as in the cards' table of top blocks, with the lower bound of truly differing units."""
-    rows = []
+    rows, seen = [], found.units["stream"].to_numpy()
     for index, (labels, members) in enumerate(block_sets(found.units)):
         bound = None if found.bounds is None else found.bounds.blocks[index]
-        streams = found.units["stream"].filter(pl.Series(members)).unique().sort().to_list()
+        streams = sorted(set(seen[members].tolist()))
         rows.append(_block(found, labels, "+".join(streams), members[found.included] & found.flips.alive, bound))
     return rows
 

@@ -33,7 +33,15 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: an unknown key, a wrong type or a value that cannot be; names line, field and fix.
     """
-    source = read_yaml(path)
+    return checked_params(read_yaml(path))
+
+
+def checked_params(source: YamlFile) -> Params:
+    """What a parsed ``params.yaml`` declares.
+
+    Raises:
+        InputError: as `read_params`.
+    """
     _check_sections(source)
     _check_secrets(source)
     params = _typed(source)
@@ -94,29 +102,32 @@ def _texts(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], 
 
 def _typed(source: YamlFile) -> Params:
     """The file with its interpolations resolved, which may name a default, and every field of its type."""
-    return source.typed(_PARAMS, source.data if _is_literal(source.data) else _resolved(source))
+    defaults = {name: own | source.data.get(name, {}) for name, own in _defaults().items()}
+    whole = source.data | defaults
+    return source.typed(_PARAMS, whole if _stands_as_it_is(whole) else _resolved(source, whole))
 
 
-def _is_literal(node: Any) -> bool:
-    """Whether nothing below ``node`` names another value or is of a kind that only OmegaConf refuses."""
+def _stands_as_it_is(node: Any) -> bool:
+    """Whether nothing below ``node`` names another value, is missing (``???``), or is more than plain data.
+
+    Importing OmegaConf takes longer than all that is read here, and each stage is a process of its own.
+    """
     if isinstance(node, dict):
-        return all(isinstance(key, str) and _is_literal(value) for key, value in node.items())
+        return all(type(key) is str and _stands_as_it_is(value) for key, value in node.items())
     if isinstance(node, list):
-        return all(map(_is_literal, node))
-    if isinstance(node, str):
-        return "${" not in node and node != "???"
-    return node is None or isinstance(node, bool | int | float)
+        return all(map(_stands_as_it_is, node))
+    return (type(node) is str and "${" not in node and "???" not in node) or type(node) in _PLAIN
 
 
-def _resolved(source: YamlFile) -> Any:
-    # Imported where a value names another: a tenth of a second, which no stage of most workspaces needs.
+_PLAIN = (int, float, bool, type(None))
+
+
+def _resolved(source: YamlFile, whole: dict[str, Any]) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        defaults = {name: own | source.data.get(name, {}) for name, own in _defaults().items()}
-        whole = OmegaConf.create(source.data | defaults)
-        return OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(OmegaConf.create(whole), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         keys = _keys(str(error.full_key or ""))
         reason = str(error.msg or error).splitlines()[0].rstrip(".")

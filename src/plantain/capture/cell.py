@@ -11,6 +11,7 @@ from plantain.base.params import CaptureParams, CapturePath
 from plantain.capture import plan as rates
 from plantain.capture.any_pipeline import IMAGE_ALWAYS, any_notes
 from plantain.capture.assembly import Assembly
+from plantain.capture.bench import compute
 from plantain.capture.elsewhere.crews import computing_device, crew_for
 from plantain.capture.encode import release
 from plantain.capture.grams import Axes, Job, Reduction, assemble_grams
@@ -20,7 +21,7 @@ from plantain.capture.plan import PATCH
 from plantain.capture.progress import Progress, Stopwatch, shown
 from plantain.capture.shards import Arrays, Store, Vanished
 from plantain.capture.sigma import asked_sigma
-from plantain.capture.work import CellWork, OutOfMemory, Stores, compute
+from plantain.capture.work import CellWork, OutOfMemory, Stores
 from plantain.capture.workers import set_threads_for, worker_count
 from plantain.model.load import load_scheduler
 from plantain.probe.pictures import cached

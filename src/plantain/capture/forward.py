@@ -195,8 +195,7 @@ def reduced(capture: Capture) -> Pending:
     capture.leave()
 
     def asked() -> Reduced:
-        mean_square = capture.mean_square().cpu().numpy()
-        return Reduced(mean_square, np.array(capture.layout.counts(), dtype=np.int32), capture.vectors())
+        return Reduced(capture.mean_square(), np.array(capture.layout.counts(), dtype=np.int32), capture.vectors())
 
     return asked
 

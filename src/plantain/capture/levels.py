@@ -16,7 +16,8 @@ from plantain.capture.elsewhere.crews import computing_device
 from plantain.capture.encode import Embedding
 from plantain.capture.encoded import EncodedPrompt
 from plantain.capture.progress import Progress, shown
-from plantain.capture.work import embeddings_of
+from plantain.capture.shards import Vanished
+from plantain.capture.work import PromptEmbeddings, embeddings_of
 from plantain.probe.records import Record
 from plantain.records.lock import ModelLock
 
@@ -35,14 +36,24 @@ def prompt_levels(records: Sequence[Record], lock: ModelLock, progress: Progress
     conditions = list(dict.fromkeys(record.condition for record in records))
     with shown(progress) as told:
         embeddings = embeddings_of(lock, computing_device(lock), told)
-        embeddings.ensure(record.prompt for record in records)
-        rows = {(one.item, one.condition): _slices(embeddings(one.prompt), lock.geometry.head_width) for one in records}
+        embeddings.ensure((record.prompt for record in records), trusted=True)
+        try:
+            rows = _rows(records, embeddings, lock.geometry.head_width)
+        except Vanished:
+            embeddings.ensure(record.prompt for record in records)
+            rows = _rows(records, embeddings, lock.geometry.head_width)
     return np.array([[rows[item, condition] for condition in conditions] for item in items], dtype=np.float32)
 
 
 def write_prompt_levels(path: Path, levels: NDArray[np.float32]) -> None:
     """Write the levels of one cell, whole or not at all."""
     write_atomic(path, save({NAME: np.ascontiguousarray(levels)}))
+
+
+def _rows(
+    records: Sequence[Record], embeddings: PromptEmbeddings, width: int
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    return {(one.item, one.condition): _slices(embeddings(one.prompt), width) for one in records}
 
 
 def _slices(embedding: Embedding | EncodedPrompt, width: int) -> NDArray[np.float64]:

@@ -35,12 +35,12 @@ def audit_lines(audit: Audit, *, detail: bool) -> Iterator[str]:
     for cell in audit.cells:
         yield from _cell(cell, audit, detail)
     for broken in audit.broken:
-        yield f"BROKEN  {broken}"
+        yield from wrapped(str(broken), first="BROKEN  ", then="        ")
     for note in _notes(audit):
         yield from wrapped(note, first="NOTE    ", then="        ")
     if audit.tracker:
         yield f"MLflow was not asked: {audit.tracker}"
-    yield _conclusion(audit)
+    yield from wrapped(_conclusion(audit), then="  ")
 
 
 def _notes(audit: Audit) -> Iterator[str]:
@@ -75,9 +75,10 @@ def _cell(cell: CellAudit, audit: Audit, detail: bool) -> Iterator[str]:
     code = [broken.path for broken in cell.broken if broken.link == "code"]
     for broken in cell.broken:
         if broken.link != "code" or detail:
-            yield f"        {broken.link} {broken.path}: {broken.problem}"
+            yield from wrapped(f"{broken.link} {broken.path}: {broken.problem}", first="        ", then="          ")
     if code and not detail:
-        yield f"        code: {len(code)} modules are not those that ran, first {code[0]}. Run `dvc repro`."
+        said = f"code: {len(code)} modules are not those that ran, first {code[0]}. Run `dvc repro`."
+        yield from wrapped(said, first="        ", then="          ")
     if code and cell.recomputed:
         yield "        The code that is here gives the same numbers from the same activations."
     if detail:

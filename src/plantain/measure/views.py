@@ -125,13 +125,13 @@ _VIEWS: dict[UnitKind, Callable[[pl.DataFrame], UnitView]] = {UnitKind.head: hea
 
 def block_sets(units: pl.DataFrame) -> list[tuple[dict[str, Any], NDArray[np.bool_]]]:
     """The blocks of a unit table, and the parts of those that have two: ``(labels, (units,) mask)``."""
+    kinds, blocks, parts = (units[name].to_numpy() for name in ("block_kind", "block", "part"))
+    kinds, parts = kinds.astype(np.str_), parts.astype(np.str_)
     sets = []
-    for kind, block in units.select("block_kind", "block").unique(maintain_order=True).iter_rows():
-        here = ((units["block_kind"] == kind) & (units["block"] == block)).to_numpy()
-        parts = units["part"].filter(pl.Series(here)).unique(maintain_order=True).to_list()
-        sets.append(({"block_kind": kind, "block": block, "part": "all" if len(parts) > 1 else parts[0]}, here))
-        if len(parts) > 1:
-            for part in parts:
-                labels = {"block_kind": kind, "block": block, "part": part}
-                sets.append((labels, here & (units["part"] == part).to_numpy()))
+    for kind, block in dict.fromkeys(zip(kinds.tolist(), blocks.tolist(), strict=True)):
+        here = (kinds == kind) & (blocks == block)
+        own = list(dict.fromkeys(parts[here].tolist()))
+        sets.append(({"block_kind": kind, "block": block, "part": "all" if len(own) > 1 else own[0]}, here))
+        if len(own) > 1:
+            sets += [({"block_kind": kind, "block": block, "part": part}, here & (parts == part)) for part in own]
     return sets

@@ -147,14 +147,18 @@ def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
 
     Label, kind, number, stream, number of units, where the MLP part begins (or None), group width, units a head.
     """
+    names = ("block_kind", "block", "stream", "part", "head", "column", "width")
+    blocks: dict[tuple[str, int, str], list[tuple[str, int | None, int, int]]] = {}
+    for *place, part, head, column, width in table.select(names).iter_rows():
+        blocks.setdefault(tuple(place), []).append((part, head, column, width))
     found = []
-    for (kind, block, stream), part in table.group_by("block_kind", "block", "stream", maintain_order=True):
-        mlp = part.filter(part="mlp")["column"]
-        heads = part["head"].drop_nulls()
+    for (kind, block, stream), units in blocks.items():
+        mlp = [column for part, _, column, _ in units if part == "mlp"]
+        heads = {head for _, head, *_ in units if head is not None}
         found.append({
-            "label": block_label(str(kind), int(str(block)), str(stream)), "kind": kind, "block": block,
-            "units": len(part), "mlp": mlp.min() if len(mlp) else None, "stream": stream,
-            "width": int(part["width"][0]), "perHead": max(1, (len(part) - len(mlp)) // max(1, heads.n_unique())),
+            "label": block_label(kind, block, stream), "kind": kind, "block": block,
+            "units": len(units), "mlp": min(mlp, default=None), "stream": stream,
+            "width": units[0][3], "perHead": max(1, (len(units) - len(mlp)) // max(1, len(heads))),
         })  # fmt: skip
     return found
 
@@ -193,7 +197,7 @@ def trend(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 
 def encode(column: pl.Series) -> str:
     """A column as base64 of little-endian float32, NaN where there is no value."""
-    return _base64(column.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    return _base64(column.cast(pl.Float64).to_numpy())
 
 
 def _base64(values: np.ndarray) -> str:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.importing import importing
-from plantain.stages.frame import cells_with_results, run, stage
+from plantain.report.figures.bare import without_help
+from plantain.stages.frame import RINGS, cells_with_results, run, stage
 
-with importing():
+with importing(), without_help():
     from plantain.report.compare.plots import write_plots
     from plantain.report.compare.table import write_table
     from plantain.report.compare.write import claims_beside, write_compare
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, seldom=RINGS)

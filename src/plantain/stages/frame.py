@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plantain.base import places
-from plantain.base.config import read_params
+from plantain.base.config import checked_params
 from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import InputError, PlantainError, disk_error, restored
 from plantain.base.files import name_disk_error, remembered, remove, sha256_file
@@ -34,7 +34,9 @@ from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, wr
 from plantain.stages.rooms import SETTINGS, code_digests, section_version, settled, value_at
 
 _SELDOM: Final = 10_000
-"""New objects that the collector waits for; figures and records are many small ones, and few of them rings."""
+"""New objects that the collector waits for; records are many small ones, and few of them rings."""
+RINGS: Final = 1_000_000
+"""The same for figures and rows of a database, which are all rings and go with the process: 30 MiB of a cell."""
 
 
 @dataclass
@@ -69,7 +71,8 @@ class Stage:
             fix = "run `dvc repro`, or `dvc pull` where a remote holds it."
             raise InputError(f"the stage {self.name} needs this input, and it is missing.", file=path, fix=fix)
         for file in _files(path):
-            self.reads[file] = _record(file)
+            if file not in self.reads:  # a change since then is found before anything is committed
+                self.reads[file] = _record(file)
         return path
 
     def out(self, path: Path) -> Path:
@@ -160,7 +163,8 @@ def stage(
     """
     started = time.time()
     state = git_state(Path())
-    params, source = read_params(), read_yaml(places.PARAMS)
+    source = read_yaml(places.PARAMS)
+    params = checked_params(source)
     if probe and probe not in params.run.probes:
         raise _not_asked(probe, source)
     _refuse_other_basis(name, source)
@@ -236,16 +240,17 @@ def cells_with_results(current: Stage) -> list[tuple[str, str]]:
     return [(probe, model) for probe, model in named if places.manifest(places.stats(model, probe)).exists()]
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], seldom: int = _SELDOM) -> None:
     """Run a stage as a program: errors for people go to stderr without a traceback, with their exit code.
 
-    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals.
+    ``main``'s docstring holds the command line between double backquotes, its arguments in capitals. The collector
+    waits for ``seldom`` new objects.
     """
     try:
         _check_arguments((main.__doc__ or "").partition("``")[2].partition("``")[0])
         # Modules stay: they are not looked through again and again, nor once more at the end, which takes seconds.
         gc.freeze()
-        gc.set_threshold(_SELDOM)
+        gc.set_threshold(seldom)
         main()
         gc.freeze()
     except PlantainError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.config import read_params
-from plantain.stages.frame import guard, run
+from plantain.stages.frame import RINGS, guard, run
 from plantain.track.mlflow.publish import publish
 
 
@@ -15,4 +15,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, seldom=RINGS)

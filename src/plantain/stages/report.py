@@ -5,9 +5,10 @@ from pathlib import Path
 
 from plantain.base import places
 from plantain.base.importing import importing
-from plantain.stages.frame import run, stage
+from plantain.report.figures.bare import without_help
+from plantain.stages.frame import RINGS, run, stage
 
-with importing():
+with importing(), without_help():
     from plantain.report.figures.write import write_figures
     from plantain.report.page.write import write_page
     from plantain.report.result import Result, load_result
@@ -52,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, seldom=RINGS)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from plantain.base.errors import InputError
 from plantain.stats.flips.draw import STORED_FLIPS, FlipSet, draw_flips, spelled
 from plantain.stats.flips.engine import repays_kernel
-from plantain.stats.flips.quantise import quantise, t_p_values
+from plantain.stats.flips.quantise import p_between, quantise, t_p_values
 from plantain.stats.sifted import bound_pivots
 from plantain.stats.signflip import Labels
 from plantain.stats.validate import Bools, Floats, Ints, as_differences, as_groups, check_fraction
@@ -165,13 +165,37 @@ def pivots(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Float
     """The smallest level of any curve through a sorted p-value, per row.
 
     p-values grow with k and levels fall with k at a fixed p, so a run of ranks cannot beat level(p of its first, its
-    last rank): most runs are settled by their first rank alone, the others are halved until they are.
+    last rank). That settles most runs; of the others linear curves, whose levels cost next to nothing, are asked rank
+    by rank, and others in halves.
 
     Args:
         magnitudes: ``(rows, units)`` absolute scores in quanta, largest first.
         family: The curves.
         freedom: Degrees of freedom of t.
     """
+    return (_sifted if family.name == "linear" else _halved)(magnitudes, family, freedom)
+
+
+def _sifted(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Floats:
+    """Scores are looked up between two edges, whose p-values stand on either side of theirs.
+
+    The beta function is asked of those few ranks alone that may hold the smallest level.
+    """
+    starts, ends = rank_runs(family.shift, family.units)
+    low, high = p_between(magnitudes[:, starts - 1], freedom)
+    most = family.level(high, starts).min(axis=1)
+    row, run = np.nonzero(family.level(low, ends) <= most[:, None])
+    row, rank = _spelled_out(row, starts[run], ends[run])
+    low, high = p_between(magnitudes[row, rank - 1], freedom)
+    most = np.minimum.reduceat(family.level(high, rank), _firsts(row))
+    chosen = family.level(low, rank) <= most[row]
+    row, rank = row[chosen], rank[chosen]
+    exact = family.level(t_p_values(magnitudes[row, rank - 1], freedom), rank)
+    return np.asarray(np.minimum.reduceat(exact, _firsts(row)), dtype=np.float64)
+
+
+def _halved(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Floats:
+    """Runs that their first rank does not settle are halved until they are."""
     starts, ends = rank_runs(family.shift, family.units)
     p = t_p_values(magnitudes[:, starts - 1], freedom)
     best: Floats = family.level(p, starts).min(axis=1)
@@ -187,6 +211,18 @@ def pivots(magnitudes: NDArray[np.int32], family: Curves, freedom: int) -> Float
         open_runs = open_runs[family.level(p[open_runs], last[open_runs]) < best[row[open_runs]]]
         row, p, first, last = row[open_runs], p[open_runs], first[open_runs], last[open_runs]
     return best
+
+
+def _spelled_out(row: Ints, first: Ints, last: Ints) -> tuple[Ints, Ints]:
+    """Row and rank of every rank of runs."""
+    lengths = last - first + 1
+    behind = np.cumsum(lengths) - lengths
+    return np.repeat(row, lengths), np.arange(lengths.sum()) + np.repeat(first - behind, lengths)
+
+
+def _firsts(row: Ints) -> Ints:
+    """Where each row begins among row numbers in order; every row is there."""
+    return np.flatnonzero(np.diff(row, prepend=-1)).astype(np.int64)
 
 
 def rank_runs(shift: int, last: int) -> tuple[Ints, Ints]:

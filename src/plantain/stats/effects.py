@@ -139,20 +139,41 @@ class Symmetry:
 
 def symmetry(differences: Floats, level: float = 0.05) -> Symmetry:
     """Skewness of differences ``(items, units)`` and the share of units where it is too large for normal ones."""
-    from scipy.special import ndtri
+    skewness = _skewness(differences)
+    z = _score(skewness, len(differences))
+    skewed = _beyond(z, level)
+    return Symmetry(skewness, z, skewed, float(_share(skewed, z)), level)
 
-    items, units = differences.shape
-    centred = differences - differences.mean(axis=0)
+
+def skewed_shares(tables: Floats, level: float = 0.05) -> Floats:
+    """The share that `symmetry` finds in each of tables ``(tables, items, units)``; nan where no unit is assessed."""
+    z = _score(_skewness(tables), tables.shape[1])
+    return _share(_beyond(z, level), z)
+
+
+def _skewness(differences: Floats) -> Floats:
+    """Third standardised moment over items, the last axis but one."""
+    items = differences.shape[-2]
+    centred = differences - differences.mean(axis=-2, keepdims=True)
     squared = np.square(centred)
-    square, cube = squared.mean(axis=0), (squared * centred).mean(axis=0)
-    varied = np.ptp(differences, axis=0) > 0
-    skewness = np.full(units, np.nan)
+    square, cube = squared.mean(axis=-2), (squared * centred).mean(axis=-2)
+    varied = np.ptp(differences, axis=-2) > 0
+    skewness = np.full(square.shape, np.nan)
     if items >= SMALLEST_SAMPLE:
         np.divide(cube, square**1.5, out=skewness, where=varied & (square > 0))
-    z = _score(skewness, items)
-    skewed = np.asarray(np.abs(z) > -ndtri(level / 2))
-    assessed = int(np.isfinite(z).sum())
-    return Symmetry(skewness, z, skewed, skewed.sum() / assessed if assessed else float("nan"), level)
+    return skewness
+
+
+def _beyond(z: Floats, level: float) -> Bools:
+    from scipy.special import ndtri
+
+    return np.asarray(np.abs(z) > -ndtri(level / 2))
+
+
+def _share(skewed: Bools, z: Floats) -> Floats:
+    """Of the units assessed, the last axis."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(skewed.sum(axis=-1) / np.isfinite(z).sum(axis=-1))
 
 
 def _score(skewness: Floats, items: int) -> Floats:

@@ -1,7 +1,7 @@
 """Split-half reliability: t maps of two halves of the items, how they correlate, and what they would do by chance."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -65,22 +65,45 @@ def smallest_half(halves: Bools) -> int:
     return min(int(sizes.min()), int(halves.shape[1]) - int(sizes.max()))
 
 
-BLOCK_VALUES = 65_536
-"""Values of one temporary: small enough for the second-level cache."""
+BLOCK_VALUES = 32_768
+"""Values of one temporary: a quarter of a second-level cache, and memory that is used again rather than asked for."""
 
 
-def half_ts(table: Floats, half: Bools) -> tuple[Floats, Floats]:
-    """Maps of t, ``(units,)``, of the items in a half and of the others; nan in both where either has no variance."""
-    first, second = _t_map(table[half]), _t_map(table[~half])
+def half_ts(table: Floats, halves: Bools) -> tuple[Floats, Floats]:
+    """Maps of t of the items in each half and of the others; nan in both where either has no variance.
+
+    Args:
+        table: ``(items, units)``.
+        halves: ``(splits, items)``, with equally many items in each.
+
+    Returns:
+        ``(splits, units)`` each.
+    """
+    first, second = (_t_map(table[_members(side)]) for side in (halves, ~halves))
     missing = np.isnan(first) | np.isnan(second)
     return np.where(missing, np.nan, first), np.where(missing, np.nan, second)
 
 
+def _members(halves: Bools) -> Ints:
+    """The items of halves that hold equally many, ``(splits, members)``."""
+    return np.nonzero(halves)[1].reshape(len(halves), -1)
+
+
+def _alike(halves: Bools, units: int) -> Iterator[Ints]:
+    """The splits, taken together where their halves hold equally many items, as many as one temporary has room for."""
+    sizes = halves.sum(axis=1)
+    step = max(1, BLOCK_VALUES // max(halves.shape[1] * units, 1))
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)
+        yield from (same[start : start + step] for start in range(0, len(same), step))
+
+
 def _t_map(rows: Floats) -> Floats:
-    constant = (rows == rows[0]).all(axis=0)
-    mean = rows.mean(axis=0)
-    variance = np.square(rows - mean).sum(axis=0) / (len(rows) - 1)
-    return np.where(constant, np.nan, mean / np.sqrt(np.where(constant, 1.0, variance) / len(rows)))
+    """Maps of t, ``(splits, units)``, of rows ``(splits, items, units)``."""
+    constant = (rows == rows[:, :1]).all(axis=1)
+    number, mean = rows.shape[1], rows.mean(axis=1)
+    variance = np.square(rows - mean[:, None]).sum(axis=1) / (number - 1)
+    return np.where(constant, np.nan, mean / np.sqrt(np.where(constant, 1.0, variance) / number))
 
 
 def map_correlation(x: Floats, y: Floats) -> Floats:
@@ -169,7 +192,9 @@ def jackknife(table: Floats, groups: Ints, halves: Bools, median: float) -> tupl
     if not abs(median) < 1:
         return math.nan, math.nan
     count = int(groups.max()) + 1
-    r = np.stack([_left_out_r(table, groups, half) for half in halves])
+    r = np.empty((len(halves), count))
+    for chosen in _alike(halves, table.shape[1]):
+        r[chosen] = _left_out_r(table, groups, halves[chosen])
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.arctanh(np.median(r, axis=0))
     if not np.isfinite(z).all():
@@ -181,42 +206,50 @@ def jackknife(table: Floats, groups: Ints, halves: Bools, median: float) -> tupl
     return math.tanh(centre - reach), math.tanh(centre + reach)
 
 
-def _left_out_r(table: Floats, groups: Ints, half: Bools) -> Floats:
-    """R of one split with each group left out in turn, ``(groups,)``."""
-    maps = half_ts(table, half)
-    r = np.empty(int(groups.max()) + 1)
+def _left_out_r(table: Floats, groups: Ints, halves: Bools) -> Floats:
+    """R of splits that are alike with each group left out in turn, ``(splits, groups)``."""
+    maps = half_ts(table, halves)
+    r = np.empty((len(halves), int(groups.max()) + 1))
     centre = table.mean(axis=0)
-    size = max(1, BLOCK_VALUES // max(table.shape[1], 1))
-    for side, other in ((half, maps[1]), (~half, maps[0])):
-        rows, (inside, labels) = table[side] - centre, np.unique(groups[side], return_inverse=True)
-        left = _LeftOut(rows, labels, centre)
-        for start in range(0, len(inside), size):
+    size = max(1, BLOCK_VALUES // max(len(halves) * table.shape[1], 1))
+    for side, other in ((halves, maps[1]), (~halves, maps[0])):
+        members = _members(side)
+        inside, labels = _numbered(groups[members])
+        left = _LeftOut(table[members] - centre, labels, centre)
+        for start in range(0, inside.shape[1], size):
             chosen = slice(start, start + size)
-            r[inside[chosen]] = map_correlation(left.ts(chosen), other)
+            found = map_correlation(left.ts(chosen), other[:, None])
+            np.put_along_axis(r, inside[:, chosen], found, axis=1)
     return r
 
 
+def _numbered(groups: Ints) -> tuple[Ints, Ints]:
+    """The groups of each split, and the place of every item's among them; each split has equally many groups."""
+    found = [np.unique(row, return_inverse=True) for row in groups]
+    return np.stack([inside for inside, _ in found]), np.stack([labels for _, labels in found])
+
+
 class _LeftOut:
-    """One half without the items of each of its groups."""
+    """One half of each split without the items of each of its groups."""
 
     def __init__(self, rows: Floats, labels: Ints, centre: Floats) -> None:
         """Sum within groups.
 
         Args:
-            rows: ``(items, units)`` of the half, about `centre`.
-            labels: ``(items,)`` numbers of the groups of the half, from 0.
+            rows: ``(splits, items, units)`` of the halves, about `centre`.
+            labels: ``(splits, items)`` numbers of the groups of each half, from 0.
             centre: ``(units,)`` means of all items: sums of squares about them lose no digits.
         """
         squares = np.square(rows)
         self._centre = centre
-        self._number = len(rows) - np.bincount(labels)[:, None]
-        self._sums, self._total = group_sums(rows, labels), rows.sum(axis=0)
-        self._squares, self._spread = group_sums(squares, labels), squares.sum(axis=0)
+        self._number = rows.shape[1] - np.stack([np.bincount(row) for row in labels])[..., None]
+        self._sums, self._total = _sums_within(rows, labels), rows.sum(axis=1)[:, None]
+        self._squares, self._spread = _sums_within(squares, labels), squares.sum(axis=1)[:, None]
 
     def ts(self, groups: slice) -> Floats:
-        """Maps of t, ``(groups, units)``, each without one group."""
-        number, floor = self._number[groups], 1e-12 * self._spread
-        sums, spread = self._total - self._sums[groups], self._spread - self._squares[groups]
+        """Maps of t, ``(splits, groups, units)``, each without one group."""
+        number, floor = self._number[:, groups], 1e-12 * self._spread
+        sums, spread = self._total - self._sums[:, groups], self._spread - self._squares[:, groups]
         with np.errstate(divide="ignore", invalid="ignore"):
             sums /= number
             spread -= number * np.square(sums)
@@ -225,6 +258,13 @@ class _LeftOut:
             spread /= number * (number - 1)
             sums /= np.sqrt(spread, out=spread)
         return np.where(flat, np.nan, sums)
+
+
+def _sums_within(rows: Floats, labels: Ints) -> Floats:
+    """Sums of the rows of each group, ``(splits, groups, units)``."""
+    if int(labels.max()) + 1 == rows.shape[1]:
+        return rows
+    return np.stack([group_sums(own, numbers) for own, numbers in zip(rows, labels, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -293,7 +333,8 @@ def split_half(
     tested = flips > 0 and math.isfinite(median)
     null = half_null(living, groups, halves, flips, seed) if tested else np.zeros(0)
     half_a, half_b = np.full((2, table.shape[1]), np.nan)
-    half_a[alive], half_b[alive] = half_ts(living, halves[int(np.argsort(r, kind="stable")[(splits - 1) // 2])])
+    middle = int(np.argsort(r, kind="stable")[(splits - 1) // 2])
+    half_a[alive], half_b[alive] = (maps[0] for maps in half_ts(living, halves[middle : middle + 1]))
     return SplitHalf(
         r=r,
         median=median,
@@ -312,8 +353,8 @@ def split_half(
 def _observed(table: Floats, halves: Bools) -> tuple[Floats, Ints]:
     """R of every split, and the units left out of it."""
     r, left_out = np.empty(len(halves)), np.empty(len(halves), np.int64)
-    for index, half in enumerate(halves):
-        first, second = half_ts(table, half)
-        r[index] = map_correlation(first, second)
-        left_out[index] = np.count_nonzero(np.isnan(first))
+    for chosen in _alike(halves, table.shape[1]):
+        first, second = half_ts(table, halves[chosen])
+        r[chosen] = map_correlation(first, second)
+        left_out[chosen] = np.count_nonzero(np.isnan(first), axis=1)
     return r, left_out

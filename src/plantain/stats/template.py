@@ -19,6 +19,8 @@ from plantain.stats.validate import Bools, Floats, Ints, as_rows, as_thresholds
 from plantain.stats.vectors import score_vectors
 
 CHUNK_BYTES = 8 * 1024 * 1024
+KEPT_BYTES = 32 * 1024 * 1024
+"""What the scores of all relabellings may take to be kept between their uses."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,11 @@ def template_test(
     declared = clusters is not None or frames is not None
     scored = scored_rows(exchange, table, welch=_welch(studentised, exchange.sides, declared))
     curves = Curves(family, shift, int(scored.alive.sum()))
-    calibration = calibrate(_rows(scored, labellings), scored.alive, scored.freedom, curves, confidence)
+    rows = _rows(scored, labellings)
+    calibration = calibrate(rows, scored.alive, scored.freedom, curves, confidence)
     bounds = np.array([calibration.lower_bound(chosen) for chosen in unit_sets], dtype=np.int64)
-    return _result(scored, exchange, labellings, as_thresholds([threshold]), calibration, bounds)
+    tallied = _tally(scored, rows, scored.limit(as_thresholds([threshold])))
+    return _result(scored, exchange, labellings, threshold, tallied, calibration, bounds)
 
 
 def _welch(asked: bool | None, sides: tuple[int, int], declared: bool) -> bool:
@@ -153,19 +157,20 @@ def _result(
     scored: Scored,
     exchange: Exchange,
     labellings: Labellings,
-    threshold: Floats,
+    threshold: float,
+    tallied: tuple[Ints, Ints],
     calibration: Calibration,
     bounds: Ints,
 ) -> TemplateTest:
     freedom, number = scored.freedom, len(labellings.side_a)
-    hits, counts = _tally(scored, labellings, scored.limit(threshold))
+    hits, counts = tallied
     return TemplateTest(
         t=scored.t,
         delta=scored.delta,
         p=spread(hits / number, scored.alive),
         alive=scored.alive,
         df=freedom,
-        threshold=float(threshold[0]),
+        threshold=float(threshold),
         count=int(counts[0]),
         count_p=float(np.count_nonzero(counts >= counts[0]) / number),
         simes_p=calibration.simes_p,
@@ -229,21 +234,22 @@ def check_rows(sides: tuple[int, int], what: str) -> None:
 
 
 def _rows(scored: Scored, labellings: Labellings) -> Callable[[int], Iterator[Floats]]:
-    score = scored.scores()
+    """Scores of all relabellings, so many at a time; all are asked for twice, and made once where they may be kept."""
+    score, labels = scored.scores(), labellings.side_a
+    units = int(scored.alive.sum())
+    if 8 * len(labels) * units <= KEPT_BYTES:
+        size = max(1, CHUNK_BYTES // (8 * max(units, 1)))
+        kept = np.concatenate([score(labels[start : start + size]) for start in range(0, len(labels), size)])
+        return lambda size: (kept[start : start + size] for start in range(0, len(kept), size))
+    return lambda size: (score(labels[start : start + size]) for start in range(0, len(labels), size))
 
-    def rows(size: int) -> Iterator[Floats]:
-        for start in range(0, len(labellings.side_a), size):
-            yield score(labellings.side_a[start : start + size])
 
-    return rows
-
-
-def _tally(scored: Scored, labellings: Labellings, limit: int) -> tuple[Ints, Ints]:
+def _tally(scored: Scored, rows: Callable[[int], Iterator[Floats]], limit: int) -> tuple[Ints, Ints]:
     """Relabellings that reach each alive unit's score, and units over the limit in each relabelling."""
     units = int(scored.alive.sum())
     hits, counts = np.zeros(units, np.int64), []
     goal: Floats | None = None
-    for table in _rows(scored, labellings)(max(1, CHUNK_BYTES // (8 * max(units, 1)))):
+    for table in rows(max(1, CHUNK_BYTES // (8 * max(units, 1)))):
         magnitudes = np.abs(table)
         goal = magnitudes[0] - scored.tolerance if goal is None else goal
         hits += np.count_nonzero(magnitudes >= goal, axis=0)

@@ -112,7 +112,7 @@ class Crew:
             prompts: that are to be encoded first.
 
         Raises:
-            InputError: as :class:`plantain.capture.work.Bench`; hands of unlike kinds or versions.
+            InputError: as :class:`plantain.capture.bench.Bench`; hands of unlike kinds or versions.
             OutOfMemory: a batch did not fit.
             CheckFailed: one item lost too many actors.
         """

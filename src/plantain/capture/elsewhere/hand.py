@@ -18,11 +18,12 @@ import torch
 from plantain.base.errors import InputError, PlantainError
 from plantain.base.files import write_atomic
 from plantain.base.places import state_dir
+from plantain.capture.bench import Bench
 from plantain.capture.elsewhere.turns import Group
 from plantain.capture.pictures.imagery import Easel, draw_into_store
 from plantain.capture.progress import Silent
 from plantain.capture.shards import Store
-from plantain.capture.work import Bench, CellWork, OutOfMemory, Stores, embeddings_of
+from plantain.capture.work import CellWork, OutOfMemory, Stores, embeddings_of
 from plantain.capture.workers import set_threads_for
 from plantain.probe.records import ReferenceRecord
 from plantain.records.keys import CAPTURE_VERSION

@@ -105,8 +105,8 @@ class SetMeans:
         self.leave()
         return None if self._vectors is None else self._vectors.means()
 
-    def mean_square(self) -> Tensor:
-        """float32 (rows, tokens, groups) on the host, NaN where a set is empty or not seen.
+    def mean_square(self) -> NDArray[np.float32]:
+        """(rows, tokens, groups), NaN where a set is empty or not seen.
 
         Raises:
             NotFinite: a value of a set that has tokens is not finite.
@@ -121,7 +121,7 @@ class SetMeans:
             found[:, SEEN[projection.stream], first : first + part.shape[-1]] = part
             first += part.shape[-1]
         found[np.array(self.layout.counts()) == 0] = np.nan
-        return torch.from_numpy(found)
+        return found
 
     def _alike(self) -> dict[str, list[int]]:
         """Stream to the projections that see it."""

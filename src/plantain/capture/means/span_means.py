@@ -1,7 +1,9 @@
 """Mean squares by spans of positions: the plain way, whose values are those of the plain pipeline call bit for bit."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +25,17 @@ Each = Callable[[int, torch.Tensor], None]
 """Told the first position of a chunk, and its values in float32."""
 
 
+class _Found(NamedTuple):
+    """Means of one row over one token set."""
+
+    members: Sequence[int]
+    """Places of projections that see the same positions and have as many groups, in ascending order."""
+    row: int
+    token: int
+    means: torch.Tensor
+    """(members, groups of each)"""
+
+
 class SpanMeans:
     """What the hooks of one forward saw, reduced as it comes.
 
@@ -40,7 +53,7 @@ class SpanMeans:
         self._projections, self._group_width = projections, group_width
         self._waiting: list[tuple[int, torch.Tensor]] = []
         self._values = 0
-        self._pieces: dict[tuple[int, int, int], torch.Tensor] = {}
+        self._found: list[_Found] = []
         self._vectors = Vectors(projections, layout) if vectors else None
 
     def add(self, index: int, activation: torch.Tensor) -> None:
@@ -62,46 +75,61 @@ class SpanMeans:
         """As :meth:`Vectors.means`; None where none were asked for."""
         return None if self._vectors is None else self._vectors.means()
 
-    def mean_square(self) -> torch.Tensor:
-        """float32 (rows, tokens, groups), NaN where a set is empty or not seen.
+    def mean_square(self) -> NDArray[np.float32]:
+        """(rows, tokens, groups), NaN where a set is empty or not seen.
 
         Raises:
             NotFinite: a value of a set that has tokens is not finite.
         """
         self._reduce()
-        widths = [projection.width // self._group_width for projection in self._projections]
-        device = next(iter(self._pieces.values())).device
-        absent = torch.full((max(widths),), float("nan"), device=device)
-        rows = range(len(self.layout.text))
-        found = torch.stack(
-            [torch.stack([self._along(r, t, widths, absent) for t in range(len(TOKENS))]) for r in rows]
-        )
+        ends = np.cumsum([projection.width // self._group_width for projection in self._projections])
+        found = np.full((len(self.layout.text), len(TOKENS), ends[-1]), np.nan, dtype=np.float32)
+        present = 0
+        for members, row, token, means in self._found:
+            values = means.cpu().numpy()
+            present += values.size
+            for some, part in _neighbours(members, values):
+                found[row, token, ends[some[-1]] - part.size : ends[some[-1]]] = part.reshape(-1)
         # One sum for all: what is absent is not finite either, and is left out of both counts.
-        if int(found.isfinite().sum()) != sum(piece.numel() for piece in self._pieces.values()):
+        if np.isfinite(found).sum() != present:
             raise self._not_finite()
         return found
 
     def _not_finite(self) -> NotFinite:
-        bad = [(at, row, token) for (row, token, at), piece in self._pieces.items() if not piece.isfinite().all()]
+        bad = [
+            (index, row, token)
+            for members, row, token, means in self._found
+            for index, piece in zip(members, means, strict=True)
+            if not piece.isfinite().all()
+        ]
         index, row, token = min(bad)
         return NotFinite(row, self._projections[index].name, TOKENS[token])
 
-    def _along(self, row: int, token: int, widths: Sequence[int], absent: torch.Tensor) -> torch.Tensor:
-        pieces = [self._pieces.get((row, token, index), absent[:width]) for index, width in enumerate(widths)]
-        return torch.cat(pieces)
-
     def _reduce(self) -> None:
         alike: dict[tuple[str, int], list[tuple[int, torch.Tensor]]] = {}
-        for index, means in self._waiting:
+        for index, means in sorted(self._waiting, key=itemgetter(0)):
             alike.setdefault((self._projections[index].stream, means.shape[-1]), []).append((index, means))
-        for (stream, _), members in alike.items():
-            stacked = torch.stack([means for _, means in members]) if len(members) > 1 else members[0][1][None]
+        for (stream, _), waiting in alike.items():
+            members = [index for index, _ in waiting]
+            stacked = torch.stack([means for _, means in waiting]) if len(waiting) > 1 else waiting[0][1][None]
             for row in range(len(self.layout.text)):
-                for token, spans in self.layout.spans(row, stream).items():
+                for token, spans in _spans(self.layout, row, stream).items():
                     parts = [stacked[:, row, first:last] for first, last in spans]
-                    found = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).mean(1).unbind(0)
-                    self._pieces |= {(row, token, index): one for (index, _), one in zip(members, found, strict=True)}
+                    means = (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).mean(1)
+                    self._found.append(_Found(members, row, token, means))
         self._waiting, self._values = [], 0
+
+
+_spans = lru_cache(maxsize=256)(Layout.spans)
+
+
+def _neighbours(
+    members: Sequence[int], values: NDArray[np.float32]
+) -> Iterable[tuple[Sequence[int], NDArray[np.float32]]]:
+    """Projections that stand together on the group axis, with what was found of them."""
+    if members[-1] - members[0] + 1 == len(members):
+        return [(members, values)]
+    return (([index], part) for index, part in zip(members, values, strict=True))
 
 
 def token_means(activation: torch.Tensor, group_width: int, each: Each | None = None) -> torch.Tensor:

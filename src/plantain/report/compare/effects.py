@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from plantain.base.files import six_digits
 from plantain.report.result import Analysis, Result
@@ -89,9 +88,11 @@ def _half_width(values: np.ndarray, blocks: np.ndarray) -> float | None:
     number = len(np.unique(blocks))
     if number < 4:
         return None
+    from scipy.special import stdtrit
+
     kept = len(values) // 2
     spread = _over_subsets(values, kept, blocks).std(ddof=1)
-    return float(stats.t.ppf((1 + LEVEL) / 2, number - 1) * spread * np.sqrt(kept / (len(values) - kept)))
+    return float(stdtrit(number - 1, (1 + LEVEL) / 2) * spread * np.sqrt(kept / (len(values) - kept)))
 
 
 def _blocks(result: Result, analysis: Analysis, items: Sequence[str]) -> np.ndarray:

@@ -33,14 +33,16 @@ class Grid:
 
 def grids(table: pl.DataFrame, column: str) -> list[Grid]:
     """One grid per stream of a kind of block, joint ones first; ``table`` is one of :func:`placed`."""
-    found = []
-    streams = [(kind, stream) for kind in KINDS for stream in table.filter(block_kind=kind)["stream"].unique().sort()]
-    for kind, stream in streams:
-        part = table.filter(block_kind=kind, stream=stream)
-        values = np.full((_count(part, "block"), _count(part, "column")), np.nan)
-        values[part["block"], part["column"]] = part[column].cast(pl.Float64).fill_null(math.nan)
-        mlp = part.filter(part="mlp")["column"]
-        found.append(Grid(kind, stream, values, int(mlp.min()) if len(mlp) else None))  # type: ignore[arg-type]
+    kinds, streams, parts = (table[name].to_numpy().astype(np.str_) for name in ("block_kind", "stream", "part"))
+    blocks, columns = table["block"].to_numpy(), table["column"].to_numpy()
+    shown, found = table[column].cast(pl.Float64).to_numpy(), []
+    for kind in KINDS:
+        for stream in sorted(set(streams[kinds == kind].tolist())):
+            here = (kinds == kind) & (streams == stream)
+            values = np.full((int(blocks[here].max()) + 1, int(columns[here].max()) + 1), np.nan)
+            values[blocks[here], columns[here]] = shown[here]
+            mlp = columns[here & (parts == "mlp")]
+            found.append(Grid(kind, stream, values, int(mlp.min()) if mlp.size else None))
     return found
 
 
@@ -50,13 +52,9 @@ def placed(table: pl.DataFrame) -> pl.DataFrame:
     return table.sort("unit").with_columns(place.alias("column"))
 
 
-def _count(part: pl.DataFrame, column: str) -> int:
-    return int(part[column].max()) + 1  # type: ignore[arg-type]
-
-
 def limit(columns: Iterable[pl.Series], share: float = 0.995) -> float:
     """End of a symmetric scale: the quantile ``share`` of absolute values over all columns, rounded up."""
-    finite = np.concatenate([np.abs(column.drop_nulls().drop_nans().to_numpy()) for column in columns] or [np.zeros(1)])
+    finite = np.concatenate([np.abs(column.cast(pl.Float64).to_numpy()) for column in columns] or [np.zeros(1)])
     finite = finite[np.isfinite(finite)]
     top = float(np.quantile(finite, share)) if len(finite) else 0.0
     if top <= 0:

@@ -7,6 +7,8 @@ are the same bytes whatever the order of addition: chunk size, thread count and 
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from plantain.stats.validate import Floats, Ints
 
 QUANTA = 1 << 30
 """Integers per unit of u; the largest sum stays below 2^31."""
+CELL: Final = 17
+"""Bits of a score that a look-up leaves out: p-values of both edges of 1 / 8192 of u are a few percent apart."""
 FEW = 256
 """Up to so many rows a product sums groups, whose last bits older results have; it grows with rows times groups."""
 
@@ -83,6 +87,19 @@ def t_p_values(scores: NDArray[np.int32], freedom: int) -> Floats:
 
     u = np.minimum(np.abs(np.asarray(scores, dtype=np.float64)) / QUANTA, 1.0)
     return np.asarray(betainc(freedom / 2, 0.5, (1 - u) * (1 + u)), dtype=np.float64)
+
+
+def p_between(scores: NDArray[np.int32], freedom: int) -> tuple[Floats, Floats]:
+    """What stands below and above the two-sided p-values of Student's t for absolute scores in quanta: look-ups."""
+    edges, cell = _edge_p_values(freedom), scores >> CELL
+    return edges[cell + 1], edges[cell]
+
+
+@lru_cache(maxsize=64)
+def _edge_p_values(freedom: int) -> Floats:
+    """p-values of scores that are `CELL` bits apart, from 0 to one beyond the largest."""
+    edges = np.minimum(np.arange((QUANTA >> CELL) + 2, dtype=np.int64) << CELL, QUANTA)
+    return t_p_values(edges.astype(np.int32), freedom)
 
 
 def ceil_rank(share: float, count: int) -> int:
