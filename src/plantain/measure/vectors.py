@@ -138,6 +138,10 @@ def kept(grams: Grams, measure: WordingMeasure) -> bool:
     return tokens[0] in (grams.mean if source == "mean" else grams.profile)
 
 
+BLOCK_VALUES: Final = 32_768
+"""Values of the Gram matrices that are decomposed at once: they stay in the second-level cache."""
+
+
 def embedded(pairs: NDArray[np.float32], conditions: int) -> Floats:
     """Coordinates with given inner products, ``(conditions, heads, conditions)``; NaN for unknown conditions.
 
@@ -158,21 +162,29 @@ def embedded(pairs: NDArray[np.float32], conditions: int) -> Floats:
     return found
 
 
-def _factor(left: Floats) -> Floats:
+def _factor(grams: Floats) -> Floats:
     """L of L L^T, ``(heads, n, n)``: a column for the largest squared length that is left, 0 where that is rounding."""
-    heads, size = np.arange(len(left)), left.shape[1]
-    found = np.zeros_like(left)
-    least = ROUNDING * np.einsum("hcc->hc", left).max(axis=1, initial=0.0)
-    for step in range(size):
-        lengths = np.einsum("hcc->hc", left)
+    found = np.zeros_like(grams)
+    together = max(1, BLOCK_VALUES // max(grams.shape[1] ** 2, 1))
+    for start in range(0, len(grams), together):
+        chosen = slice(start, start + together)
+        _fill(found[chosen], grams[chosen].copy())
+    return found
+
+
+def _fill(found: Floats, left: Floats) -> None:
+    """Columns of L of a few heads, ``(heads, n, n)``, into ``found``; ``left`` is used up."""
+    heads, taken, lengths = np.arange(len(left)), np.empty_like(left), np.einsum("hcc->hc", left)
+    least = ROUNDING * lengths.max(axis=1, initial=0.0)
+    for step in range(left.shape[1]):
         pivot = lengths.argmax(axis=1)
         length = lengths[heads, pivot]
         live = length > least
         root = np.sqrt(np.where(live, length, 1.0))
         column = np.where(live[:, None], left[heads, :, pivot] / root[:, None], 0.0)
         found[:, :, step] = column
-        left = left - column[:, :, None] * column[:, None, :]
-    return found
+        np.multiply(column[:, :, None], column[:, None, :], out=taken)
+        left -= taken
 
 
 def known(a: Floats, b: Floats) -> tuple[Floats, Floats]:

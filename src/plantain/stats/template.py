@@ -238,8 +238,9 @@ def _rows(scored: Scored, labellings: Labellings) -> Callable[[int], Iterator[Fl
     score, labels = scored.scores(), labellings.side_a
     units = int(scored.alive.sum())
     if 8 * len(labels) * units <= KEPT_BYTES:
-        size = max(1, CHUNK_BYTES // (8 * max(units, 1)))
-        kept = np.concatenate([score(labels[start : start + size]) for start in range(0, len(labels), size)])
+        size, kept = max(1, CHUNK_BYTES // (8 * max(units, 1))), np.empty((len(labels), units))
+        for start in range(0, len(labels), size):
+            kept[start : start + size] = score(labels[start : start + size])
         return lambda size: (kept[start : start + size] for start in range(0, len(kept), size))
     return lambda size: (score(labels[start : start + size]) for start in range(0, len(labels), size))
 
