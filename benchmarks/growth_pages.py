@@ -17,8 +17,11 @@ from typing import Any, Final
 
 from growth_runs import MODELS, ROOT, ask, make, processor_seconds
 
-from plantain.base.files import canonical_json, sha256_file
+from plantain.base import places as where
+from plantain.base.files import canonical_json, sha256_file, write_atomic
 from plantain.records.cells import cells_of
+from plantain.records.holm import HolmTable, read_holm
+from plantain.records.manifest import manifest_of
 
 COUNTS: Final = (10, 30, 100)
 PROBE: Final = "otherview"
@@ -41,7 +44,13 @@ def sources(model: str) -> Iterator[Path]:
             place = path.relative_to(ROOT)
             whose = [part for part in place.parts if part in MODELS]
             own = PROBE in place.as_posix() or folder == "models" or place.parts[1] == "model"
-            if path.is_file() and own and "study" not in place.parts and (not whose or FROM[model] in whose):
+            if (
+                path.is_file()
+                and own
+                and "manifests" not in place.parts
+                and "study" not in place.parts
+                and (not whose or FROM[model] in whose)
+            ):
                 yield place
 
 
@@ -60,6 +69,16 @@ def copy(folder: Path, probe: str, model: str) -> None:
             continue
         text = named((ROOT / place).read_text(encoding="utf-8"), probe, model)
         target.write_bytes(signed(folder, json.loads(text)) if place.parts[0] == "receipts" else text.encode())
+    for made in (where.stats(model, probe), where.images(model, probe)):
+        write_atomic(folder / where.manifest(made), manifest_of(folder / made).to_bytes())
+
+
+def family(probes: list[str]) -> HolmTable:
+    """What became of the claim of the source, under every name."""
+    own = read_holm(ROOT / where.HOLM)
+    claims = {model: own.of(PROBE, FROM[model]) for model in MODELS}
+    found = {model: dict.fromkeys(probes, claim) for model, claim in claims.items() if claim is not None}
+    return HolmTable(alpha=own.alpha, models=found)
 
 
 def signed(folder: Path, receipt: dict[str, Any]) -> bytes:
@@ -95,6 +114,7 @@ def main() -> None:
                     copy(folder, probe, model)
             ask(folder, probes)
             (folder / "reports/cells.json").write_bytes(cells_of(probes, list(MODELS)).to_bytes())
+            write_atomic(folder / where.HOLM, family(probes).to_bytes())
             compare, size = stage(folder, "compare"), (folder / "reports/index.html").stat().st_size
             new, again = stage(folder, "publish"), stage(folder, "publish")
             kept = sum(path.stat().st_size for path in (folder / "mlflow").rglob("*") if path.is_file())

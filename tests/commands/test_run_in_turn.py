@@ -1,5 +1,6 @@
 """Two runs in one workspace: the later begins when the earlier has ended, and says so."""
 
+import os
 import shutil
 
 import pytest
@@ -40,3 +41,32 @@ def test_a_run_waits_for_another_and_says_so(workspace, monkeypatch, python):
 def test_what_dvc_ends_with_is_success_or_failure(workspace, monkeypatch, dvc, expected):
     monkeypatch.setattr(run, "_dvc", lambda *arguments: dvc)
     assert command_line.plantain("run").code == expected
+
+
+@pytest.mark.parametrize(
+    ("newer", "changed", "asked"),
+    [
+        (None, False, [("status", "--quiet")]),
+        (None, True, [("status", "--quiet"), ("repro",)]),
+        ("params.yaml", False, [("repro",)]),
+        ("prompts/dense.yaml", False, [("repro",)]),
+        ("dvc.lock", False, [("repro",)]),
+    ],
+)
+def test_dvc_alone_says_that_nothing_is_to_do(workspace, monkeypatch, newer, changed, asked):
+    """``newer``: a file that is newer than the lock; the lock itself where there is none."""
+    (workspace / "prompts").mkdir()
+    (workspace / "dvc.lock").write_text("schema: '2.0'\n")
+    names = ("params.yaml", "environment.yaml", "dvc.yaml", "prompts/dense.yaml")
+    for name in (*names, "dvc.lock"):
+        (workspace / name).touch()
+        os.utime(workspace / name, ns=(10**18, 10**18 + (name == newer)))
+    if newer == "dvc.lock":
+        (workspace / "dvc.lock").unlink()
+    said = []
+    monkeypatch.setattr(run, "_follow", lambda *_: None)
+    monkeypatch.setattr(run, "_look_at_files", lambda: None)
+    monkeypatch.setattr(run, "_dvc", lambda *one: said.append(one) or int(changed and one[0] == "status"))
+    answer = command_line.plantain("run")
+    assert (answer.code, answer.errors, said) == (0, "", asked)
+    assert ("up to date" in answer.output) == (asked == [("status", "--quiet")])

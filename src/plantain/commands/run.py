@@ -16,12 +16,13 @@ from plantain.base import places
 from plantain.base.config import read_params
 from plantain.base.environment import declared_versions, observed_versions
 from plantain.base.errors import CheckFailed, InputError
+from plantain.base.files import is_source
 from plantain.base.params import Params, RunParams
 from plantain.base.secrets import redacted
 from plantain.probe.authoring.shelf import shelved, source_of, take
 from plantain.records import journal
 from plantain.stages.pipelines import follow
-from plantain.stages.rooms import section_version
+from plantain.stages.rooms import SOURCE, section_version
 from plantain.stages.workspace.upgrade import renew_stages
 from plantain.stages.workspace.writable import refuse_unwritable
 from plantain.track import dvcbusy, lockcopy
@@ -235,11 +236,32 @@ def _refuse_other_versions() -> None:
 
 def _run(cells: list[tuple[str, str]], everything: bool) -> int:
     if everything:
-        return _dvc("repro")
+        return 0 if _looks_done() and _is_done() else _dvc("repro")
     code = _dvc("repro", "cells", *_stages("analyze", cells))
     # From here on stages look at all cells at once: those alone are run, or every cell would be.
     beside = ["verdict", *_stages("report", cells), "compare", "publish"]
     return code or _dvc("repro", "--single-item", *beside)
+
+
+def _looks_done() -> bool:
+    """Whether no question, setting or code is newer than the lock at the top, which the last stage of a run writes.
+
+    A guess, to choose what DVC is asked first; it alone decides.
+    """
+    if not places.LOCK.exists():
+        return False
+    asked = [places.PARAMS, places.ENVIRONMENT, places.PIPELINE, *places.PIPELINES.glob(f"*/{places.PIPELINE}")]
+    below = [path for folder in (places.PROMPTS, SOURCE) for path in folder.rglob("*") if path.is_file()]
+    looked, written = (*asked, *(path for path in below if is_source(path.as_posix()))), places.LOCK.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns <= written for path in looked)
+
+
+def _is_done() -> bool:
+    """Whether `dvc status` finds nothing to do: it looks as `dvc repro` does, without taking hold of every stage."""
+    done = _dvc("status", "--quiet") == 0
+    if done:
+        print("Data and pipelines are up to date.")
+    return done
 
 
 def _stages(stage: str, cells: list[tuple[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,10 @@ class Result:
     def declared(self) -> dict[str, Any]:
         """The probe file as plain data; empty where the file is gone."""
         path = self.root / places.probe_file(self.probe)
-        data = read_yaml(path).data if path.exists() else {}
-        return data if isinstance(data, dict) else {}
+        if not path.exists():
+            return {}
+        seen = path.stat()
+        return _probe_data(path, (seen.st_ino, seen.st_mtime_ns, seen.st_size))
 
     @property
     def title(self) -> str:
@@ -275,6 +277,13 @@ def _summary(path: Path) -> Summary:
     if not any(found.contrasts.values()):
         raise InputError("it holds no analysis of any contrast.", file=path, fix=restored(path))
     return found
+
+
+@lru_cache(maxsize=256)
+def _probe_data(path: Path, seen: tuple[int, int, int]) -> dict[str, Any]:
+    """A probe file as plain data, parsed once for the cells of all models; ``seen`` tells its states apart."""
+    data = read_yaml(path).data
+    return data if isinstance(data, dict) else {}
 
 
 def _parquet(path: Path) -> pl.DataFrame | None:
