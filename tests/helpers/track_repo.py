@@ -156,7 +156,8 @@ stages:
            'data/grams/${{item.model}}/${{probe}}.safetensors',
            'data/prompts/${{probe}}.contrasts.json', 'data/prompts/${{probe}}.parquet']
     params: [analyses]
-    outs: ['data/stats/${{item.model}}/${{probe}}', 'receipts/analyze/${{item.model}}/${{probe}}.json']
+    outs: ['data/stats/${{item.model}}/${{probe}}', 'data/manifests/stats/${{item.model}}/${{probe}}.json',
+           'receipts/analyze/${{item.model}}/${{probe}}.json']
     metrics: ['reports/${{item.model}}/${{probe}}/metrics.json': {{cache: false}}]
   report:
     {OF_A_MODEL}

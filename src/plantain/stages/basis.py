@@ -11,7 +11,7 @@ from plantain.base.files import readable_json, write_atomic
 from plantain.base.yaml import read_yaml
 from plantain.stages.frame import run
 from plantain.stages.pipelines import is_checkout
-from plantain.stages.rooms import SETTINGS, code_digests, declared_for
+from plantain.stages.rooms import SETTINGS, code_digests, told_to
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     raw = read_yaml(places.PARAMS).data
     for name in SETTINGS:
         code = {"code": code_digests(name)} if is_checkout() else {}
-        write_atomic(places.basis(name), readable_json(code | declared_for(name, raw)))
+        write_atomic(places.basis(name), readable_json(code | told_to(name, raw)))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from plantain.records import journal
 from plantain.records.cells import read_cells
 from plantain.records.manifest import manifest_of, read_manifest
 from plantain.records.receipt import FileRecord, Metrics, PromptSet, Receipt, write_receipt
-from plantain.stages.rooms import SETTINGS, code_digests, declared_for, section_version, value_at
+from plantain.stages.rooms import SETTINGS, code_digests, section_version, told_to, value_at
 
 _SELDOM: Final = 10_000
 """New objects that the collector waits for; records are many small ones, and few of them rings."""
@@ -222,7 +222,7 @@ def _refuse_other_basis(name: str, source: YamlFile) -> None:
     path = places.basis(name)
     if "DVC_STAGE" not in os.environ or name not in SETTINGS or not path.exists():
         return
-    said, found = remembered(path), declared_for(name, source.data)
+    said, found = remembered(path), told_to(name, source.data)
     if any(said.get(part) != value for part, value in found.items()):
         changed = f"{places.PARAMS} or {places.ENVIRONMENT} changed since DVC looked"
         raise PlantainError(f"{changed}, and the stage {name} reads what changed. Fix: run `dvc repro` again.")

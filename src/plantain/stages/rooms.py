@@ -111,7 +111,7 @@ def code_digests(stage: str, workspace: Path = Path()) -> dict[str, str]:
     return digests
 
 
-def declared_for(stage: str, raw: dict[str, Any]) -> dict[str, Any]:
+def told_to(stage: str, raw: dict[str, Any]) -> dict[str, Any]:
     """What params.yaml, as ``raw``, and environment.yaml say to a stage; a section that a checkout lacks is left out.
 
     Raises:
