@@ -8,7 +8,8 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from plantain.base.files import digest
+from plantain.base import places
+from plantain.base.files import digest, write_atomic
 from plantain.base.params import (
     CaptureParams,
     Method,
@@ -25,6 +26,7 @@ from plantain.capture.progress import Silent
 from plantain.model.resolve import resolve
 from plantain.probe.records import Record, ReferenceRecord
 from plantain.records.lock import ModelLock
+from plantain.records.manifest import manifest_of
 
 LAYERS = [1, 2, 3]
 LENGTH = 96
@@ -171,3 +173,8 @@ def image_folder(folder: Path, *names: str, size: tuple[int, int] = (SIZE, SIZE)
         pixels = torch.randint(0, 255, (size[1], size[0], 3), generator=torch.Generator().manual_seed(index))
         Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{name}.png")
     return folder
+
+
+def listed(folder: Path) -> None:
+    """Write the manifest of a folder, as the stage that fills it does."""
+    write_atomic(places.manifest(folder), manifest_of(folder).to_bytes())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.capture_model import listed
 from helpers.workspace import ROOT, forget_outer_checkout
 from PIL import Image
 from ruamel.yaml import YAML
@@ -127,6 +128,7 @@ def made(tmp_path_factory, small_model):
         for image in places.images("mine", "looks").iterdir():
             if image.name != "kitchen.png":
                 image.unlink()
+        listed(places.images("mine", "looks"))
         ran(capture_stage, "looks", "mine")
         beside(places.causal("mine", "other"), read_lock(places.model_lock("mine")))
         beside(places.causal("mine", "older"), None)

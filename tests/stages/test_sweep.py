@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.capture_model import listed
 from helpers.workspace import ROOT, forget_outer_checkout
 from ruamel.yaml import YAML
 
@@ -96,6 +97,7 @@ def made(tmp_path_factory, small_model):
             ran(model_stage, name)
             shutil.copytree(small_model / "images", places.images(name, "looks"))
             (places.images(name, "looks") / "wide.png").unlink()
+            listed(places.images(name, "looks"))
             ran(sweep_stage, "looks", name)
     return root
 
@@ -234,8 +236,10 @@ def test_a_table_from_other_settings_is_not_shown_and_says_what_differs(swept, s
 def test_a_table_of_another_picture_is_not_shown_and_one_of_the_second_does_not_matter(swept):
     folder = places.images("mine", "looks")
     shutil.copy(folder / "kitchen.png", folder / "hall.png")
+    listed(folder)
     assert beside().problems == {}
     shutil.copy(places.images("twin", "looks") / "hall.png", folder / "kitchen.png")
+    listed(folder)
     assert beside().problems == {"target": "the study's sweep was made from other inputs (references)"}
 
 
