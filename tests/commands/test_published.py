@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ from plantain.base import places
 from plantain.base.errors import InputError
 from plantain.base.files import readable_json
 from plantain.commands.published import Answer, agrees, check, findings
+from plantain.report import published
 from plantain.report.published import Published, read_cards, read_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,3 +264,11 @@ def test_the_report_reads_cards_as_the_check_does(folder):
     (found,) = read_published(folder.parent.parent, "dense")
     assert found.metrics["split_half_r_q25"] == 0.85
     assert found.printed["split_half_r_q25"] == "0.850"
+
+
+def test_every_card_is_read_once_however_many_probes_there_are(monkeypatch):
+    read, results = [], [SimpleNamespace(root=ROOT, probe=f"p{n}", analysis=lambda *_: None) for n in range(20)]
+    whole = published.read_card
+    monkeypatch.setattr(published, "read_card", lambda path: read.append(path) or whole(path))
+    assert published.abreast(results) == []
+    assert sorted(read) == sorted((ROOT / places.PUBLISHED).glob("*.yaml"))

@@ -228,9 +228,13 @@ class Abreast:
 def abreast(results: Sequence[Result]) -> list[Abreast]:
     """Every card of the results' probes beside the results; cards whose protocol no result repeats are left out."""
     found = []
-    for probe in dict.fromkeys(result.probe for result in results):
-        same = [result for result in results if result.probe == probe]
-        for card in read_published(same[0].root, probe):
+    asked: dict[str, list[Result]] = {}
+    for result in results:
+        asked.setdefault(result.probe, []).append(result)
+    # Read once: many probes with a card each would read as many files as pairs of them.
+    cards = {root: read_cards(root / places.PUBLISHED) for root in {result.root for result in results}}
+    for probe, same in asked.items():
+        for card in (one for one in cards[same[0].root] if one.probe == probe):
             models = [(result, a) for result in same if (a := result.analysis(card.contrast, card.analysis))]
             if models:
                 analyses = [analysis for _, analysis in models]
