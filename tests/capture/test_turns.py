@@ -3,7 +3,7 @@ import random
 import pytest
 
 from plantain.base.errors import CheckFailed
-from plantain.capture.elsewhere.turns import MOST_LOSSES, Turns, grouped
+from plantain.capture.elsewhere.turns import MOST_LOSSES, Turns, computing, grouped
 from plantain.capture.grams import Job
 from plantain.records.keys import Pass
 
@@ -22,6 +22,10 @@ def jobs(draws: int, items: int, conditions: int) -> list[Job]:
     ]
 
 
+def turns_of(*size: int) -> Turns:
+    return Turns([computing(group) for group in grouped(jobs(*size))])
+
+
 def test_all_wordings_of_an_item_stay_together():
     groups = grouped(jobs(2, 3, 4))
     assert len(groups) == 6
@@ -31,19 +35,19 @@ def test_all_wordings_of_an_item_stay_together():
 
 
 def test_a_process_keeps_its_draw_while_there_is_work_in_it():
-    turns = Turns(grouped(jobs(3, 4, 2)))
+    turns = turns_of(3, 4, 2)
     first = turns.next(None)
-    draw = turns.groups[first][0].draw
+    draw = turns.pieces[first].draw
     taken = [turns.next(draw) for _ in range(3)]
-    assert {turns.groups[index][0].draw for index in taken} == {draw}
-    assert turns.groups[turns.next(draw)][0].draw != draw
+    assert {turns.pieces[index].draw for index in taken} == {draw}
+    assert turns.pieces[turns.next(draw)].draw != draw
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_lost_and_nothing_waits_for_the_dead(seed):
     """Processes that die and come back, or never do, at random; every group is finished once."""
     stream = random.Random(seed)
-    turns = Turns(grouped(jobs(2, 15, 2)))
+    turns = turns_of(2, 15, 2)
     holding: dict[int, int] = {}
     alive, first_times = set(range(4)), []
     for _ in range(10_000):
@@ -66,7 +70,7 @@ def test_nothing_is_lost_and_nothing_waits_for_the_dead(seed):
 
 
 def test_what_kills_every_process_is_given_up():
-    turns = Turns(grouped(jobs(1, 2, 1)))
+    turns = turns_of(1, 2, 1)
     index = turns.next(None)
     for _ in range(MOST_LOSSES - 1):
         turns.lost(index)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from plantain.base.errors import CheckFailed, InputError
+from plantain.base.errors import InputError
 from plantain.capture.elsewhere.hand import (
     IMAGES,
     MIXED,
@@ -24,7 +24,7 @@ from plantain.capture.elsewhere.hand import (
     refuse_unlike,
     seen,
 )
-from plantain.capture.elsewhere.turns import MOST_LOSSES, Turns, grouped
+from plantain.capture.elsewhere.turns import Piece, Turns, computing, grouped
 from plantain.capture.grams import Job
 from plantain.capture.pictures.imagery import Easel
 from plantain.capture.progress import Progress
@@ -114,13 +114,13 @@ class Crew:
         Raises:
             InputError: as :class:`plantain.capture.bench.Bench`; hands of unlike kinds or versions.
             OutOfMemory: a batch did not fit.
-            CheckFailed: one item lost too many actors.
+            CheckFailed: one piece of work lost too many actors.
         """
-        turns = Turns(grouped(jobs))
-        with self._hired(Errand.of(cell), len(turns.groups), cell.progress) as hands:
+        pieces = [computing(group) for group in grouped(jobs)]
+        with self._hired(Errand.of(cell), len(pieces), cell.progress) as hands:
             self._encode(cell.lock, hands, prompts, cell.progress)
             cell.progress.phase(f"{cell.lock.name}: capture", sum(len(job.batch) for job in jobs), "passes")
-            _Pull(self.ray, hands, turns, cell.progress).run()
+            _Pull(self.ray, hands, Turns(pieces), cell.progress).run()
 
     def draw(
         self, easel: Easel, records: Sequence[ReferenceRecord], prompts: Sequence[str], progress: Progress
@@ -129,13 +129,13 @@ class Crew:
 
         Raises:
             InputError: what an actor refused; hands of unlike kinds or versions.
-            CheckFailed: some images lost too many actors.
+            CheckFailed: one piece of work lost too many actors.
         """
-        parts = parcels(records, IMAGES)
-        with self._hired(Errand(easel.lock, easel.device), len(parts), progress) as hands:
+        pieces = [Piece("draw", (easel, part), f"image '{part[0].name}'") for part in parcels(records, IMAGES)]
+        with self._hired(Errand(easel.lock, easel.device), len(pieces), progress) as hands:
             self._encode(easel.lock, hands, prompts, progress)
             progress.phase(f"{easel.lock.name}: generate references", len(records), "images")
-            self._each(hands, "draw", [(easel, part) for part in parts], progress)
+            _Pull(self.ray, hands, Turns(pieces), progress).run()
 
     @contextmanager
     def _hired(self, errand: Errand, pieces: int, progress: Progress) -> Iterator[list[Any]]:
@@ -169,38 +169,26 @@ class Crew:
     def _encode(self, lock: ModelLock, hands: Sequence[Any], prompts: Sequence[str], progress: Progress) -> None:
         if prompts:
             progress.phase(f"{lock.name}: encode", len(prompts), "prompts")
-            self._each(hands, "encode", [(part,) for part in parcels(prompts, TOGETHER)], progress)
-
-    def _each(self, hands: Sequence[Any], method: str, calls: Sequence[tuple[Any, ...]], progress: Progress) -> None:
-        """Calls that may be made twice, handed to whoever is idle; Ray repeats what a lost actor held."""
-        from ray.util import ActorPool
-
-        def made(hand: Any, arguments: tuple[Any, ...]) -> Any:
-            return getattr(hand, method).options(max_task_retries=MOST_LOSSES).remote(*arguments)
-
-        try:
-            for outcome in ActorPool(hands).map_unordered(made, calls):
-                progress.advance(accepted(outcome))
-        except self.ray.exceptions.RayActorError:
-            problem = f"{MOST_LOSSES} actors were lost over one piece of work (`{method}`)."
-            raise CheckFailed(
-                f"{problem} Fix: look into their logs for memory; what others finished is kept."
-            ) from None
+            pieces = [Piece("encode", (part,), f"prompt {part[0]!r}") for part in parcels(prompts, TOGETHER)]
+            _Pull(self.ray, hands, Turns(pieces), progress).run()
 
 
 class _Pull:
-    """Items handed out one by one to whoever is idle."""
+    """Work handed out piece by piece to whoever is idle.
+
+    A call is made once: Ray's own repeats are counted off while a lost actor is still being started.
+    """
 
     def __init__(self, ray: Any, hands: Sequence[Any], turns: Turns, progress: Progress) -> None:
         self._ray, self._turns, self._progress = ray, turns, progress
         self._flying: dict[Any, tuple[Any, int | None]] = {}
-        """Call to its actor and the group that it computes; none where it only answers that it is back."""
+        """Call to its actor and the piece that it does; none where it only answers that it is back."""
         self._draw: dict[Any, int] = {}
         self._idle = list(hands)
         self._give_all()
 
     def run(self) -> None:
-        """Until every group is done."""
+        """Until every piece is done."""
         while not self._turns.finished:
             ready, _ = self._ray.wait(list(self._flying), timeout=PATIENCE)
             if not ready:
@@ -239,7 +227,7 @@ class _Pull:
         index = self._turns.next(self._draw.get(hand))
         if index is None:
             return False
-        group = self._turns.groups[index]
-        self._draw[hand] = group[0].draw
-        self._flying[hand.compute.remote(group)] = hand, index
+        piece = self._turns.pieces[index]
+        self._draw[hand] = piece.draw
+        self._flying[getattr(hand, piece.method).remote(*piece.arguments)] = hand, index
         return True

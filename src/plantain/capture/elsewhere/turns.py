@@ -1,4 +1,4 @@
-"""Who does what next where several processes compute one cell: whole items, draw by draw, nothing lost.
+"""Who does what next where several processes work for one cell: whole items, draw by draw, nothing lost.
 
 An item stays together, so that all its wordings meet one device, and hardware is no condition. Doing a job twice is
 harmless, since equal keys give equal bytes: an idle process therefore takes up what another has not finished, and no
@@ -7,13 +7,13 @@ lost machine can hold up the end.
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from plantain.base.errors import CheckFailed
 from plantain.capture.grams import Job
 
 MOST_LOSSES: Final = 5
-"""Processes that may be lost over one item before it is given up."""
+"""Processes that may be lost over one piece of work before it is given up."""
 
 Group = tuple[Job, ...]
 """The jobs of one item in one draw."""
@@ -27,25 +27,41 @@ def grouped(jobs: Sequence[Job]) -> list[Group]:
     return [tuple(some) for some in found.values()]
 
 
-class Turns:
-    """Groups to be handed out, and what became of them."""
+class Piece(NamedTuple):
+    """Work that one process does at a time: a call of its hand."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self.groups = tuple(groups)
+    method: str
+    arguments: tuple[Any, ...]
+    what: str
+    """What it works on, in words."""
+    draw: int = 0
+    """The draw whose transformer it needs."""
+
+
+def computing(group: Group) -> Piece:
+    """The piece of work that a group is."""
+    return Piece("compute", (group,), f"item '{group[0].batch[0].item}'", group[0].draw)
+
+
+class Turns:
+    """Pieces to be handed out, and what became of them."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = tuple(pieces)
         self._waiting: dict[int, deque[int]] = {}
-        for index, group in enumerate(groups):
-            self._waiting.setdefault(group[0].draw, deque()).append(index)
-        self._open = dict.fromkeys(range(len(groups)))
+        for index, piece in enumerate(pieces):
+            self._waiting.setdefault(piece.draw, deque()).append(index)
+        self._open = dict.fromkeys(range(len(pieces)))
         self._held: Counter[int] = Counter()
         self._losses: Counter[int] = Counter()
 
     @property
     def finished(self) -> bool:
-        """Whether every group is done."""
+        """Whether every piece is done."""
         return not self._open
 
     def next(self, draw: int | None) -> int | None:
-        """The group that a process should take, one of the ``draw`` that it has loaded where there is one.
+        """The piece that a process should take, one of the ``draw`` that it has loaded where there is one.
 
         Where none waits, the oldest that just one other process holds; None where there is none either.
         """
@@ -61,12 +77,12 @@ class Turns:
         return index
 
     def done(self, index: int) -> bool:
-        """Note that a group was done; whether it was for the first time."""
+        """Note that a piece was done; whether it was for the first time."""
         self._held[index] -= 1
         return self._open.pop(index, 0) is None
 
     def lost(self, index: int) -> None:
-        """Note that the process that held a group is gone.
+        """Note that the process that held a piece is gone.
 
         Raises:
             CheckFailed: too many were lost over this one.
@@ -74,8 +90,7 @@ class Turns:
         self._held[index] -= 1
         self._losses[index] += 1
         if index in self._open and self._losses[index] >= MOST_LOSSES:
-            item = self.groups[index][0].batch[0].item
-            problem = f"{MOST_LOSSES} processes were lost while they computed item '{item}'."
+            problem = f"{MOST_LOSSES} processes were lost over {self.pieces[index].what}."
             raise CheckFailed(f"{problem} Fix: look into their logs for memory; what others finished is kept.")
         if index in self._open and not self._held[index]:
-            self._waiting[self.groups[index][0].draw].appendleft(index)
+            self._waiting[self.pieces[index].draw].appendleft(index)
