@@ -27,7 +27,8 @@ def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, caps
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("PLANTAIN_CACHE", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["plantain", "run", "--dry-run", "--study"])
+    models = [option for name in ("tiny", "tiny-mention", "tiny-untrained") for option in ("--model", name)]
+    monkeypatch.setattr("sys.argv", ["plantain", "run", "--dry-run", "--study", "dense", "otherview", *models])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code in (0, None)
@@ -40,8 +41,8 @@ def test_the_forecast_of_the_study_has_the_passes_that_it_took(monkeypatch, caps
     for receipt in every:
         if receipt not in receipts:
             assert f"{receipt['notes']['passes']:,}" in swaps[receipt["probe"], receipt["model"]]
-    assert len(swaps) == len(every) - len(receipts) == 4
-    assert len(receipts) == len(study) == len(rows) == 10
+    assert len(swaps) == len(every) - len(receipts) == 8
+    assert len(receipts) == len(study) == len(rows) == 18
     for receipt in receipts:
         key = receipt["probe"], receipt["model"], receipt["stage"] == "sweep"
         assert f"{receipt['notes']['passes']:,}" in study[key]

@@ -248,7 +248,7 @@ def _looks_done() -> bool:
 
     A guess, to choose what DVC is asked first; it alone decides.
     """
-    if not places.LOCK.exists():
+    if not places.LOCK.exists() or not places.PIPELINE.exists():
         return False
     asked = [places.PARAMS, places.ENVIRONMENT, places.PIPELINE, *places.PIPELINES.glob(f"*/{places.PIPELINE}")]
     below = [path for folder in (places.PROMPTS, SOURCE) for path in folder.rglob("*") if path.is_file()]
