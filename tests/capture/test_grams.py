@@ -104,7 +104,7 @@ def gram(vectors: np.ndarray) -> np.ndarray:
     return np.array([[centred[i, head] @ centred[j, head] for i, j in pairs] for head in range(vectors.shape[1])])
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> None:
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.dtype == np.float32
     assert found.shape == expected.shape
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
@@ -127,9 +127,11 @@ def test_matrices_are_those_of_vectors_taken_by_hand(folder, pipeline, path):
     for tokens in TOKENS:
         stacked = {item: np.array([own[item, condition][tokens] for condition in conditions]) for item in items}
         for place, chosen in enumerate(subsets.values()):
-            close(found.mean[tokens][0, 0, place], gram(np.mean([stacked[item] for item in chosen], axis=0)))
+            assert_close(found.mean[tokens][0, 0, place], gram(np.mean([stacked[item] for item in chosen], axis=0)))
         for place, name in enumerate(("all", "sampled")):
-            close(found.profile[tokens][0, 0, place], np.mean([gram(stacked[item]) for item in subsets[name]], axis=0))
+            assert_close(
+                found.profile[tokens][0, 0, place], np.mean([gram(stacked[item]) for item in subsets[name]], axis=0)
+            )
     assert not np.allclose(found.mean["text"][0, 0, 0], found.profile["text"][0, 0, 0], rtol=0.01)
 
 
@@ -173,8 +175,8 @@ def test_views_are_seeds_and_references_and_what_is_absent_is_left_out(folder, p
             # The pass without a picture stands where the first alternative does.
             names = {None: ("kitchen", "hall", None), "kitchen": ("kitchen", None), "hall": ("hall",)}[view.reference]
             expected = gram(np.array([vectors(name, seeds, names, tokens) for name in "abcd"]))
-            close(found.mean[tokens][0, at, 0], expected)
-            close(found.profile[tokens][0, at, 0], expected)
+            assert_close(found.mean[tokens][0, at, 0], expected)
+            assert_close(found.profile[tokens][0, at, 0], expected)
     hall = found.mean["text"][0, 2, 0, 0]
     assert np.isfinite(hall).sum() == 3, "two of four conditions have that reference"
 
@@ -233,14 +235,14 @@ def test_chunks_and_low_precision_give_the_mean_of_the_values(folder, monkeypatc
     monkeypatch.setenv("PLANTAIN_CACHE", str(folder.parent / "chunks"))
     parts = capture(folder, lock=make_lock(folder, dtype="bfloat16"))
     for tokens, values in whole.mean.items():
-        close(parts.mean[tokens], values.astype(np.float64))
+        assert_close(parts.mean[tokens], values.astype(np.float64))
 
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_batches_that_cross_items_give_the_same_matrices(folder, size):
     one, many = capture(folder), capture(folder, batch_size=size)
     for tokens, values in one.mean.items():
-        close(many.mean[tokens], values.astype(np.float64))
+        assert_close(many.mean[tokens], values.astype(np.float64))
 
 
 def kept(cache: Path, kind: str) -> list[Path]:

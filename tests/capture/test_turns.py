@@ -23,7 +23,7 @@ def jobs(draws: int, items: int, conditions: int) -> list[Job]:
 
 
 def turns_of(*size: int) -> Turns:
-    return Turns([computing(group) for group in grouped(jobs(*size))])
+    return Turns(computing(jobs(*size)))
 
 
 def test_all_wordings_of_an_item_stay_together():

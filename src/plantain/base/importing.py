@@ -1,4 +1,4 @@
-"""Large libraries imported for less: half of what torch, transformers and diffusers cost a stage serves no stage.
+"""Large libraries imported for less: nearly half of what torch, transformers and diffusers cost serves no stage.
 
 Nothing else changes: a module that is put off loads when it is first used.
 """
@@ -135,9 +135,8 @@ class _Later(ModuleType):
     def _load(self) -> ModuleType:
         if sys.modules.get(self.__name__) is self:
             # With all that is put off inside of it: the module itself must find the true ones.
-            inside = [name for name, one in sys.modules.items() if isinstance(one, _Later)]
-            for name in inside:
-                if f"{name}.".startswith(f"{self.__name__}."):
+            for name, one in [*sys.modules.items()]:
+                if isinstance(one, _Later) and f"{name}.".startswith(f"{self.__name__}."):
                     del sys.modules[name]
         module = import_module(self.__name__)
         while self._marked:

@@ -251,9 +251,10 @@ def _looks_done() -> bool:
     if not places.LOCK.exists() or not places.PIPELINE.exists():
         return False
     asked = [places.PARAMS, places.ENVIRONMENT, places.PIPELINE, *places.PIPELINES.glob(f"*/{places.PIPELINE}")]
-    below = [path for folder in (places.PROMPTS, SOURCE) for path in folder.rglob("*") if path.is_file()]
-    looked, written = (*asked, *(path for path in below if is_source(path.as_posix()))), places.LOCK.stat().st_mtime_ns
-    return all(path.stat().st_mtime_ns <= written for path in looked)
+    below = (path for folder in (places.PROMPTS, SOURCE) for path in folder.rglob("*"))
+    asked += [path for path in below if path.is_file() and is_source(path.as_posix())]
+    written = places.LOCK.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns <= written for path in asked)
 
 
 def _is_done() -> bool:

@@ -222,7 +222,7 @@ def _refuse_other_basis(name: str, source: YamlFile) -> None:
     path = places.basis(name)
     if "DVC_STAGE" not in os.environ or name not in SETTINGS or not path.exists():
         return
-    said, found = remembered(path), told_to(name, source.data)
+    said, found = remembered(path), told_to(name, source.data, declared_versions())
     if any(said.get(part) != value for part, value in found.items()):
         changed = f"{places.PARAMS} or {places.ENVIRONMENT} changed since DVC looked"
         raise PlantainError(f"{changed}, and the stage {name} reads what changed. Fix: run `dvc repro` again.")

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import plantain
 from plantain.base.config import VERDICT_ANALYSIS
-from plantain.base.environment import declared_versions
 from plantain.base.errors import InputError
 from plantain.base.files import digest, is_source, remembered, sha256_file, tree_digest
 
@@ -111,13 +110,14 @@ def code_digests(stage: str, workspace: Path = Path()) -> dict[str, str]:
     return digests
 
 
-def told_to(stage: str, raw: dict[str, Any]) -> dict[str, Any]:
-    """What params.yaml, as ``raw``, and environment.yaml say to a stage; a section that a checkout lacks is left out.
+def told_to(stage: str, raw: dict[str, Any], declared: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """What params.yaml and environment.yaml say to a stage; a section that a checkout lacks is left out.
 
-    Raises:
-        InputError: environment.yaml is missing or damaged.
+    Args:
+        stage: One of `SETTINGS`.
+        raw: The data of params.yaml.
+        declared: The sections of environment.yaml.
     """
-    declared = declared_versions()
     own = (section for section, stages in SECTIONS.items() if stage in stages)
     sections = [section for section in (*own, *_MORE_VERSIONS.get(stage, ())) if section in declared]
     return {

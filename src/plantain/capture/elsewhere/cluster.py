@@ -13,18 +13,17 @@ from typing import Any, Final
 
 from plantain.base.errors import InputError
 from plantain.capture.elsewhere.hand import (
-    IMAGES,
     MIXED,
-    TOGETHER,
     Errand,
     Hand,
     Seen,
     accepted,
-    parcels,
+    drawing,
+    encoding,
     refuse_unlike,
     seen,
 )
-from plantain.capture.elsewhere.turns import Piece, Turns, computing, grouped
+from plantain.capture.elsewhere.turns import Turns, computing
 from plantain.capture.grams import Job
 from plantain.capture.pictures.imagery import Easel
 from plantain.capture.progress import Progress
@@ -116,7 +115,7 @@ class Crew:
             OutOfMemory: a batch did not fit.
             CheckFailed: one piece of work lost too many actors.
         """
-        pieces = [computing(group) for group in grouped(jobs)]
+        pieces = computing(jobs)
         with self._hired(Errand.of(cell), len(pieces), cell.progress) as hands:
             self._encode(cell.lock, hands, prompts, cell.progress)
             cell.progress.phase(f"{cell.lock.name}: capture", sum(len(job.batch) for job in jobs), "passes")
@@ -131,7 +130,7 @@ class Crew:
             InputError: what an actor refused; hands of unlike kinds or versions.
             CheckFailed: one piece of work lost too many actors.
         """
-        pieces = [Piece("draw", (easel, part), f"image '{part[0].name}'") for part in parcels(records, IMAGES)]
+        pieces = drawing(easel, records)
         with self._hired(Errand(easel.lock, easel.device), len(pieces), progress) as hands:
             self._encode(easel.lock, hands, prompts, progress)
             progress.phase(f"{easel.lock.name}: generate references", len(records), "images")
@@ -169,8 +168,7 @@ class Crew:
     def _encode(self, lock: ModelLock, hands: Sequence[Any], prompts: Sequence[str], progress: Progress) -> None:
         if prompts:
             progress.phase(f"{lock.name}: encode", len(prompts), "prompts")
-            pieces = [Piece("encode", (part,), f"prompt {part[0]!r}") for part in parcels(prompts, TOGETHER)]
-            _Pull(self.ray, hands, Turns(pieces), progress).run()
+            _Pull(self.ray, hands, Turns(encoding(prompts)), progress).run()
 
 
 class _Pull:

@@ -5,11 +5,10 @@ that it has where it is alone.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing import get_context
 from typing import Any, Final
 
@@ -17,18 +16,17 @@ import torch
 
 from plantain.base.errors import CheckFailed
 from plantain.capture.elsewhere.hand import (
-    IMAGES,
     MIXED,
-    TOGETHER,
     Delivery,
     Errand,
     Hand,
     accepted,
-    parcels,
+    drawing,
+    encoding,
     refuse_unlike,
     seen,
 )
-from plantain.capture.elsewhere.turns import Group, grouped
+from plantain.capture.elsewhere.turns import Piece, computing
 from plantain.capture.grams import Job
 from plantain.capture.pictures.imagery import Easel
 from plantain.capture.progress import Progress
@@ -63,11 +61,11 @@ class Devices:
             OutOfMemory: a batch did not fit.
             CheckFailed: a process died.
         """
-        groups = sorted(grouped(jobs), key=lambda group: group[0].draw)
+        pieces = sorted(computing(jobs), key=lambda piece: piece.draw)
         total = sum(len(job.batch) for job in jobs)
-        with self._engaged(Errand.of(cell), len(groups)) as pool:
+        with self._engaged(Errand.of(cell), len(pieces)) as pool:
             _encoded(pool, cell.lock, prompts, cell.progress)
-            _together(pool, _compute, groups, (f"{cell.lock.name}: capture", total, "passes"), cell.progress)
+            _together(pool, pieces, (f"{cell.lock.name}: capture", total, "passes"), cell.progress)
 
     def draw(
         self, easel: Easel, records: Sequence[ReferenceRecord], prompts: Sequence[str], progress: Progress
@@ -78,11 +76,11 @@ class Devices:
             InputError: what a process refused; or devices of several kinds.
             CheckFailed: a process died.
         """
-        parts = parcels(records, IMAGES)
-        with self._engaged(Errand(easel.lock, easel.device), len(parts)) as pool:
+        pieces = drawing(easel, records)
+        with self._engaged(Errand(easel.lock, easel.device), len(pieces)) as pool:
             _encoded(pool, easel.lock, prompts, progress)
             label = f"{easel.lock.name}: generate references"
-            _together(pool, partial(_draw, easel), parts, (label, len(records), "images"), progress)
+            _together(pool, pieces, (label, len(records), "images"), progress)
 
     @contextmanager
     def _engaged(self, errand: Errand, pieces: int) -> Iterator[ProcessPoolExecutor]:
@@ -119,20 +117,16 @@ def _processes(count: int, errand: Errand) -> Iterator[ProcessPoolExecutor]:
 
 def _encoded(pool: ProcessPoolExecutor, lock: ModelLock, prompts: Sequence[str], progress: Progress) -> None:
     phase = (f"{lock.name}: encode", len(prompts), "prompts")
-    _together(pool, _encode, parcels(prompts, TOGETHER), phase, progress)
+    _together(pool, encoding(prompts), phase, progress)
 
 
 def _together(
-    pool: ProcessPoolExecutor,
-    task: Callable[[Any], Delivery],
-    pieces: Sequence[Any],
-    phase: tuple[str, int, str],
-    progress: Progress,
+    pool: ProcessPoolExecutor, pieces: Sequence[Piece], phase: tuple[str, int, str], progress: Progress
 ) -> None:
     if not pieces:
         return
     progress.phase(*phase)
-    for future in as_completed([pool.submit(task, piece) for piece in pieces]):
+    for future in as_completed([pool.submit(_deliver, piece) for piece in pieces]):
         progress.advance(accepted(future.result()))
 
 
@@ -148,16 +142,7 @@ def _begin(errand: Errand, names: Any) -> None:
     _hand = Hand(errand)
 
 
-def _encode(prompts: Sequence[str]) -> Delivery:
+def _deliver(piece: Piece) -> Delivery:
     assert _hand is not None  # `_begin` made it
-    return _hand.encode(prompts)
-
-
-def _compute(group: Group) -> Delivery:
-    assert _hand is not None  # `_begin` made it
-    return _hand.compute(group)
-
-
-def _draw(easel: Easel, records: Sequence[ReferenceRecord]) -> Delivery:
-    assert _hand is not None  # `_begin` made it
-    return _hand.draw(easel, records)
+    found: Delivery = getattr(_hand, piece.method)(*piece.arguments)
+    return found

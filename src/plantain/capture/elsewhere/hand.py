@@ -19,7 +19,7 @@ from plantain.base.errors import InputError, PlantainError
 from plantain.base.files import write_atomic
 from plantain.base.places import state_dir
 from plantain.capture.bench import Bench
-from plantain.capture.elsewhere.turns import Group
+from plantain.capture.elsewhere.turns import Group, Piece
 from plantain.capture.pictures.imagery import Easel, draw_into_store
 from plantain.capture.progress import Silent
 from plantain.capture.shards import Store
@@ -148,8 +148,17 @@ class Hand:
         return self._bench
 
 
-def parcels(things: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Things in pieces of ``size``, as hands take them."""
+def encoding(prompts: Sequence[str]) -> list[Piece]:
+    """Prompts as pieces of work."""
+    return [Piece("encode", (some,), f"prompt {some[0]!r}") for some in _parcels(prompts, TOGETHER)]
+
+
+def drawing(easel: Easel, records: Sequence[ReferenceRecord]) -> list[Piece]:
+    """Reference images as pieces of work."""
+    return [Piece("draw", (easel, some), f"image '{some[0].name}'") for some in _parcels(records, IMAGES)]
+
+
+def _parcels(things: Sequence[T], size: int) -> list[Sequence[T]]:
     return [things[first : first + size] for first in range(0, len(things), size)]
 
 

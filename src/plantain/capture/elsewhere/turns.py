@@ -38,9 +38,9 @@ class Piece(NamedTuple):
     """The draw whose transformer it needs."""
 
 
-def computing(group: Group) -> Piece:
-    """The piece of work that a group is."""
-    return Piece("compute", (group,), f"item '{group[0].batch[0].item}'", group[0].draw)
+def computing(jobs: Sequence[Job]) -> list[Piece]:
+    """The passes of ``jobs`` as pieces of work, one a group."""
+    return [Piece("compute", (one,), f"item '{one[0].batch[0].item}'", one[0].draw) for one in grouped(jobs)]
 
 
 class Turns:
